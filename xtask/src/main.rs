@@ -1,0 +1,3 @@
+//! The commands a contributor runs.
+
+fn main() {}
