@@ -1,1 +1,5 @@
 //! Syncline keeps a codebase's search index fresh in the background, on every save.
+
+pub mod core;
+pub mod index;
+pub mod watch;

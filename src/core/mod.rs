@@ -1,0 +1,12 @@
+//! The ground every room stands on: the words of the project as types, the cache, the settings.
+
+pub mod batch;
+pub mod cache;
+pub mod codebase;
+pub mod error;
+pub mod path;
+pub mod settings;
+
+pub use batch::{BatchId, Dirty, Owner, SyncBatch, UnixMillis};
+pub use codebase::{Codebase, CodebaseId, CodebaseRoot};
+pub use path::RelPath;

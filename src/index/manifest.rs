@@ -1,0 +1,227 @@
+//! The manifest: which segments make up the index, and which of their files are gone.
+//!
+//! Each commit writes a manifest of its own, `manifest-<generation>`, which only one writer can create: the file is
+//! written under another name and then linked to its own, which fails when that exists. So two processes that commit
+//! at the same time can't overwrite each other, without any lock: the second one learns that it was overtaken, loads
+//! what the first one left, and commits on top of that.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::docs::DocId;
+use super::segment::{SegmentId, SegmentRef, create_private};
+use super::varint;
+
+/// The first bytes of a manifest; the last of them is the version of the format.
+const MAGIC: [u8; 8] = *b"SYNCMAN\x01";
+/// Manifests kept beside the newest, so that a reader who just listed the folder still finds the one it chose.
+const KEPT: u64 = 4;
+
+/// Number of the index's last commit; 0 before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u64);
+
+impl Generation {
+    /// The commit after this one.
+    pub fn next(self) -> Generation {
+        Generation(self.0 + 1)
+    }
+}
+
+/// Which segments make up the index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// Number of this commit.
+    pub generation: Generation,
+    /// The segments and, of each, the files that no longer count, ascending.
+    pub segments: BTreeMap<SegmentId, (SegmentRef, Vec<DocId>)>,
+}
+
+/// What came of a commit.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// The manifest is the index now.
+    Yes,
+    /// Another process committed first: load its manifest and try again.
+    Overtaken,
+}
+
+impl Manifest {
+    /// The newest manifest in `folder` that can be read, or an empty one. Unreadable ones are named in the second value.
+    ///
+    /// # Errors
+    /// When the folder can't be listed.
+    pub fn load(folder: &Path) -> io::Result<(Manifest, Vec<PathBuf>)> {
+        let mut unreadable = Vec::new();
+        for generation in generations(folder)?.into_iter().rev() {
+            let path = path(folder, generation);
+            match std::fs::read(&path).ok().and_then(|bytes| Manifest::decode(&bytes)) {
+                Some(manifest) if manifest.generation == generation => return Ok((manifest, unreadable)),
+                _ => unreadable.push(path),
+            }
+        }
+        Ok((Manifest::default(), unreadable))
+    }
+
+    /// Makes this the index, if no other process has committed this generation or a later one. Older manifests go.
+    ///
+    /// # Errors
+    /// When the folder can't be written; nothing is changed then.
+    pub fn commit(&self, folder: &Path) -> io::Result<Committed> {
+        let unfinished = folder.join(format!("{}.unfinished", Uuid::new_v4().simple()));
+        let written = create_private(&unfinished).and_then(|mut file| file.write_all(&self.encode()));
+        let linked = written.and_then(|()| std::fs::hard_link(&unfinished, path(folder, self.generation)));
+        // The link, if it came to be, stays when its first name goes.
+        let removed = std::fs::remove_file(&unfinished);
+        match linked {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Committed::Overtaken),
+            other => other.and(removed)?,
+        }
+        let generations = generations(folder)?;
+        // Others may have gone so far ahead that they have cleared this generation's manifest away.
+        if generations.last() != Some(&self.generation) {
+            return Ok(Committed::Overtaken);
+        }
+        for old in generations.into_iter().filter(|old| old.0 + KEPT < self.generation.0) {
+            if let Err(error) = std::fs::remove_file(path(folder, old)) {
+                tracing::debug!(generation = old.0, %error, "an old manifest stays");
+            }
+        }
+        Ok(Committed::Yes)
+    }
+
+    /// The generation after the newest manifest's, readable or not.
+    ///
+    /// # Errors
+    /// When the folder can't be listed.
+    pub fn next_generation(folder: &Path) -> io::Result<Generation> {
+        Ok(generations(folder)?.last().copied().unwrap_or_default().next())
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = MAGIC.to_vec();
+        varint::write(self.generation.0, &mut out);
+        varint::write(self.segments.len() as u64, &mut out);
+        for (name, gone) in self.segments.values() {
+            out.extend_from_slice(name.id.0.as_bytes());
+            varint::write(name.bytes, &mut out);
+            out.extend_from_slice(&name.checksum.to_le_bytes());
+            varint::write(gone.len() as u64, &mut out);
+            let mut next = 0;
+            for &id in gone {
+                varint::write(u64::from(id - next), &mut out);
+                next = id + 1;
+            }
+        }
+        out.extend_from_slice(&xxh3_64(&out).to_le_bytes());
+        out
+    }
+
+    /// The manifest that `bytes` hold, or `None` when they hold none.
+    pub fn decode(bytes: &[u8]) -> Option<Manifest> {
+        let (body, checksum) = bytes.split_last_chunk()?;
+        if u64::from_le_bytes(*checksum) != xxh3_64(body) {
+            return None;
+        }
+        let mut body = body.strip_prefix(&MAGIC)?;
+        let rest = &mut body;
+        let generation = Generation(varint::read(rest)?);
+        let mut segments = BTreeMap::new();
+        for _ in 0..varint::read(rest)? {
+            let (id, after) = rest.split_first_chunk()?;
+            *rest = after;
+            let id = SegmentId(Uuid::from_bytes(*id));
+            let bytes = varint::read(rest)?;
+            let (checksum, after) = rest.split_first_chunk()?;
+            *rest = after;
+            let mut gone = Vec::new();
+            let mut next = 0u64;
+            for _ in 0..varint::read(rest)? {
+                let id = next.checked_add(varint::read(rest)?)?;
+                gone.push(DocId::try_from(id).ok()?);
+                next = id + 1;
+            }
+            segments.insert(id, (SegmentRef { id, bytes, checksum: u64::from_le_bytes(*checksum) }, gone));
+        }
+        rest.is_empty().then_some(Manifest { generation, segments })
+    }
+}
+
+fn path(folder: &Path, generation: Generation) -> PathBuf {
+    folder.join(format!("manifest-{:016x}", generation.0))
+}
+
+/// The generations that have a manifest, ascending.
+fn generations(folder: &Path) -> io::Result<Vec<Generation>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("manifest-"));
+        if let Some(number) = number.and_then(|hex| u64::from_str_radix(hex, 16).ok()) {
+            found.push(Generation(number));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn manifest(generation: u64) -> Manifest {
+        let id = SegmentId(Uuid::from_u128(7));
+        let name = SegmentRef { id, bytes: 1234, checksum: u64::MAX };
+        Manifest { generation: Generation(generation), segments: [(id, (name, vec![0, 3, 4, 900]))].into() }
+    }
+
+    #[test]
+    fn only_one_writer_commits_a_generation() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = folder.path();
+        assert_eq!(manifest(1).commit(folder).expect("written"), Committed::Yes);
+        assert_eq!(manifest(1).commit(folder).expect("written"), Committed::Overtaken);
+        for generation in 2..20 {
+            assert_eq!(manifest(generation).commit(folder).expect("written"), Committed::Yes);
+        }
+        // Its manifest is gone by now, and it must still not be able to commit.
+        assert_eq!(manifest(2).commit(folder).expect("written"), Committed::Overtaken);
+        assert_eq!(Manifest::load(folder).expect("listed").0, manifest(19));
+    }
+
+    #[test]
+    fn a_damaged_manifest_is_passed_over() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = folder.path();
+        manifest(1).commit(folder).expect("written");
+        manifest(2).commit(folder).expect("written");
+        std::fs::write(path(folder, Generation(2)), b"nonsense").expect("written");
+        let (found, unreadable) = Manifest::load(folder).expect("listed");
+        assert_eq!((found, unreadable.len()), (manifest(1), 1));
+        assert_eq!(Manifest::next_generation(folder).expect("listed"), Generation(3));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_or_are_refused(bytes: Vec<u8>) {
+            Manifest::decode(&bytes);
+            let mut sealed = MAGIC.to_vec();
+            sealed.extend_from_slice(&bytes);
+            sealed.extend_from_slice(&xxh3_64(&sealed).to_le_bytes());
+            Manifest::decode(&sealed);
+        }
+
+        #[test]
+        fn a_flipped_bit_is_noticed(bit in 0usize..500) {
+            let mut bytes = manifest(5).encode();
+            let bit = bit % (bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(Manifest::decode(&bytes), None);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The index: which files hold which text, on disk, and the answers it gives.
+//!
+//! A [`Snapshot`] is the index at one commit, made of immutable segments; an [`Overlay`] holds what is newer on disk; a
+//! search looks at a [`View`] of both. [`Update`] turns dirty files into segments and commits them to the [`Index`].
+//! Nothing here knows of lines, editors or file events.
+
+mod docs;
+mod manifest;
+mod overlay;
+mod plan;
+mod query;
+mod search;
+mod segment;
+mod snapshot;
+mod stat;
+mod store;
+mod text;
+mod trigram;
+mod update;
+mod varint;
+
+pub use docs::{ContentHash, Doc};
+pub use manifest::Generation;
+pub use overlay::{Dirt, Dirtied, Overlay, Verdict};
+pub use plan::Plan;
+pub use query::{Boundary, Case, Pattern, PatternError, Query};
+pub use search::{
+    Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Unsaved, View, find_matches, in_order,
+};
+pub use snapshot::{Difference, Snapshot, TreeFile};
+pub use stat::FileStat;
+pub use store::{Change, Index, IndexError};
+pub use update::{Update, Updated, open_regular};

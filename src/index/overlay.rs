@@ -1,0 +1,70 @@
+//! The overlay: the files whose state on disk the index doesn't hold yet. A search reads them itself, so its answer is
+//! right before the index is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::core::RelPath;
+
+/// What a dirty path is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A file of the codebase: read it.
+    Read,
+    /// No file of the codebase any more: deleted, or ignored.
+    Gone,
+}
+
+/// Why a path is in the overlay. The mark tells whether it became dirty once more since one looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dirt {
+    /// What the path is now.
+    pub verdict: Verdict,
+    mark: u64,
+}
+
+/// The dirty paths at one moment.
+pub type Dirtied = Arc<BTreeMap<RelPath, Dirt>>;
+
+/// The overlay of one codebase.
+#[derive(Default)]
+pub struct Overlay {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    dirty: Dirtied,
+    next_mark: u64,
+}
+
+impl Overlay {
+    /// Puts paths in: from now on searches read them.
+    pub fn mark(&self, paths: impl IntoIterator<Item = (RelPath, Verdict)>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.next_mark += 1;
+        let mark = state.next_mark;
+        let dirty = Arc::make_mut(&mut state.dirty);
+        dirty.extend(paths.into_iter().map(|(path, verdict)| (path, Dirt { verdict, mark })));
+    }
+
+    /// Takes out paths that the index now holds as they were when `dirt` was looked up. Those that became dirty once
+    /// more since stay.
+    pub fn settle<'a>(&self, settled: impl IntoIterator<Item = (&'a RelPath, Dirt)>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let dirty = Arc::make_mut(&mut state.dirty);
+        for (path, dirt) in settled {
+            if dirty.get(path) == Some(&dirt) {
+                dirty.remove(path);
+            }
+        }
+    }
+
+    /// The dirty paths as they are now.
+    ///
+    /// A search takes this before it takes the index's snapshot: a path that is settled in between is then read from
+    /// disk, and not missed.
+    pub fn view(&self) -> Dirtied {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).dirty.clone()
+    }
+}

@@ -1,0 +1,339 @@
+//! Finding matches: the index names the candidates, ripgrep's searcher decides.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use grep_matcher::Matcher;
+use grep_regex::RegexMatcher;
+use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkMatch};
+use tokio_util::sync::CancellationToken;
+
+use super::overlay::{Dirtied, Verdict};
+use super::plan::Plan;
+use super::query::Query;
+use super::snapshot::Snapshot;
+use super::update::open_regular;
+use crate::core::RelPath;
+use crate::core::path::cmp_bytes;
+
+/// Texts that a client holds and hasn't saved, by path.
+pub type Unsaved = BTreeMap<RelPath, Arc<str>>;
+
+/// What a search looks at: the index, and what is newer than it.
+#[derive(Clone, Default)]
+pub struct View {
+    /// Files the index doesn't hold as they are; taken before the snapshot, see [`super::Overlay::view`].
+    pub dirty: Dirtied,
+    /// The index.
+    pub snapshot: Arc<Snapshot>,
+    /// The client's own texts, which stand for the files on disk.
+    pub unsaved: Arc<Unsaved>,
+}
+
+/// A file that may hold a match.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Where.
+    pub path: RelPath,
+    /// Its text, when that isn't the file's on disk.
+    pub text: Option<Arc<str>>,
+}
+
+/// The candidates for a plan.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    /// In path order.
+    pub files: Vec<Candidate>,
+    /// Parts of the index that are damaged; all their files are among the candidates.
+    pub damaged: Vec<String>,
+}
+
+impl View {
+    /// The files that may hold a match, of those that `keep` lets pass, in path order.
+    pub fn candidates(&self, plan: &Plan, keep: impl Fn(&RelPath) -> bool) -> Candidates {
+        let (indexed, errors) = self.snapshot.candidates(plan);
+        let replaced = |path: &RelPath| self.dirty.contains_key(path) || self.unsaved.contains_key(path);
+        let indexed = indexed.into_iter().filter_map(RelPath::from_bytes).filter(|path| !replaced(path));
+        let dirty =
+            self.dirty.iter().filter(|(path, dirt)| dirt.verdict == Verdict::Read && !self.unsaved.contains_key(path));
+        let on_disk = indexed.chain(dirty.map(|(path, _)| path.clone())).map(|path| Candidate { path, text: None });
+        let unsaved =
+            self.unsaved.iter().map(|(path, text)| Candidate { path: path.clone(), text: Some(text.clone()) });
+        let mut files: Vec<_> = on_disk.chain(unsaved).filter(|file| keep(&file.path)).collect();
+        files.sort_by(|a, b| cmp_bytes(a.path.as_bytes(), b.path.as_bytes()));
+        Candidates { files, damaged: errors.iter().map(ToString::to_string).collect() }
+    }
+}
+
+/// The matches of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileMatches {
+    /// Where.
+    pub path: RelPath,
+    /// The matching lines, from the top.
+    pub lines: Vec<MatchedLine>,
+}
+
+/// A line with matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MatchedLine {
+    /// From 0.
+    pub number: u64,
+    /// Its bytes, without the line's end.
+    pub text: Vec<u8>,
+    /// The matches in it, bytes from its beginning. Empty matches are among them.
+    pub matches: Vec<Range<usize>>,
+}
+
+/// How a search ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchEnd {
+    /// There are more matches than were asked for.
+    pub limit_hit: bool,
+    /// It was cancelled.
+    pub cancelled: bool,
+    /// Files that couldn't be read, and why.
+    pub unreadable: Vec<String>,
+}
+
+/// How far a search goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most matches to give.
+    pub max_results: usize,
+    /// Threads that read and match.
+    pub threads: usize,
+}
+
+/// Searches `candidates` and hands over the files with matches in path order, as they are known. Blocks.
+pub fn find_matches(
+    root: &Path,
+    query: &Query,
+    candidates: &[Candidate],
+    limits: Limits,
+    cancel: &CancellationToken,
+    mut found: impl FnMut(FileMatches) -> ControlFlow<()>,
+) -> SearchEnd {
+    let mut end = SearchEnd::default();
+    let mut left = limits.max_results;
+    let search = |searcher: &mut Searcher, candidate: &Candidate| search_file(root, query, searcher, candidate, cancel);
+    in_order(candidates, limits.threads, cancel, implicit_searcher, search, |candidate, result| {
+        let mut lines = match result {
+            Ok(lines) => lines,
+            Err(error) => {
+                end.unreadable.push(format!("{}: {error}", candidate.path));
+                return ControlFlow::Continue(());
+            }
+        };
+        end.limit_hit = !keep_matches(&mut lines, &mut left);
+        if !lines.is_empty() {
+            found(FileMatches { path: candidate.path.clone(), lines })?;
+        }
+        if end.limit_hit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    end.cancelled = cancel.is_cancelled();
+    end
+}
+
+/// Cuts `lines` to the first `left` matches and takes them off `left`; gives whether nothing had to go.
+fn keep_matches(lines: &mut Vec<MatchedLine>, left: &mut usize) -> bool {
+    let mut whole = true;
+    for line in lines.iter_mut() {
+        whole &= line.matches.len() <= *left;
+        line.matches.truncate(*left);
+        *left -= line.matches.len();
+    }
+    lines.retain(|line| !line.matches.is_empty());
+    whole
+}
+
+/// A searcher as ripgrep uses it for files it meets in a walk.
+fn implicit_searcher() -> Searcher {
+    SearcherBuilder::new().line_number(true).binary_detection(BinaryDetection::quit(0)).build()
+}
+
+fn search_file(
+    root: &Path,
+    query: &Query,
+    searcher: &mut Searcher,
+    candidate: &Candidate,
+    cancel: &CancellationToken,
+) -> io::Result<Vec<MatchedLine>> {
+    let mut lines = Lines { matcher: &query.matcher, cancel, lines: Vec::new() };
+    match &candidate.text {
+        Some(text) => searcher.search_slice(&query.matcher, text.as_bytes(), &mut lines)?,
+        None => match open_regular(&candidate.path.to_path(root)) {
+            Ok(Some(file)) => searcher.search_file(&query.matcher, &file, &mut lines)?,
+            Ok(None) => {}
+            // It went while the search ran.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        },
+    }
+    Ok(lines.lines)
+}
+
+/// Collects matching lines.
+struct Lines<'a> {
+    matcher: &'a RegexMatcher,
+    cancel: &'a CancellationToken,
+    lines: Vec<MatchedLine>,
+}
+
+impl Sink for Lines<'_> {
+    type Error = io::Error;
+
+    fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
+        let text = without_line_end(found.bytes());
+        let mut matches = Vec::new();
+        let collected = self.matcher.find_iter(text, |m| {
+            matches.push(m.start()..m.end());
+            true
+        });
+        collected.map_err(io::Error::other)?;
+        // The searcher counts lines from 1.
+        let number = found.line_number().unwrap_or(1) - 1;
+        self.lines.push(MatchedLine { number, text: text.to_vec(), matches });
+        Ok(!self.cancel.is_cancelled())
+    }
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Files a worker may be ahead of what was taken: it bounds the results that wait for a slow file before them.
+const AHEAD: usize = 512;
+/// So few files aren't worth starting threads for.
+const FEW: usize = 8;
+
+/// Does `work` on each of `items` on several threads, each with a tool of its own from `tool`, and hands the results to
+/// `take` on this thread, in the items' order, until it breaks off or `cancel` says so.
+pub fn in_order<I: Sync, T, R: Send>(
+    items: &[I],
+    threads: usize,
+    cancel: &CancellationToken,
+    tool: impl Fn() -> T + Sync,
+    work: impl Fn(&mut T, &I) -> R + Sync,
+    mut take: impl FnMut(&I, R) -> ControlFlow<()>,
+) {
+    if threads <= 1 || items.len() <= FEW {
+        let mut tool = tool();
+        for item in items {
+            if cancel.is_cancelled() || take(item, work(&mut tool, item)).is_break() {
+                return;
+            }
+        }
+        return;
+    }
+    let board = Board { state: Mutex::new(BoardState::default()), changed: Condvar::new() };
+    std::thread::scope(|scope| {
+        // Leaving in any way, a panic of `take` included, must not leave workers waiting.
+        let _stop = StopOnDrop(&board);
+        for _ in 0..threads.min(items.len()) {
+            scope.spawn(|| {
+                let _stop = StopOnPanic(&board);
+                let mut tool = tool();
+                while let Some(at) = board.claim(items.len(), cancel) {
+                    let result = work(&mut tool, &items[at]);
+                    board.post(at, result);
+                }
+            });
+        }
+        for item in items {
+            let Some(result) = board.next(cancel) else { return };
+            if take(item, result).is_break() {
+                return;
+            }
+        }
+    });
+}
+
+/// Where workers claim items and post results.
+struct Board<R> {
+    state: Mutex<BoardState<R>>,
+    changed: Condvar,
+}
+
+struct BoardState<R> {
+    claimed: usize,
+    taken: usize,
+    stopped: bool,
+    posted: BTreeMap<usize, R>,
+}
+
+impl<R> Default for BoardState<R> {
+    fn default() -> Self {
+        BoardState { claimed: 0, taken: 0, stopped: false, posted: BTreeMap::new() }
+    }
+}
+
+impl<R> Board<R> {
+    fn claim(&self, count: usize, cancel: &CancellationToken) -> Option<usize> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if state.stopped || cancel.is_cancelled() || state.claimed == count {
+                return None;
+            }
+            if state.claimed < state.taken + AHEAD {
+                state.claimed += 1;
+                return Some(state.claimed - 1);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn post(&self, at: usize, result: R) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.posted.insert(at, result);
+        if at == state.taken {
+            self.changed.notify_all();
+        }
+    }
+
+    fn next(&self, cancel: &CancellationToken) -> Option<R> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if state.stopped || cancel.is_cancelled() {
+                return None;
+            }
+            let at = state.taken;
+            if let Some(result) = state.posted.remove(&at) {
+                // Workers wait only when they are as far ahead as they may be.
+                if state.claimed == state.taken + AHEAD {
+                    self.changed.notify_all();
+                }
+                state.taken += 1;
+                return Some(result);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn stop(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
+        self.changed.notify_all();
+    }
+}
+
+struct StopOnDrop<'a, R>(&'a Board<R>);
+
+impl<R> Drop for StopOnDrop<'_, R> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+struct StopOnPanic<'a, R>(&'a Board<R>);
+
+impl<R> Drop for StopOnPanic<'_, R> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
+}

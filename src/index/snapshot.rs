@@ -1,0 +1,326 @@
+//! The index at one commit: what a search reads, unchanged however long it takes.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::docs::{Doc, DocId, is_indexed};
+use super::manifest::{Generation, Manifest};
+use super::plan::Plan;
+use super::segment::{Entry, Segment, SegmentError};
+use super::stat::{FileStat, now_ns};
+use super::trigram::Trigram;
+use crate::core::RelPath;
+use crate::core::path::cmp_bytes;
+
+/// The index at one commit.
+#[derive(Clone, Default)]
+pub struct Snapshot {
+    /// Number of the commit.
+    pub generation: Generation,
+    segments: Vec<Part>,
+}
+
+/// A segment, less what later commits took from it.
+#[derive(Clone)]
+pub(super) struct Part {
+    pub(super) segment: Arc<Segment>,
+    gone: DocSet,
+}
+
+impl Part {
+    pub(super) fn new(segment: Arc<Segment>, gone: &[DocId]) -> Part {
+        let mut part = Part { gone: DocSet::new(segment.docs().len()), segment };
+        gone.iter().for_each(|&id| part.lose(id));
+        part
+    }
+
+    pub(super) fn lose(&mut self, id: DocId) {
+        if id < self.segment.docs().len() {
+            self.gone.insert(id);
+        }
+    }
+
+    pub(super) fn is_alive(&self, id: DocId) -> bool {
+        !self.gone.contains(id)
+    }
+
+    pub(super) fn alive(&self) -> impl Iterator<Item = DocId> + '_ {
+        (0..self.segment.docs().len()).filter(|&id| self.is_alive(id))
+    }
+
+    pub(super) fn alive_count(&self) -> DocId {
+        self.segment.docs().len() - self.gone.count
+    }
+
+    pub(super) fn gone(&self) -> Vec<DocId> {
+        (0..self.segment.docs().len()).filter(|&id| self.gone.contains(id)).collect()
+    }
+}
+
+/// A file of the tree, as a walk found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeFile {
+    /// Where.
+    pub path: RelPath,
+    /// What `stat` told.
+    pub stat: FileStat,
+}
+
+/// What a walk of the tree and the index disagree about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Files that are new, have changed, or may have.
+    pub changed: Vec<RelPath>,
+    /// Files the index knows and the tree hasn't.
+    pub gone: Vec<RelPath>,
+}
+
+impl Snapshot {
+    pub(super) fn new(generation: Generation, segments: Vec<Part>) -> Snapshot {
+        Snapshot { generation, segments }
+    }
+
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.segments
+    }
+
+    pub(super) fn into_parts(self) -> Vec<Part> {
+        self.segments
+    }
+
+    pub(super) fn manifest(&self) -> Manifest {
+        let segments = self.segments.iter().map(|part| {
+            let name = part.segment.name();
+            (name.id, (name, part.gone()))
+        });
+        Manifest { generation: self.generation, segments: segments.collect() }
+    }
+
+    /// Number of files.
+    pub fn files(&self) -> usize {
+        self.segments.iter().map(|part| part.alive_count() as usize).sum()
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|part| part.segment.name().bytes).sum()
+    }
+
+    /// What is known of the file at `path`.
+    pub fn find(&self, path: &RelPath) -> Option<&Doc> {
+        self.segments.iter().find_map(|part| {
+            let id = part.segment.docs().find(path.as_bytes())?;
+            part.is_alive(id).then(|| part.segment.docs().doc(id))
+        })
+    }
+
+    /// The files below the folder `dir`.
+    pub fn below(&self, dir: &RelPath) -> Vec<RelPath> {
+        let mut found = Vec::new();
+        for part in &self.segments {
+            let ids = part.segment.docs().below(dir.as_bytes()).filter(|&id| part.is_alive(id));
+            found.extend(ids.filter_map(|id| RelPath::from_bytes(part.segment.docs().path(id))));
+        }
+        found
+    }
+
+    /// Every file's path, in order.
+    pub fn paths(&self) -> Vec<RelPath> {
+        self.in_order().into_iter().filter_map(|(path, _)| RelPath::from_bytes(path)).collect()
+    }
+
+    fn in_order(&self) -> Vec<(&[u8], &Doc)> {
+        let mut all = Vec::with_capacity(self.files());
+        for part in &self.segments {
+            let docs = part.segment.docs();
+            all.extend(part.alive().map(|id| (docs.path(id), docs.doc(id))));
+        }
+        // The segments' runs are each sorted, which this sort takes advantage of.
+        all.sort_by(|(a, _), (b, _)| cmp_bytes(a, b));
+        all
+    }
+
+    /// What differs between the index and `tree`, a complete walk in path order, with files up to
+    /// `max_file_bytes` to be indexed.
+    pub fn difference(&self, tree: &[TreeFile], max_file_bytes: u64) -> Difference {
+        let now = now_ns();
+        // Left to be scanned, for a reason that no longer holds.
+        let wants_reading = |doc: &Doc| doc.scanned && is_indexed(&doc.stat, max_file_bytes, now);
+        let mut difference = Difference::default();
+        let mut known = self.in_order().into_iter().peekable();
+        let gone = |path: &[u8], out: &mut Difference| out.gone.extend(RelPath::from_bytes(path));
+        for file in tree {
+            while let Some((path, _)) = known.next_if(|(path, _)| cmp_bytes(path, file.path.as_bytes()).is_lt()) {
+                gone(path, &mut difference);
+            }
+            match known.next_if(|(path, _)| cmp_bytes(path, file.path.as_bytes()) == Ordering::Equal) {
+                Some((_, doc)) if doc.stat == file.stat && !doc.racy && !wants_reading(doc) => {}
+                _ => difference.changed.push(file.path.clone()),
+            }
+        }
+        known.for_each(|(path, _)| gone(path, &mut difference));
+        difference
+    }
+
+    /// The files that may fulfil `plan`, as paths in no order. The damaged segments, whose files are all among them,
+    /// come with what is wrong.
+    pub(super) fn candidates(&self, plan: &Plan) -> (Vec<&[u8]>, Vec<SegmentError>) {
+        let (mut paths, mut errors) = (Vec::new(), Vec::new());
+        for part in &self.segments {
+            let docs = part.segment.docs();
+            let path = |id| docs.path(id);
+            match Evaluation::new(&part.segment, plan).and_then(|evaluation| evaluation.files(plan, None)) {
+                Ok(Files::All) => paths.extend(part.alive().map(path)),
+                Ok(Files::Some(ids)) => {
+                    let mut ids: Vec<_> = ids.into_iter().chain(part.segment.scanned().iter().copied()).collect();
+                    ids.sort_unstable();
+                    ids.dedup();
+                    paths.extend(ids.into_iter().filter(|&id| part.is_alive(id)).map(path));
+                }
+                Err(error) => {
+                    errors.push(error);
+                    paths.extend(part.alive().map(path));
+                }
+            }
+        }
+        (paths, errors)
+    }
+}
+
+/// A set of files of a segment.
+enum Files {
+    All,
+    Some(Vec<DocId>),
+}
+
+/// A plan on a segment: its trigrams' dictionary lines, fetched at once.
+struct Evaluation<'a> {
+    segment: &'a Segment,
+    entries: Vec<Entry>,
+}
+
+/// Decoding a posting takes about a nanosecond, confirming a file at least ten microseconds: a condition whose postings
+/// are longer than this many bytes for each file it could rule out isn't worth reading.
+const POSTINGS_PER_FILE: u64 = 10_000;
+
+impl<'a> Evaluation<'a> {
+    fn new(segment: &'a Segment, plan: &Plan) -> Result<Self, SegmentError> {
+        let mut trigrams = Vec::new();
+        collect_trigrams(plan, &mut trigrams);
+        trigrams.sort_unstable();
+        trigrams.dedup();
+        Ok(Evaluation { segment, entries: segment.entries(&trigrams)? })
+    }
+
+    /// The files that fulfil `plan`, of those in `among` (of all, when there is none).
+    fn files(&self, plan: &Plan, among: Option<&[DocId]>) -> Result<Files, SegmentError> {
+        match plan {
+            Plan::All => Ok(Files::All),
+            Plan::Nothing => Ok(Files::Some(Vec::new())),
+            Plan::AnyOf(trigrams) => {
+                let mut lists = Vec::new();
+                for trigram in trigrams {
+                    if let Ok(at) = self.entries.binary_search_by_key(trigram, |entry| entry.trigram) {
+                        self.segment.postings(&self.entries[at], &mut lists)?;
+                    }
+                }
+                if trigrams.len() > 1 {
+                    lists.sort_unstable();
+                    lists.dedup();
+                }
+                Ok(Files::Some(lists))
+            }
+            Plan::Or(parts) => {
+                let mut any = Vec::new();
+                for part in parts {
+                    match self.files(part, among)? {
+                        Files::All => return Ok(Files::All),
+                        Files::Some(ids) => any.extend(ids),
+                    }
+                }
+                any.sort_unstable();
+                any.dedup();
+                Ok(Files::Some(any))
+            }
+            Plan::And(parts) => {
+                let mut parts: Vec<_> = parts.iter().map(|part| (self.cost(part), part)).collect();
+                parts.sort_by_key(|(cost, _)| *cost);
+                let mut all: Option<Vec<DocId>> = None;
+                for (cost, part) in parts {
+                    let left = all.as_deref().or(among).map_or(self.segment.docs().len() as usize, <[_]>::len) as u64;
+                    if cost > left * POSTINGS_PER_FILE {
+                        break;
+                    }
+                    if let Files::Some(ids) = self.files(part, all.as_deref().or(among))? {
+                        all = Some(match all {
+                            None => ids,
+                            Some(before) => intersect(&before, &ids),
+                        });
+                    }
+                }
+                Ok(all.map_or(Files::All, Files::Some))
+            }
+        }
+    }
+
+    /// Bytes of postings that a plan reads.
+    fn cost(&self, plan: &Plan) -> u64 {
+        match plan {
+            Plan::All | Plan::Nothing => 0,
+            Plan::AnyOf(trigrams) => {
+                let entry = |t| self.entries.binary_search_by_key(t, |entry| entry.trigram).ok();
+                trigrams.iter().filter_map(entry).map(|at| self.entries[at].bytes).sum()
+            }
+            Plan::And(parts) | Plan::Or(parts) => parts.iter().map(|part| self.cost(part)).sum(),
+        }
+    }
+}
+
+fn collect_trigrams(plan: &Plan, out: &mut Vec<Trigram>) {
+    match plan {
+        Plan::All | Plan::Nothing => {}
+        Plan::AnyOf(trigrams) => out.extend(trigrams),
+        Plan::And(parts) | Plan::Or(parts) => parts.iter().for_each(|part| collect_trigrams(part, out)),
+    }
+}
+
+/// What two ascending lists share.
+fn intersect(a: &[DocId], b: &[DocId]) -> Vec<DocId> {
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    let mut both = Vec::new();
+    while let (Some(&&x), Some(&&y)) = (a.peek(), b.peek()) {
+        match x.cmp(&y) {
+            Ordering::Less => drop(a.next()),
+            Ordering::Greater => drop(b.next()),
+            Ordering::Equal => {
+                both.push(x);
+                a.next();
+                b.next();
+            }
+        }
+    }
+    both
+}
+
+/// A set of a segment's files, one bit each.
+#[derive(Clone)]
+struct DocSet {
+    bits: Vec<u64>,
+    count: DocId,
+}
+
+impl DocSet {
+    fn new(docs: DocId) -> DocSet {
+        DocSet { bits: vec![0; docs.div_ceil(64) as usize], count: 0 }
+    }
+
+    fn insert(&mut self, id: DocId) {
+        let (word, bit) = (&mut self.bits[(id / 64) as usize], 1 << (id % 64));
+        self.count += DocId::from(*word & bit == 0);
+        *word |= bit;
+    }
+
+    fn contains(&self, id: DocId) -> bool {
+        self.bits[(id / 64) as usize] & 1 << (id % 64) != 0
+    }
+}

@@ -1,0 +1,305 @@
+//! The index folder: what is committed, and how that changes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use thiserror::Error;
+
+use super::manifest::{Committed, Generation, Manifest};
+use super::segment::{self, Segment, SegmentError, SegmentId, SegmentRef};
+use super::snapshot::{Part, Snapshot};
+use crate::core::RelPath;
+
+/// How often a commit is tried again when other processes commit at the same time.
+const TRIES: u32 = 64;
+/// Files that no manifest names are an unfinished write of another process until they are this old.
+const ORPHAN_AGE: Duration = Duration::from_secs(600);
+/// Segments of one size class that are merged into one.
+const MERGE_AT: usize = 6;
+/// Each size class holds segments of up to this many times the files of the class below.
+const CLASS: u32 = 8;
+
+/// An index that can't be opened or changed.
+#[derive(Debug, Error)]
+pub enum IndexError {
+    /// The index folder can't be used.
+    #[error("can't use the index folder {}: {source}; make it writable, or set index.dir to another", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A segment can't be read or written.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// Other processes kept committing.
+    #[error("the index in {} is being changed by other processes all the time; the change is tried again", path.display())]
+    Overtaken {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The work was given up on purpose.
+    #[error("the work on the index was cancelled")]
+    Cancelled,
+}
+
+/// The index of a codebase on disk, open. Any thread may read it; changes take turns.
+pub struct Index {
+    folder: PathBuf,
+    current: RwLock<Arc<Snapshot>>,
+    changing: Mutex<()>,
+}
+
+/// What a commit changes.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// Segments with files that are new or have changed; they stand for what the index had at their paths.
+    pub added: Vec<SegmentRef>,
+    /// Files that are gone.
+    pub removed: Vec<RelPath>,
+}
+
+impl Index {
+    /// Opens the index in `folder`, which is made if need be, readable by the user only. Whatever is damaged or of
+    /// another version is left out, and named in the second value: those files are simply not indexed yet.
+    ///
+    /// # Errors
+    /// When the folder can't be made or listed.
+    pub fn open(folder: &Path) -> Result<(Index, Vec<String>), IndexError> {
+        let failed = |source| IndexError::Folder { path: folder.to_owned(), source };
+        create_private_folder(folder).map_err(failed)?;
+        let (snapshot, problems) = load(folder, &[]).map_err(failed)?;
+        let index =
+            Index { folder: folder.to_owned(), current: RwLock::new(Arc::new(snapshot)), changing: Mutex::new(()) };
+        index.sweep();
+        Ok((index, problems))
+    }
+
+    /// Opens the index in `folder` to read it only; `None` when there is none.
+    pub fn read(folder: &Path) -> Option<Snapshot> {
+        let (snapshot, _) = load(folder, &[]).ok()?;
+        (snapshot.generation != Generation::default()).then_some(snapshot)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The index as it is now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes `change` part of the index, on top of whatever other processes have committed meanwhile.
+    ///
+    /// # Errors
+    /// When a file can't be written or read; the index is as it was then, and the added segments' files are removed.
+    pub fn commit(&self, change: &Change) -> Result<(), IndexError> {
+        let result = self.change(|base| {
+            let mut parts = base.clone().into_parts();
+            let mut added = Vec::new();
+            for &name in &change.added {
+                added.push(Part::new(Arc::new(Segment::open(&self.folder, name)?), &[]));
+            }
+            for part in &mut parts {
+                let docs = part.segment.clone();
+                let docs = docs.docs();
+                let replaced = added.iter().flat_map(|new| {
+                    let new = new.segment.docs();
+                    (0..new.len()).map(|id| new.path(id))
+                });
+                for path in replaced.chain(change.removed.iter().map(RelPath::as_bytes)) {
+                    docs.find(path).into_iter().for_each(|id| part.lose(id));
+                }
+            }
+            parts.extend(added);
+            Ok(Some(parts))
+        });
+        if result.is_err() {
+            change.added.iter().for_each(|name| self.remove(name.id));
+        }
+        result.map(drop)
+    }
+
+    /// Leaves out a segment that turned out to be damaged. Its files are not indexed any more, until they are again.
+    ///
+    /// # Errors
+    /// When the manifest can't be written.
+    pub fn forget_damaged(&self) -> Result<Vec<RelPath>, IndexError> {
+        let mut lost = Vec::new();
+        self.change(|base| {
+            lost.clear();
+            let (sound, damaged): (Vec<_>, Vec<_>) =
+                base.parts().iter().cloned().partition(|part| is_sound(&part.segment));
+            for part in &damaged {
+                lost.extend(part.alive().filter_map(|id| RelPath::from_bytes(part.segment.docs().path(id))));
+            }
+            Ok((!damaged.is_empty()).then_some(sound))
+        })?;
+        Ok(lost)
+    }
+
+    /// Merges segments, if there are too many of one size or one is mostly dead. Gives whether there was anything to
+    /// do. Commits may come in between.
+    ///
+    /// # Errors
+    /// When a file can't be written or read; the index is as it was then.
+    pub fn merge(&self) -> Result<bool, IndexError> {
+        let before = self.snapshot();
+        let chosen = choose(before.parts());
+        if chosen.is_empty() {
+            return Ok(false);
+        }
+        let segments: Vec<_> = chosen.iter().map(|part| &*part.segment).collect();
+        let merged = segment::merge(&self.folder, &segments, |at, id| chosen[at].is_alive(id))?;
+        let result = self.change(|base| {
+            let is_chosen = |part: &Part| chosen.iter().position(|c| c.segment.name() == part.segment.name());
+            let (old, mut parts): (Vec<_>, Vec<_>) = base.parts().iter().cloned().partition(|p| is_chosen(p).is_some());
+            if old.len() < chosen.len() {
+                // Another process has merged some of them already.
+                return Ok(None);
+            }
+            let mut new = Part::new(Arc::new(Segment::open(&self.folder, merged.segment)?), &[]);
+            for part in &old {
+                // What was lost while the merge ran.
+                let moved = is_chosen(part).map_or(&[][..], |at| &merged.moved[at]);
+                part.gone().into_iter().filter_map(|id| moved[id as usize]).for_each(|id| new.lose(id));
+            }
+            parts.push(new);
+            Ok(Some(parts))
+        });
+        if !matches!(result, Ok(true)) {
+            self.remove(merged.segment.id);
+        }
+        result
+    }
+
+    /// Forgets everything.
+    ///
+    /// # Errors
+    /// When the manifest can't be written.
+    pub fn clear(&self) -> Result<(), IndexError> {
+        self.change(|_| Ok(Some(Vec::new()))).map(drop)
+    }
+
+    /// One change of the manifest: `next` makes the parts after it from the snapshot before it, or says that there is
+    /// nothing to do. It is asked again when another process was faster.
+    fn change(
+        &self,
+        mut next: impl FnMut(&Snapshot) -> Result<Option<Vec<Part>>, SegmentError>,
+    ) -> Result<bool, IndexError> {
+        let _turn: MutexGuard<'_, ()> = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
+        let mut base = self.snapshot();
+        for attempt in 0..TRIES {
+            let Some(mut parts) = next(&base)? else { return Ok(false) };
+            parts.retain(|part| part.alive_count() > 0);
+            // Above the newest manifest even when that can't be read.
+            let generation = match attempt {
+                0 => base.generation.next(),
+                _ => Manifest::next_generation(&self.folder).map_err(failed)?,
+            };
+            let snapshot = Snapshot::new(generation, parts);
+            if snapshot.manifest().commit(&self.folder).map_err(failed)? == Committed::Yes {
+                let kept = |id| snapshot.parts().iter().any(|part| part.segment.name().id == id);
+                let ids = base.parts().iter().map(|part| part.segment.name().id);
+                ids.filter(|&id| !kept(id)).for_each(|id| self.remove(id));
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+                return Ok(true);
+            }
+            base = Arc::new(load(&self.folder, base.parts()).map_err(failed)?.0);
+        }
+        Err(IndexError::Overtaken { path: self.folder.clone() })
+    }
+
+    fn remove(&self, id: SegmentId) {
+        if let Err(error) = std::fs::remove_file(id.file(&self.folder)) {
+            tracing::debug!(?id, %error, "a dead index file stays until it is swept");
+        }
+    }
+
+    /// Removes what crashes left behind.
+    fn sweep(&self) {
+        let named = self.snapshot();
+        let is_named = |path: &Path| named.parts().iter().any(|p| p.segment.name().id.file(&self.folder) == path);
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let ours = path.extension().is_some_and(|e| e == "segment" || e == "unfinished");
+            let age =
+                path.metadata().and_then(|m| m.modified()).ok().and_then(|t| SystemTime::now().duration_since(t).ok());
+            if ours && !is_named(&path) && age.is_some_and(|age| age > ORPHAN_AGE) {
+                tracing::debug!(path = %path.display(), "removing an index file that a crash left behind");
+                if let Err(error) = std::fs::remove_file(&path) {
+                    tracing::warn!(path = %path.display(), %error, "can't remove an index file that a crash left behind");
+                }
+            }
+        }
+    }
+}
+
+/// Reads the newest manifest and opens its segments, taking those in `open` from there.
+fn load(folder: &Path, open: &[Part]) -> io::Result<(Snapshot, Vec<String>)> {
+    loop {
+        let (manifest, unreadable) = Manifest::load(folder)?;
+        let mut problems: Vec<_> = unreadable
+            .iter()
+            .map(|path| {
+                format!("the index file {} is damaged or of another version; it is rebuilt by itself", path.display())
+            })
+            .collect();
+        let mut parts = Vec::new();
+        for (name, gone) in manifest.segments.values() {
+            let open = open.iter().find(|part| part.segment.name() == *name).map(|part| part.segment.clone());
+            match open.map_or_else(|| Segment::open(folder, *name).map(Arc::new), Ok) {
+                Ok(segment) => parts.push(Part::new(segment, gone)),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        // Another process may have merged segments away since the manifest was read: then there is a newer one.
+        let newest = Manifest::next_generation(folder)?;
+        if problems.is_empty() || newest == manifest.generation.next() || !unreadable.is_empty() {
+            // Commits must come above manifests that can't be read.
+            let generation = Generation(newest.0 - 1);
+            return Ok((Snapshot::new(generation, parts), problems));
+        }
+    }
+}
+
+/// Reads all of a segment's dictionary and postings.
+fn is_sound(segment: &Segment) -> bool {
+    let mut ids = Vec::new();
+    segment.all_entries().all(|block| {
+        block.is_ok_and(|entries| {
+            entries.iter().all(|entry| {
+                ids.clear();
+                segment.postings(entry, &mut ids).is_ok()
+            })
+        })
+    })
+}
+
+/// The segments to merge now, or none.
+fn choose(parts: &[Part]) -> Vec<Part> {
+    let class = |part: &Part| part.alive_count().max(1).ilog(CLASS);
+    for size in 0..=parts.iter().map(class).max().unwrap_or(0) {
+        // With them go the smaller ones: they would only be merged again soon.
+        let alike = parts.iter().filter(|part| class(part) == size).count();
+        if alike >= MERGE_AT {
+            return parts.iter().filter(|part| class(part) <= size).cloned().collect();
+        }
+    }
+    let mostly_dead = |part: &&Part| part.alive_count() < part.segment.docs().len() / 2;
+    parts.iter().filter(mostly_dead).cloned().collect()
+}
+
+fn create_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}

@@ -1,0 +1,244 @@
+//! Brings the index up to date with dirty files: reads them, builds segments, commits.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio_util::sync::CancellationToken;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::docs::{ContentHash, Doc, is_indexed};
+use super::overlay::{Dirt, Overlay, Verdict};
+use super::segment::SegmentBuilder;
+use super::stat::{FileStat, now_ns};
+use super::store::{Change, Index, IndexError};
+use super::text::{is_utf16, searched_part, until_nul};
+use crate::core::{Dirty, RelPath};
+
+/// Memory of one builder at which its segment is written, bytes. It bounds what a build of any tree needs.
+const SEGMENT_MEMORY: usize = 72 << 20;
+/// Larger files are read in pieces of this size, bytes.
+const PIECE: u64 = 4 << 20;
+/// Files a worker takes at a time.
+const CHUNK: usize = 64;
+
+/// What an update works on, and how.
+pub struct Update<'a> {
+    /// The index to bring up to date.
+    pub index: &'a Index,
+    /// Where its files are.
+    pub root: &'a Path,
+    /// Where the dirty files are known, and where they are settled as they are committed.
+    pub overlay: &'a Overlay,
+    /// Larger files are left to be scanned by searches, bytes.
+    pub max_file_bytes: u64,
+    /// Threads that read and build.
+    pub threads: usize,
+    /// Ends the update early: what was committed stays.
+    pub cancel: &'a CancellationToken,
+    /// Told how many files are done, and how many there are.
+    pub progress: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+/// What an update did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Updated {
+    /// Files that were read anew, or found to be gone.
+    pub files: usize,
+    /// Of these, files that can't be read; searches keep trying them.
+    pub unreadable: usize,
+}
+
+impl Update<'_> {
+    /// Works through those of the overlay's files that `dirty` names. Files are committed as each segment fills, so
+    /// that much work is never lost at once.
+    ///
+    /// # Errors
+    /// When the index can't be written, or the work was cancelled. What isn't committed stays in the overlay.
+    pub fn run(&self, dirty: &Dirty) -> Result<Updated, IndexError> {
+        let view = self.overlay.view();
+        let targets: Vec<(&RelPath, Dirt)> = match dirty {
+            Dirty::Everything => view.iter().map(|(path, dirt)| (path, *dirt)).collect(),
+            Dirty::Paths(paths) => {
+                paths.iter().filter_map(|path| view.get_key_value(path)).map(|(p, d)| (p, *d)).collect()
+            }
+        };
+        let work = Work { update: self, targets: &targets, next: AtomicUsize::new(0), done: AtomicUsize::new(0) };
+        let threads = self.threads.min(targets.len().div_ceil(CHUNK)).max(1);
+        let total = Mutex::new(Ok(Updated::default()));
+        let worker = || {
+            let result = Worker::new(&work).run();
+            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+            match (&mut *total, result) {
+                (Ok(total), Ok(mine)) => {
+                    total.files += mine.files;
+                    total.unreadable += mine.unreadable;
+                }
+                (total @ Ok(_), Err(error)) => {
+                    // The others stop at their next file.
+                    work.next.store(targets.len(), Ordering::Relaxed);
+                    *total = Err(error);
+                }
+                (Err(_), _) => {}
+            }
+        };
+        if threads == 1 {
+            worker();
+        } else {
+            std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker))));
+        }
+        total.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Work<'a> {
+    update: &'a Update<'a>,
+    targets: &'a [(&'a RelPath, Dirt)],
+    next: AtomicUsize,
+    done: AtomicUsize,
+}
+
+struct Worker<'a> {
+    work: &'a Work<'a>,
+    builder: SegmentBuilder,
+    removed: Vec<RelPath>,
+    settled: Vec<(&'a RelPath, Dirt)>,
+    bytes: Vec<u8>,
+    updated: Updated,
+}
+
+impl<'a> Worker<'a> {
+    fn new(work: &'a Work<'a>) -> Self {
+        Worker {
+            work,
+            builder: SegmentBuilder::new(),
+            removed: Vec::new(),
+            settled: Vec::new(),
+            bytes: Vec::new(),
+            updated: Updated::default(),
+        }
+    }
+
+    fn run(mut self) -> Result<Updated, IndexError> {
+        let Work { update, targets, next, done } = self.work;
+        loop {
+            let start = next.fetch_add(CHUNK, Ordering::Relaxed);
+            let Some(chunk) =
+                targets.get(start..targets.len().min(start.saturating_add(CHUNK))).filter(|c| !c.is_empty())
+            else {
+                break;
+            };
+            for &(path, dirt) in chunk {
+                if update.cancel.is_cancelled() {
+                    return Err(IndexError::Cancelled);
+                }
+                self.take(path, dirt);
+                if self.builder.memory() > SEGMENT_MEMORY {
+                    self.commit()?;
+                }
+            }
+            (update.progress)(done.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len(), targets.len());
+        }
+        self.commit()?;
+        Ok(self.updated)
+    }
+
+    fn take(&mut self, path: &'a RelPath, dirt: Dirt) {
+        let known = match dirt.verdict {
+            Verdict::Gone => None,
+            Verdict::Read => self.read(&path.to_path(self.work.update.root)),
+        };
+        match known {
+            None => self.removed.push(path.clone()),
+            Some(doc) => self.builder.add(path.as_bytes(), doc),
+        }
+        self.settled.push((path, dirt));
+        self.updated.files += 1;
+    }
+
+    /// Reads a file into the builder. `None` when there is no regular file.
+    fn read(&mut self, path: &Path) -> Option<Doc> {
+        match self.try_read(path) {
+            Ok(doc) => doc,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "can't read a file; searches will try it again");
+                self.updated.unreadable += 1;
+                let metadata = std::fs::symlink_metadata(path).ok().filter(|m| m.is_file())?;
+                Some(Doc { stat: FileStat::of(&metadata), scanned: true, ..Doc::default() })
+            }
+        }
+    }
+
+    fn try_read(&mut self, path: &Path) -> io::Result<Option<Doc>> {
+        let text = self.builder.text();
+        text.clear();
+        let Some(mut file) = open_regular(path)? else { return Ok(None) };
+        let stat = FileStat::of(&file.metadata()?);
+        let now = now_ns();
+        let mut doc = Doc { stat, racy: stat.is_racy(now), ..Doc::default() };
+        let limit = self.work.update.max_file_bytes;
+        if !is_indexed(&stat, limit, now) {
+            return Ok(Some(Doc { scanned: true, ..doc }));
+        }
+        self.bytes.clear();
+        if stat.size <= PIECE {
+            // One byte more, to see whether it has grown: then it will be dirty again.
+            (&mut file).take(PIECE + 1).read_to_end(&mut self.bytes)?;
+            doc.hash = ContentHash::of(&self.bytes);
+            text.feed(&searched_part(&self.bytes));
+            return Ok(Some(doc));
+        }
+        let mut hash = Xxh3::new();
+        let mut begun = false;
+        while (&mut file).take(PIECE).read_to_end(&mut self.bytes)? > 0 {
+            if !begun && is_utf16(&self.bytes) {
+                return Ok(Some(Doc { scanned: true, ..doc }));
+            }
+            begun = true;
+            hash.update(&self.bytes);
+            let searched = until_nul(&self.bytes);
+            text.feed(searched);
+            if searched.len() < self.bytes.len() {
+                break;
+            }
+            self.bytes.clear();
+        }
+        doc.hash = ContentHash(hash.digest128());
+        Ok(Some(doc))
+    }
+
+    fn commit(&mut self) -> Result<(), IndexError> {
+        let index = self.work.update.index;
+        let added = if self.builder.is_empty() { Vec::new() } else { vec![self.builder.write(index.folder())?] };
+        let removed = std::mem::take(&mut self.removed);
+        if !added.is_empty() || !removed.is_empty() {
+            index.commit(&Change { added, removed })?;
+        }
+        self.work.update.overlay.settle(self.settled.drain(..));
+        Ok(())
+    }
+}
+
+/// Opens a file to be read, or gives `None` when it isn't a regular one. Links aren't followed, and nothing can block:
+/// a pipe in somebody's tree must not.
+pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+    }
+    let file = match options.open(path) {
+        Ok(file) => file,
+        #[cfg(unix)]
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    Ok(file.metadata()?.is_file().then_some(file))
+}

@@ -1,0 +1,188 @@
+//! Which files belong to a codebase: ripgrep's rules of ignoring, and walks of the tree by them.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use ignore::overrides::{Override, OverrideBuilder};
+use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::RelPath;
+use crate::index::{FileStat, TreeFile};
+
+/// Which files belong to a codebase.
+#[derive(Clone, Debug)]
+pub struct TreeRules {
+    hidden: bool,
+    exclude: Override,
+}
+
+/// A glob that isn't one.
+#[derive(Debug, Error)]
+#[error("index.exclude has a glob that can't be used: {0}")]
+pub struct RuleError(#[from] ignore::Error);
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// The files, in path order.
+    pub files: Vec<TreeFile>,
+    /// Folders and files that couldn't be looked at, and why.
+    pub unreadable: Vec<String>,
+}
+
+/// A walk that gave nothing.
+#[derive(Debug, Error)]
+pub enum WalkError {
+    /// The root went away.
+    #[error("the folder {0} is gone; the index is kept, and used again when the folder is back")]
+    RootGone(std::path::PathBuf),
+    /// The walk was given up on purpose.
+    #[error("the walk was cancelled")]
+    Cancelled,
+}
+
+/// The files that decide what is ignored: when one changes, any file may be affected.
+pub fn decides_what_is_ignored(path: &RelPath) -> bool {
+    let bytes = path.as_bytes();
+    matches!(path.file_name(), b".gitignore" | b".ignore" | b".rgignore" | b".git") || bytes == b".git/info/exclude"
+}
+
+impl TreeRules {
+    /// The rules for a codebase at `root`: ripgrep's own, with hidden files or without, less what the globs exclude.
+    ///
+    /// # Errors
+    /// When a glob isn't one.
+    pub fn new(root: &Path, hidden: bool, exclude: &[String]) -> Result<TreeRules, RuleError> {
+        let mut builder = OverrideBuilder::new(root);
+        for glob in exclude {
+            builder.add(&format!("!{glob}"))?;
+        }
+        Ok(TreeRules { hidden, exclude: builder.build()? })
+    }
+
+    fn walk(&self, from: &Path) -> WalkBuilder {
+        let mut builder = WalkBuilder::new(from);
+        builder.hidden(!self.hidden).overrides(self.exclude.clone()).add_custom_ignore_filename(".rgignore");
+        builder
+    }
+
+    /// Walks the whole tree on `threads` threads. Each folder is handed to `enter` before its files are listed, so that
+    /// a watch set there sees whatever the walk misses.
+    ///
+    /// # Errors
+    /// When the root is gone or the walk was cancelled.
+    pub fn scan(
+        &self,
+        root: &Path,
+        threads: usize,
+        cancel: &CancellationToken,
+        enter: &(dyn Fn(&Path) + Sync),
+    ) -> Result<Tree, WalkError> {
+        if !root.is_dir() {
+            return Err(WalkError::RootGone(root.to_owned()));
+        }
+        let tree = self.walk_from(root, root, threads, cancel, enter);
+        match () {
+            () if cancel.is_cancelled() => Err(WalkError::Cancelled),
+            // A root that goes away during the walk looks like a tree without files.
+            () if !root.is_dir() => Err(WalkError::RootGone(root.to_owned())),
+            () => Ok(tree),
+        }
+    }
+
+    /// Walks the tree below `dir`, which must be a folder that belongs to the codebase.
+    pub fn scan_below(
+        &self,
+        root: &Path,
+        dir: &RelPath,
+        cancel: &CancellationToken,
+        enter: &(dyn Fn(&Path) + Sync),
+    ) -> Tree {
+        self.walk_from(root, &dir.to_path(root), 1, cancel, enter)
+    }
+
+    fn walk_from(
+        &self,
+        root: &Path,
+        from: &Path,
+        threads: usize,
+        cancel: &CancellationToken,
+        enter: &(dyn Fn(&Path) + Sync),
+    ) -> Tree {
+        let found = Mutex::new(Tree::default());
+        let mut visitors = Visitors { root, cancel, enter, found: &found };
+        self.walk(from).threads(threads).build_parallel().visit(&mut visitors);
+        let mut tree = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        tree.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        tree
+    }
+
+    /// Of the entries of the folder `dir` (the root, when `None`), those that belong to the codebase: files and folders.
+    /// The folder itself must belong to it.
+    pub fn members(&self, root: &Path, dir: Option<&RelPath>) -> Vec<(RelPath, bool)> {
+        let from = dir.map_or_else(|| root.to_owned(), |dir| dir.to_path(root));
+        let entries = self.walk(&from).max_depth(Some(1)).build().flatten().filter(|entry| entry.depth() == 1);
+        let member = |entry: DirEntry| {
+            let kind = entry.file_type()?;
+            (kind.is_file() || kind.is_dir()).then_some((RelPath::below(root, entry.path())?, kind.is_dir()))
+        };
+        entries.filter_map(member).collect()
+    }
+}
+
+struct Visitors<'a> {
+    root: &'a Path,
+    cancel: &'a CancellationToken,
+    enter: &'a (dyn Fn(&Path) + Sync),
+    found: &'a Mutex<Tree>,
+}
+
+impl<'s> ParallelVisitorBuilder<'s> for Visitors<'s> {
+    fn build(&mut self) -> Box<dyn ParallelVisitor + 's> {
+        let Visitors { root, cancel, enter, found } = *self;
+        Box::new(Visitor { root, cancel, enter, found, mine: Tree::default() })
+    }
+}
+
+struct Visitor<'a> {
+    root: &'a Path,
+    cancel: &'a CancellationToken,
+    enter: &'a (dyn Fn(&Path) + Sync),
+    found: &'a Mutex<Tree>,
+    mine: Tree,
+}
+
+impl ParallelVisitor for Visitor<'_> {
+    fn visit(&mut self, entry: Result<DirEntry, ignore::Error>) -> WalkState {
+        if self.cancel.is_cancelled() {
+            return WalkState::Quit;
+        }
+        match entry {
+            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => (self.enter)(entry.path()),
+            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => match entry.metadata() {
+                Ok(metadata) => {
+                    let path = RelPath::below(self.root, entry.path());
+                    let stat = FileStat::of(&metadata);
+                    self.mine.files.extend(path.map(|path| TreeFile { path, stat }));
+                }
+                // It went between the listing and the look.
+                Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => {}
+                Err(error) => self.mine.unreadable.push(error.to_string()),
+            },
+            Ok(_) => {}
+            Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => {}
+            Err(error) => self.mine.unreadable.push(error.to_string()),
+        }
+        WalkState::Continue
+    }
+}
+
+impl Drop for Visitor<'_> {
+    fn drop(&mut self) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.files.append(&mut self.mine.files);
+        found.unreadable.append(&mut self.mine.unreadable);
+    }
+}
