@@ -2,4 +2,5 @@
 
 pub mod core;
 pub mod index;
+pub mod sync;
 pub mod watch;

@@ -1,0 +1,72 @@
+//! When a burst of changes has become a batch.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A trailing debounce with a bound: a burst ends when nothing has come for the quiet window, or when its first change
+/// has waited for as long as any may. The last change of a burst is never dropped.
+#[derive(Clone, Debug)]
+pub struct Debounce {
+    quiet: Duration,
+    max_wait: Duration,
+    burst: Option<Burst>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    first: Instant,
+    last: Instant,
+}
+
+impl Debounce {
+    /// Without a burst.
+    pub fn new(quiet: Duration, max_wait: Duration) -> Debounce {
+        Debounce { quiet, max_wait, burst: None }
+    }
+
+    /// Something changed.
+    pub fn touch(&mut self, now: Instant) {
+        let first = self.burst.map_or(now, |burst| burst.first);
+        self.burst = Some(Burst { first, last: now });
+    }
+
+    /// When the burst ends, if nothing more comes; `None` without one.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.burst.map(|burst| (burst.last + self.quiet).min(burst.first + self.max_wait))
+    }
+
+    /// Ends the burst: the next change begins another.
+    pub fn clear(&mut self) {
+        self.burst = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_burst_ends_after_the_quiet_window_of_its_last_change() {
+        let start = Instant::now();
+        let mut debounce = Debounce::new(50 * MS, 500 * MS);
+        assert_eq!(debounce.deadline(), None);
+        debounce.touch(start);
+        debounce.touch(start + 30 * MS);
+        assert_eq!(debounce.deadline(), Some(start + 80 * MS));
+        debounce.clear();
+        assert_eq!(debounce.deadline(), None);
+    }
+
+    #[test]
+    fn constant_changes_wait_no_longer_than_the_bound() {
+        let start = Instant::now();
+        let mut debounce = Debounce::new(50 * MS, 500 * MS);
+        for ms in 0..100 {
+            debounce.touch(start + ms * 40 * MS);
+        }
+        assert_eq!(debounce.deadline(), Some(start + 500 * MS));
+    }
+}

@@ -1,0 +1,7 @@
+//! Syncing in turn: a batch is put in line, waits, syncs at the head, and leaves the line on every way out.
+
+mod debounce;
+mod manager;
+
+pub use debounce::Debounce;
+pub use manager::{Head, SyncManager, SyncOutcome, SyncTarget, Synced, Verdict};
