@@ -1,5 +1,6 @@
-//! The commands a contributor runs: `cargo xtask test`.
+//! The commands a contributor runs: `cargo xtask test` and `cargo xtask bench`.
 
+mod bench;
 mod sandbox;
 mod test;
 mod tools;
@@ -15,12 +16,19 @@ use clap::Parser;
 enum Command {
     /// Install what the tests need where it is missing, then run every test.
     Test(test::Options),
+    /// Measure syncline beside ripgrep and codesearch over one tree, in one run.
+    Bench(Box<bench::Options>),
+    /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
+    #[command(hide = true)]
+    Floor(bench::floor::Options),
 }
 
 fn main() -> ExitCode {
     let command = Command::parse();
     let outcome = sandbox::install().and_then(|()| match command {
         Command::Test(options) => test::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Floor(options) => bench::floor::run(&options),
     });
     sandbox::hold_if_stopping();
     match outcome {

@@ -142,6 +142,12 @@ impl Scratch {
         Ok(Self::keep_in_mind(path))
     }
 
+    /// A new, empty file; an error if there is one by that name, for it would be somebody else's.
+    pub(crate) fn file(path: PathBuf) -> Result<Self> {
+        fs::File::create_new(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Self::keep_in_mind(path))
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.0
@@ -178,7 +184,11 @@ mod tests {
     fn scratch_goes_with_its_value() -> Result<()> {
         let folder = Scratch::folder(&std::env::temp_dir())?;
         let path = folder.path().to_owned();
-        fs::write(path.join("file"), "")?;
+        let file = Scratch::file(path.join("file"))?;
+        assert!(file.path().is_file());
+        assert!(Scratch::file(path.join("file")).is_err(), "a file of somebody else's is left alone");
+        drop(file);
+        assert!(!path.join("file").exists());
         drop(folder);
         assert!(!path.exists());
         Ok(())

@@ -1,4 +1,4 @@
-//! The programs that the tests need beside cargo. Each is one entry here: how to tell that it is there, and
+//! The programs that the tests and the bench need beside cargo. Each is one entry here: how to tell that it is there, and
 //! how to get it.
 
 use std::path::{Path, PathBuf};
@@ -71,6 +71,22 @@ pub(crate) static NEOVIM: Tool = Tool {
         run(command.stdin(Stdio::null()))
     },
     mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
+};
+
+/// The indexing peer of the bench: `cindex` and `csearch`.
+pub(crate) static CODESEARCH: Tool = Tool {
+    name: "codesearch",
+    pinned: None,
+    program: |_| "csearch".into(),
+    // It has no flag for its version, so the package is asked; where there is no package, being there must do.
+    version: |program| {
+        Command::new(program).stdin(Stdio::null()).output().ok()?;
+        let package = Command::new("dpkg-query").args(["-W", "-f", "${Version}", "codesearch"]).output();
+        let version = package.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+        Some(version.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| "of unknown version".into()))
+    },
+    install: |_| apt("codesearch"),
+    mend: "install cindex and csearch (Debian: codesearch)",
 };
 
 impl Tool {
