@@ -1,4 +1,4 @@
-//! What a session costs that has nothing to do.
+//! What a server costs that has nothing to do.
 
 use std::thread;
 use std::time::Duration;

@@ -26,7 +26,7 @@ use crate::sandbox::{self, Scratch};
 use crate::tools::{CODESEARCH, RIPGREP};
 use crate::workspace::{Workspace, run as run_command};
 
-/// How long a cold index may take before a session is given up.
+/// How long a cold index may take before a server is given up.
 const FRESH_DEADLINE: Duration = Duration::from_secs(600);
 
 /// Measure syncline beside ripgrep and codesearch over one tree, in one run.
@@ -64,7 +64,7 @@ enum Part {
     Index,
     /// A start with an index that needs nothing.
     Restart,
-    /// What a session costs that has nothing to do.
+    /// What a server costs that has nothing to do.
     Idle,
     /// From a save to the answer that has it.
     Freshness,
@@ -212,12 +212,12 @@ impl Bench {
         self.scratch.path().join("csearchindex")
     }
 
-    /// A session that has just begun, as an editor begins one.
+    /// A server that has just been started, as an editor starts one.
     fn start(&self) -> Result<Client> {
         Client::start(&mut self.syncline(&["lsp", "--stdio", "--standalone"])?, &self.corpus)
     }
 
-    /// A session whose index is fresh and that has nothing to do.
+    /// A server whose index is fresh and that has nothing to do.
     fn start_fresh(&self) -> Result<Client> {
         let mut client = self.start()?;
         client.wait_until_fresh(FRESH_DEADLINE)?;

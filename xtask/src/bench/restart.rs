@@ -8,7 +8,7 @@ use super::{Bench, FRESH_DEADLINE};
 
 const SECTION: &str = "restart without changes";
 
-/// By the command line, and by an editor's session from its spawn on.
+/// By the command line, and by an editor's server from its spawn on.
 pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     report.compare(SECTION);
     let literal = &bench.queries.rare;
@@ -19,7 +19,7 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         let answer = client.search(literal, false, false, 1)?;
         let fresh = client.wait_until_fresh(FRESH_DEADLINE)?;
         if answer.is_empty() {
-            report.problem(format!("{SECTION}: the first answer of a new session did not find `{literal}`"));
+            report.problem(format!("{SECTION}: the first answer of a new server did not find `{literal}`"));
         }
         // The first round may have had an index to build.
         if round > 0 {
@@ -28,8 +28,8 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             add("whole command, wall", "walk + stat", walk.wall.as_secs_f64());
             add("whole command, CPU", "syncline", command.cpu.as_secs_f64());
             add("whole command, CPU", "walk + stat", walk.cpu.as_secs_f64());
-            add("session: first answer", "syncline", (answer.at - client.spawned()).as_secs_f64());
-            add("session: fresh and idle", "syncline", (fresh - client.spawned()).as_secs_f64());
+            add("server: first answer", "syncline", (answer.at - client.spawned()).as_secs_f64());
+            add("server: fresh and idle", "syncline", (fresh - client.spawned()).as_secs_f64());
         }
         client.shut_down()?;
     }

@@ -1,4 +1,4 @@
-//! Searches through a running session, beside `rg` and `csearch` as whole processes; and whether the answers are rg's.
+//! Searches through a running server, beside `rg` and `csearch` as whole processes; and whether the answers are rg's.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
