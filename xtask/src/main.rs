@@ -1,3 +1,41 @@
-//! The commands a contributor runs.
+//! The commands a contributor runs: `cargo xtask test` and `cargo xtask bench`.
 
-fn main() {}
+mod bench;
+mod sandbox;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The commands a contributor runs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    /// Install what the tests need where it is missing, then run every test.
+    Test(test::Options),
+    /// Measure syncline beside ripgrep and codesearch over one tree, in one run.
+    Bench(Box<bench::Options>),
+    /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
+    #[command(hide = true)]
+    Floor(bench::floor::Options),
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let outcome = sandbox::install().and_then(|()| match command {
+        Command::Test(options) => test::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Floor(options) => bench::floor::run(&options),
+    });
+    sandbox::hold_if_stopping();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

