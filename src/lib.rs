@@ -4,3 +4,4 @@ pub mod core;
 pub mod index;
 pub mod sync;
 pub mod watch;
+pub mod workspace;

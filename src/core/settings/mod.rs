@@ -1,0 +1,145 @@
+//! Settings: what they are, and their defaults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that can be set, after all layers.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// The waiting line.
+    pub queue: QueueSettings,
+    /// When changes become batches.
+    pub sync: SyncSettings,
+    /// How changes are seen.
+    pub watch: WatchSettings,
+    /// What is indexed.
+    pub index: IndexSettings,
+    /// The shared engine.
+    pub daemon: DaemonSettings,
+    /// What is written about all this.
+    pub log: LogSettings,
+}
+
+/// `queue.*`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// Where lines live.
+    pub backend: QueueBackend,
+    /// Redis. Never logged with its secrets.
+    pub redis_url: Option<String>,
+    /// A name several hosts share: the same line, shared analysis.
+    pub codebase: Option<String>,
+    /// How long the head's lease lives unrenewed.
+    pub lease: Duration,
+    /// Batches older than this are swept.
+    pub stale_after: Duration,
+}
+
+/// `queue.backend`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum QueueBackend {
+    /// Redis when a URL is set.
+    #[default]
+    Auto,
+    /// In this process.
+    Local,
+    /// Redis.
+    Redis,
+}
+
+/// `sync.*`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncSettings {
+    /// A burst of changes is over when nothing comes for this long.
+    pub debounce: Duration,
+    /// No change waits longer than this for a burst to end.
+    pub max_wait: Duration,
+}
+
+/// `watch.*`
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct WatchSettings {
+    /// How changes are seen.
+    pub mode: WatchMode,
+}
+
+/// `watch.mode`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WatchMode {
+    /// Events where the file system sends them, looking again and again elsewhere.
+    #[default]
+    Auto,
+    /// Events.
+    Native,
+    /// Looking again and again.
+    Poll,
+    /// Only what editors tell.
+    Off,
+}
+
+/// `index.*`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexSettings {
+    /// Globs of files to leave out, beside the ignore files'.
+    pub exclude: Vec<String>,
+    /// Whether hidden files count, as with `rg --hidden`.
+    pub hidden: bool,
+    /// Larger files are scanned by searches until they have been left alone for a while, bytes.
+    pub max_file_bytes: u64,
+    /// Whether symbols are extracted.
+    pub symbols: bool,
+    /// Where indexes live; the platform's cache folder, when not set.
+    pub dir: Option<PathBuf>,
+}
+
+/// `daemon.*`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaemonSettings {
+    /// How long the shared engine stays without clients.
+    pub idle: Duration,
+}
+
+/// `log.*`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`) or a filter as `tracing` understands it.
+    pub level: String,
+    /// Where to write; standard error, when not set.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        QueueSettings {
+            backend: QueueBackend::Auto,
+            redis_url: None,
+            codebase: None,
+            lease: Duration::from_millis(15_000),
+            stale_after: Duration::from_secs(86_400),
+        }
+    }
+}
+
+impl Default for SyncSettings {
+    fn default() -> Self {
+        SyncSettings { debounce: Duration::from_millis(50), max_wait: Duration::from_millis(500) }
+    }
+}
+
+impl Default for IndexSettings {
+    fn default() -> Self {
+        IndexSettings { exclude: Vec::new(), hidden: false, max_file_bytes: 4 << 20, symbols: true, dir: None }
+    }
+}
+
+impl Default for DaemonSettings {
+    fn default() -> Self {
+        DaemonSettings { idle: Duration::from_secs(600) }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings { level: "info".to_owned(), file: None }
+    }
+}
