@@ -1,7 +1,12 @@
 //! Settings: what they are, and their defaults.
 
+mod redact;
+
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use redact::redacted_url;
 
 /// Everything that can be set, after all layers.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -21,7 +26,7 @@ pub struct Settings {
 }
 
 /// `queue.*`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct QueueSettings {
     /// Where lines live.
     pub backend: QueueBackend,
@@ -106,6 +111,19 @@ pub struct LogSettings {
     pub level: String,
     /// Where to write; standard error, when not set.
     pub file: Option<PathBuf>,
+}
+
+/// Without the secrets of the URL.
+impl fmt::Debug for QueueSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueSettings")
+            .field("backend", &self.backend)
+            .field("redis_url", &self.redis_url.as_deref().map(redacted_url))
+            .field("codebase", &self.codebase)
+            .field("lease", &self.lease)
+            .field("stale_after", &self.stale_after)
+            .finish()
+    }
 }
 
 impl Default for QueueSettings {
