@@ -1,11 +1,21 @@
-//! Settings: what they are, and their defaults.
+//! Settings: what they are, their defaults, and the layers they come from.
+//!
+//! [`load`] lays defaults, the user's file, the repository's, the editor's settings, the environment and the flags over
+//! one another. One table (`keys`) says for all of them which keys there are, what each takes, and whether a repository,
+//! which is a stranger's, may set it.
 
+mod keys;
+mod layers;
+mod problem;
+mod raw;
 mod redact;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use layers::{Loaded, REPOSITORY_FILE, Sources, default_index_dir, default_user_file, load};
+pub use problem::{Place, Problem};
 pub use redact::redacted_url;
 
 /// Everything that can be set, after all layers.

@@ -48,8 +48,22 @@ pub fn redacted_url(url: &str) -> String {
     harmless(&shown)
 }
 
+/// A name or word out of a settings file, for a message: short, without secrets, unable to steer a terminal.
+pub(super) fn shown(word: &str) -> String {
+    /// More than the longest key; what is longer was never meant.
+    const LONGEST: usize = 64;
+    if word.contains("://") || word.contains('@') {
+        return redacted_url(word);
+    }
+    let mut short: String = word.chars().take(LONGEST).collect();
+    if short.len() < word.len() {
+        short.push('…');
+    }
+    harmless(&short)
+}
+
 /// `text` with whatever moves cursors, changes colours or turns the direction of writing made visible.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let steers = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
@@ -94,6 +108,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn words_are_short_and_tame() {
+        assert_eq!(shown("queue.backend"), "queue.backend");
+        assert_eq!(shown("a\nb\u{202e}"), "a\\nb\\u{202e}");
+        assert!(shown(&"x".repeat(1_000_000)).chars().count() < 70);
+        assert_eq!(shown("redis://u:pw@h"), "redis://u:***@h");
+    }
+
     proptest! {
         #[test]
         fn no_password_is_ever_shown(password in "[!-~]{0,8}S3CRET[!-~]{0,8}", user in "[a-z]{0,5}", host in "[a-z]{1,9}") {
@@ -103,7 +125,7 @@ mod tests {
 
         #[test]
         fn any_text_can_be_redacted(text in ".*") {
-            let _ = redacted_url(&text);
+            let _ = (redacted_url(&text), shown(&text));
         }
     }
 }
