@@ -83,6 +83,7 @@ pub struct Watcher {
     fallback: Option<String>,
     events: Mutex<Option<RecommendedWatcher>>,
     next_cookie: AtomicU64,
+    next_events: AtomicU64,
 }
 
 struct Shared {
@@ -94,6 +95,9 @@ struct Shared {
     /// The folders that belong to the codebase, as far as they were entered.
     folders: Mutex<Folders>,
     cookies: Mutex<HashMap<PathBuf, oneshot::Sender<()>>>,
+    /// The newest events' number. Those before them may be ahead in time: what they tell counts, but their cookies
+    /// prove nothing about folders that only the newest watch.
+    newest: AtomicU64,
 }
 
 #[derive(Default)]
@@ -122,6 +126,7 @@ impl Watcher {
             changed: Notify::new(),
             folders: Mutex::default(),
             cookies: Mutex::default(),
+            newest: AtomicU64::new(0),
         };
         let mut watcher = Watcher {
             shared: Arc::new(shared),
@@ -129,6 +134,7 @@ impl Watcher {
             fallback: None,
             events: Mutex::new(None),
             next_cookie: AtomicU64::new(0),
+            next_events: AtomicU64::new(0),
         };
         (watcher.sight, watcher.fallback) = match mode {
             WatchMode::Off => (Sight::Nothing, None),
@@ -168,7 +174,9 @@ impl Watcher {
 
     /// Watches a folder that is new. To be called before its files are listed.
     pub fn enter(&self, folder: &Path) {
-        // Not under the folders' lock: notify answers from the thread that takes events, which needs that lock.
+        // Before it is watched, since events from folders that weren't entered are passed over. And not under the lock:
+        // notify answers from the thread that takes events, which needs that lock.
+        lock(&self.shared.folders).entered.insert(folder.to_owned());
         let watched = watch(&self.events, folder);
         lock(&self.shared.folders).note(folder, watched);
     }
@@ -209,24 +217,43 @@ impl Watcher {
         if self.sight != Sight::Events || self.trouble().is_some() {
             return false;
         }
-        let cookie = self.shared.cookie_folder.join(self.next_cookie.fetch_add(1, Ordering::Relaxed).to_string());
-        let (seen, came) = oneshot::channel();
-        lock(&self.shared.cookies).insert(cookie.clone(), seen);
-        let made = {
-            let cookie = cookie.clone();
-            tokio::task::spawn_blocking(move || std::fs::write(cookie, b"")).await
-        };
-        let came = matches!(made, Ok(Ok(()))) && tokio::time::timeout(COOKIE_WAIT, came).await.is_ok_and(|c| c.is_ok());
-        lock(&self.shared.cookies).remove(&cookie);
-        drop(tokio::task::spawn_blocking(move || std::fs::remove_file(cookie)));
-        came
+        let deadline = tokio::time::Instant::now() + COOKIE_WAIT;
+        loop {
+            let cookie = self.shared.cookie_folder.join(self.next_cookie.fetch_add(1, Ordering::Relaxed).to_string());
+            let (seen, came) = oneshot::channel();
+            lock(&self.shared.cookies).insert(cookie.clone(), seen);
+            let made = {
+                let cookie = cookie.clone();
+                tokio::task::spawn_blocking(move || std::fs::write(cookie, b"")).await
+            };
+            let came = match made {
+                Ok(Ok(())) => tokio::time::timeout_at(deadline, came).await.ok(),
+                _ => None,
+            };
+            lock(&self.shared.cookies).remove(&cookie);
+            drop(tokio::task::spawn_blocking(move || std::fs::remove_file(cookie)));
+            match came {
+                Some(Ok(())) => return true,
+                // Another rescan has begun, whose watches may have missed it.
+                Some(Err(_)) => {}
+                None => return false,
+            }
+        }
     }
 
     fn new_events(&self) -> notify::Result<RecommendedWatcher> {
         let shared = self.shared.clone();
-        let mut events = notify::recommended_watcher(move |event| shared.take_event(event))?;
-        std::fs::create_dir_all(&self.shared.cookie_folder)?;
-        events.watch(&self.shared.cookie_folder, RecursiveMode::NonRecursive)?;
+        let number = self.next_events.fetch_add(1, Ordering::Relaxed);
+        let mut events = notify::recommended_watcher(move |event| shared.take_event(number, event))?;
+        // Without it, all is seen but nobody can tell when: `catch_up` says so.
+        let cookies = std::fs::create_dir_all(&self.shared.cookie_folder).map_err(notify::Error::from);
+        if let Err(error) = cookies.and_then(|()| events.watch(&self.shared.cookie_folder, RecursiveMode::NonRecursive))
+        {
+            tracing::debug!(%error, "no folder for cookies");
+        }
+        self.shared.newest.store(number, Ordering::SeqCst);
+        // Those who wait for one make another, which these events will tell of.
+        lock(&self.shared.cookies).clear();
         // Of the repository's own files, only this one says what is ignored. There may be none.
         let _ = events.watch(&self.shared.root.join(".git/info"), RecursiveMode::NonRecursive);
         if !cfg!(target_os = "linux") {
@@ -239,8 +266,12 @@ impl Watcher {
 impl Rescan<'_> {
     /// Watches a folder. To be called before its files are listed.
     pub fn enter(&self, folder: &Path) {
+        // In both, so that what happens in a new folder before the walk is finished isn't passed over.
+        lock(&self.watcher.shared.folders).entered.insert(folder.to_owned());
         let watched = watch(&self.events, folder);
-        lock(&self.folders).note(folder, watched);
+        let mut folders = lock(&self.folders);
+        folders.entered.insert(folder.to_owned());
+        folders.note(folder, watched);
     }
 
     /// The watches set by this walk take over.
@@ -253,9 +284,8 @@ impl Rescan<'_> {
 }
 
 impl Folders {
-    /// Takes note of a folder that was entered, and of how watching it went.
+    /// Takes note of how watching a folder went.
     fn note(&mut self, folder: &Path, watched: notify::Result<()>) {
-        self.entered.insert(folder.to_owned());
         match watched {
             Ok(()) => {}
             Err(error) if is_out_of_watches(&error) => self.unwatched += 1,
@@ -278,7 +308,7 @@ fn watch(events: &Mutex<Option<RecommendedWatcher>>, folder: &Path) -> notify::R
 
 impl Shared {
     /// Called by notify's own thread: it only takes notes, since events are lost while it is busy.
-    fn take_event(&self, event: notify::Result<Event>) {
+    fn take_event(&self, number: u64, event: notify::Result<Event>) {
         match event {
             Ok(event) if event.need_rescan() => lock(&self.changes).see_everything(),
             Ok(event) => {
@@ -294,7 +324,7 @@ impl Shared {
                 };
                 let moved = matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)));
                 for path in &event.paths {
-                    self.take_path(path, born, moved);
+                    self.take_path(number, path, born, moved);
                 }
             }
             Err(error) if is_out_of_watches(&error) => lock(&self.folders).unwatched += 1,
@@ -307,9 +337,11 @@ impl Shared {
         self.changed.notify_one();
     }
 
-    fn take_path(&self, path: &Path, born: Born, moved: bool) {
+    fn take_path(&self, number: u64, path: &Path, born: Born, moved: bool) {
         if path.starts_with(&self.cookie_folder) {
-            if let Some(seen) = lock(&self.cookies).remove(path) {
+            if number == self.newest.load(Ordering::SeqCst)
+                && let Some(seen) = lock(&self.cookies).remove(path)
+            {
                 // Nobody may be waiting any more.
                 let _ = seen.send(());
             }
@@ -353,7 +385,7 @@ fn is_out_of_watches(error: &notify::Error) -> bool {
 fn is_gone(error: &notify::Error) -> bool {
     match &error.kind {
         notify::ErrorKind::PathNotFound => true,
-        notify::ErrorKind::Io(error) => error.kind() == io::ErrorKind::NotFound,
+        notify::ErrorKind::Io(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
         _ => false,
     }
 }

@@ -190,13 +190,13 @@ impl Workspace {
         }
     }
 
-    /// What to search now. With `fresh`, every change that was on disk at the call is in it, if the platform can tell;
+    /// What to search now: all that was seen so far. With `fresh`, every change that was on disk at the call is in it, if the platform can tell;
     /// it may take as long as a comparison of the tree when one is under way.
     pub async fn view(&self, unsaved: Arc<Unsaved>, fresh: bool) -> FreshView {
         let shared = &self.open.shared;
         if !fresh {
-            let fresh = self.open.state.borrow().index.fresh;
-            return FreshView { view: shared.view(unsaved), fresh };
+            // Nobody has looked, so nobody knows.
+            return FreshView { view: shared.view(unsaved), fresh: false };
         }
         let seen = shared.watcher.catch_up().await;
         let certain = self.caught_up().await;

@@ -53,8 +53,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 const ROOT_RETRY: Duration = Duration::from_secs(2);
 /// A phase is shown for at least this long: those who watch the state see only the latest.
 const SHOWN: Duration = Duration::from_millis(20);
-/// States with a phase of their own that wait to be shown; older ones are dropped.
-const MOST_SHOWN: usize = 16;
+/// States with a phase of their own that wait to be shown; older ones are dropped, so that none is shown long after.
+const MOST_SHOWN: usize = 3;
 
 pub(super) struct Owner {
     shared: Arc<Shared>,
@@ -199,8 +199,10 @@ impl Owner {
                 }
             }
             Event::LookedAtPaths(PathsLooked::TooMuch) => {
+                // The same look, by other means: whoever waits for it waits on.
+                self.looking = false;
+                self.looks_started -= 1;
                 self.look_at_tree = true;
-                self.look_ended();
             }
             Event::LookBroke => {
                 self.look_ended();
@@ -375,7 +377,8 @@ impl Owner {
         self.ask_for_queue();
         match outcome.verdict {
             Verdict::Synced => {
-                self.problems.sync = None;
+                // Whatever it was that failed, it may have kept more from being seen.
+                self.look_at_tree |= self.problems.sync.take().is_some();
                 self.retry_at = None;
                 self.retry_after = FIRST_RETRY;
                 if self.shared.overlay.view().is_empty() {

@@ -171,8 +171,3 @@ impl Default for LogSettings {
         LogSettings { level: "info".to_owned(), file: None }
     }
 }
-
-/// x
-pub fn default_index_dir() -> Option<PathBuf> {
-    None
-}
