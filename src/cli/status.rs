@@ -1,7 +1,8 @@
 //! `syncline status`: what is there, how fresh it is, and what is wrong.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,7 +15,7 @@ use super::show::{self, Paint};
 use crate::core::settings::Settings;
 use crate::core::{CodebaseRoot, UnixMillis};
 use crate::index::Index;
-use crate::watch::tree::TreeRules;
+use crate::watch::tree::{Enter, TreeRules};
 use crate::workspace::index_folder;
 
 /// `status`
@@ -98,7 +99,7 @@ fn look(settings: &Settings, root: &CodebaseRoot) -> Result<CodebaseStatus, Stri
         Some(snapshot) => {
             let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude);
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            let tree = rules.map_err(|error| error.to_string())?.scan(root.as_path(), threads, &CancellationToken::new(), &|_| {});
+            let tree = rules.map_err(|error| error.to_string())?.scan(root.as_path(), threads, &CancellationToken::new(), &(Arc::new(|_: &Path| {}) as Enter));
             let tree = tree.map_err(|error| error.to_string())?;
             let difference = snapshot.difference(&tree.files, settings.index.max_file_bytes);
             let differing = difference.changed.len() + difference.gone.len();

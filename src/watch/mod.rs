@@ -110,8 +110,8 @@ struct Folders {
 
 /// A walk of the whole tree that watches anew: what the watches before it had got wrong (a folder that moved keeps its
 /// old path) ends with them. They stay until it is finished, so that nothing goes unseen.
-pub struct Rescan<'a> {
-    watcher: &'a Watcher,
+pub struct Rescan {
+    shared: Arc<Shared>,
     events: Mutex<Option<RecommendedWatcher>>,
     folders: Mutex<Folders>,
 }
@@ -163,13 +163,21 @@ impl Watcher {
     }
 
     /// Begins to watch anew.
-    pub fn rescan(&self) -> Rescan<'_> {
+    pub fn rescan(&self) -> Rescan {
         let mut folders = Folders::default();
         let events = match self.sight {
             Sight::Events => self.new_events().map_err(|error| folders.other_trouble = Some(no_events(&error))).ok(),
             Sight::Walks | Sight::Nothing => None,
         };
-        Rescan { watcher: self, events: Mutex::new(events), folders: Mutex::new(folders) }
+        Rescan { shared: self.shared.clone(), events: Mutex::new(events), folders: Mutex::new(folders) }
+    }
+
+    /// The watches set by `rescan`, whose walk is over, take over.
+    pub fn finish(&self, rescan: &Rescan) {
+        *lock(&self.shared.folders) = std::mem::take(&mut *lock(&rescan.folders));
+        let events = lock(&rescan.events).take();
+        let before = std::mem::replace(&mut *lock(&self.events), events);
+        drop(before);
     }
 
     /// Watches a folder that is new. To be called before its files are listed.
@@ -263,23 +271,15 @@ impl Watcher {
     }
 }
 
-impl Rescan<'_> {
+impl Rescan {
     /// Watches a folder. To be called before its files are listed.
     pub fn enter(&self, folder: &Path) {
         // In both, so that what happens in a new folder before the walk is finished isn't passed over.
-        lock(&self.watcher.shared.folders).entered.insert(folder.to_owned());
+        lock(&self.shared.folders).entered.insert(folder.to_owned());
         let watched = watch(&self.events, folder);
         let mut folders = lock(&self.folders);
         folders.entered.insert(folder.to_owned());
         folders.note(folder, watched);
-    }
-
-    /// The watches set by this walk take over.
-    pub fn finish(self) {
-        *lock(&self.watcher.shared.folders) = self.folders.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let events = self.events.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *lock(&self.watcher.events), events);
-        drop(before);
     }
 }
 

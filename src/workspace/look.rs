@@ -6,12 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
 use super::shared::Shared;
 use crate::core::{Dirty, RelPath};
 use crate::index::{Snapshot, Verdict};
-use crate::watch::tree::WalkError;
+use crate::watch::tree::{Enter, WalkError};
 use crate::watch::{Born, Changes};
 
 /// New files in more folders than this are found by a walk of the whole tree, which is faster then.
@@ -38,10 +36,16 @@ pub(super) struct TreeLooked {
 /// Compares the whole tree with the index, watching it anew. Blocks.
 pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
     let started = Instant::now();
-    let rescan = shared.watcher.rescan();
+    let rescan = Arc::new(shared.watcher.rescan());
+    let entered = rescan.clone();
     let root = shared.root();
-    let tree = shared.rules.scan(root, shared.threads, &shared.cancel, &|folder| rescan.enter(folder))?;
-    rescan.finish();
+    let tree = shared.rules.scan(
+        root,
+        shared.threads,
+        &shared.cancel,
+        &(Arc::new(move |folder: &Path| entered.enter(folder)) as Enter),
+    )?;
+    shared.watcher.finish(&rescan);
     let difference = shared.index.snapshot().difference(&tree.files, shared.settings.index.max_file_bytes);
     // What was dirty and is no file of the codebase any more: it may have become ignored.
     let left = shared.overlay.view();
@@ -130,9 +134,10 @@ impl Look<'_> {
             self.dirty.extend(below.into_iter().chain(dirty_below).map(|p| (p, Verdict::Read)));
         }
         if kind == Kind::Folder && born == Born::Maybe && self.is_member(&path) {
-            let Shared { watcher, rules, .. } = self.shared;
-            let cancel = CancellationToken::new();
-            let tree = rules.scan_below(self.shared.root(), &path, &cancel, &|folder| watcher.enter(folder));
+            let Shared { watcher, rules, cancel, .. } = self.shared;
+            let watcher = watcher.clone();
+            let enter: Enter = Arc::new(move |folder| watcher.enter(folder));
+            let tree = rules.scan_below(self.shared.root(), &path, cancel, &enter);
             self.dirty.extend(tree.files.into_iter().map(|file| (file.path, Verdict::Read)));
         }
     }

@@ -21,7 +21,7 @@ pub(super) struct Shared {
     pub(super) index: Index,
     pub(super) overlay: Overlay,
     pub(super) rules: TreeRules,
-    pub(super) watcher: Watcher,
+    pub(super) watcher: Arc<Watcher>,
     /// Threads that walk, build and search.
     pub(super) threads: usize,
     /// The codebase is being closed.
@@ -46,7 +46,7 @@ impl Shared {
             index,
             overlay: Overlay::default(),
             rules,
-            watcher,
+            watcher: Arc::new(watcher),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cancel,
             progress: Mutex::default(),
