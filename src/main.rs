@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `syncline` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    syncline::cli::main()
+}

@@ -4,7 +4,11 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
+use std::sync::Mutex;
+
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt, reload};
 
 use crate::core::CodebaseRoot;
 use crate::core::error::RootError;
@@ -41,22 +45,34 @@ impl CommonArgs {
     }
 }
 
-/// Starts the log: to the file that the settings name, else to standard error, at `level` unless the settings say more.
-pub fn start_log(settings: &Settings, level: Option<&str>) {
-    let filter = level.unwrap_or(&settings.log.level);
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
-        eprintln!("syncline: log.level {filter:?} isn't a level or a filter ({error}); logging at info");
-        EnvFilter::new("info")
-    });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+/// Starts the log: to the file that the settings name, else to standard error, at `level` unless there is none, then at
+/// the settings'. Gives what changes the level later.
+pub fn start_log(settings: &Settings, level: Option<&str>) -> impl Fn(&str) + Send + Sync + 'static {
+    let (filter, reload) = reload::Layer::new(filter(level.unwrap_or(&settings.log.level)));
     let file = settings.log.file.as_ref().and_then(|path| {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         file.inspect_err(|error| eprintln!("syncline: can't write the log file {}: {error}", path.display())).ok()
     });
+    let registry = tracing_subscriber::registry().with(filter);
     match file {
-        Some(file) => builder.with_ansi(false).with_writer(std::sync::Mutex::new(file)).init(),
-        None => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).with_writer(std::io::stderr).init(),
+        Some(file) => registry.with(fmt::layer().with_ansi(false).with_writer(Mutex::new(file))).init(),
+        None => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            registry.with(fmt::layer().with_ansi(colours).with_writer(std::io::stderr)).init();
+        }
     }
+    move |level| {
+        if let Err(error) = reload.reload(self::filter(level)) {
+            tracing::warn!(%error, "can't change the level of the log");
+        }
+    }
+}
+
+fn filter(level: &str) -> EnvFilter {
+    EnvFilter::try_new(level).unwrap_or_else(|error| {
+        eprintln!("syncline: log.level {level:?} isn't a level or a filter ({error}); logging at info");
+        EnvFilter::new("info")
+    })
 }
 
 /// Runs `work` on a multi-threaded runtime and leaves without waiting for threads that are still blocked.

@@ -27,7 +27,7 @@ pub struct Args {
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     let started = Instant::now();
     let mut settings = common.settings(Some(&args.path));
-    start_log(&settings, None);
+    let _ = start_log(&settings, None);
     // It looks once: what changes while it does is found by the next look.
     settings.watch.mode = crate::core::settings::WatchMode::Off;
     let done = block_on(async {
@@ -69,7 +69,8 @@ pub(super) async fn sync(workspace: &Workspace) -> SyncOutcome {
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let told = |state: &std::sync::Arc<CodebaseState>| state.last_sync.as_ref().is_some_and(|last| last.id == outcome.id);
+    let told =
+        |state: &std::sync::Arc<CodebaseState>| state.last_sync.as_ref().is_some_and(|last| last.id == outcome.id);
     // A codebase that closes tells nothing more; then the state is what it is.
     let _ = states.wait_for(|state| told(state) || outcome.verdict != Verdict::Synced).await;
     outcome

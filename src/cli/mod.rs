@@ -5,7 +5,6 @@ mod index;
 mod lsp;
 mod presence;
 mod queue;
-mod search;
 mod show;
 mod status;
 mod sync;
@@ -36,8 +35,6 @@ enum Command {
     Watch(watch::Args),
     /// Bring the index of a codebase up to date, and exit
     Index(index::Args),
-    /// Find what ripgrep finds, and print it as ripgrep does
-    Search(search::Args),
     /// Show the waiting line of a codebase
     Queue(queue::Args),
     /// Show engines, codebases, how fresh they are, and what is wrong
@@ -64,7 +61,6 @@ pub fn main() -> ExitCode {
     match command {
         Command::Watch(args) => watch::run(&common, &args),
         Command::Index(args) => index::run(&common, &args),
-        Command::Search(args) => search::run(&common, &args),
         Command::Queue(args) => queue::run(&common, &args),
         Command::Status(args) => status::run(&common, &args),
         Command::Sync(args) => sync::run(&common, &args),

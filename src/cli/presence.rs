@@ -85,7 +85,9 @@ pub fn engines(settings: &Settings, root: &CodebaseRoot) -> Vec<Engine> {
         if !name.starts_with("engine-") || !name.ends_with(".json") {
             continue;
         }
-        let read = std::fs::read(&path).map_err(|_| ()).and_then(|bytes| serde_json::from_slice::<Engine>(&bytes).map_err(|_| ()));
+        let read = std::fs::read(&path)
+            .map_err(|_| ())
+            .and_then(|bytes| serde_json::from_slice::<Engine>(&bytes).map_err(|_| ()));
         match read {
             Ok(engine) if is_running(engine.pid) => found.push(engine),
             // Of an engine that was killed. If it can't be removed, the next look tries again.

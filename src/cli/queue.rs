@@ -81,12 +81,12 @@ fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
         }
         for (position, batch) in state.queue.iter().enumerate() {
             let files = match &batch.files {
-                ext::Files::Count(count) => show::files(*count),
-                ext::Files::All => "the tree".to_owned(),
+                ext::FileCount::Number(count) => show::files(*count),
+                ext::FileCount::All(_) => "the tree".to_owned(),
             };
             let age = show::time(Duration::from_millis(UnixMillis::now().since(batch.created_at)));
             let owner = format!("pid {} on {}", batch.owner.pid, batch.owner.host);
-            out += &format!("  {position}  {:<8} {files:>12}  {age:>8}  {owner}\n", batch.state.as_str());
+            out += &format!("  {position}  {:<8} {files:>12}  {age:>8}  {owner}\n", show::word(&batch.state));
         }
     }
     out

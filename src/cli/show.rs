@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// Colours, when standard output is a terminal that has them.
 #[derive(Clone, Copy)]
 pub struct Paint {
@@ -56,6 +58,11 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
             None => self.what.fmt(f),
         }
     }
+}
+
+/// The word that stands for a value in the protocol: people see the same words as programs.
+pub fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// `1 file`, `2 files`, `12,345 files`.

@@ -99,7 +99,12 @@ fn look(settings: &Settings, root: &CodebaseRoot) -> Result<CodebaseStatus, Stri
         Some(snapshot) => {
             let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude);
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            let tree = rules.map_err(|error| error.to_string())?.scan(root.as_path(), threads, &CancellationToken::new(), &(Arc::new(|_: &Path| {}) as Enter));
+            let tree = rules.map_err(|error| error.to_string())?.scan(
+                root.as_path(),
+                threads,
+                &CancellationToken::new(),
+                &(Arc::new(|_: &Path| {}) as Enter),
+            );
             let tree = tree.map_err(|error| error.to_string())?;
             let difference = snapshot.difference(&tree.files, settings.index.max_file_bytes);
             let differing = difference.changed.len() + difference.gone.len();
@@ -116,7 +121,9 @@ fn tell(codebase: &CodebaseStatus) {
     println!("{} {}", paint.bold("syncline"), super::VERSION);
     println!("codebase  {}", codebase.root.display());
     match &codebase.index {
-        None => println!("index     {}; make one: syncline index, or keep one fresh: syncline watch", paint.warn("none")),
+        None => {
+            println!("index     {}; make one: syncline index, or keep one fresh: syncline watch", paint.warn("none"))
+        }
         Some(index) => {
             let fresh = match index.differing {
                 0 => paint.good("fresh".to_owned()),
@@ -135,7 +142,8 @@ fn tell(codebase: &CodebaseStatus) {
     for engine in &codebase.engines {
         let up = show::time(Duration::from_millis(UnixMillis::now().since(engine.started_at)));
         let state = &engine.state;
-        println!("engine    {} · up {up} · {} · {}", engine_name(engine), state.phase.as_str(), state.health.as_str());
+        let (phase, health) = (show::word(&state.phase), show::word(&state.health));
+        println!("engine    {} · up {up} · {phase} · health {health}", engine_name(engine));
         if let Some(message) = &state.message {
             println!("          {}", paint.warn(message));
         }

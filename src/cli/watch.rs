@@ -30,7 +30,7 @@ pub struct Args {
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     let settings = common.settings(Some(&args.path));
     // What goes wrong is shown among the lines below; the log is for those who ask.
-    start_log(&settings, common.log_level.as_deref().is_none().then_some("error"));
+    let _ = start_log(&settings, common.log_level.as_deref().is_none().then_some("error"));
     let watched = block_on(async {
         let engine = Engine::new(&settings);
         let workspace = engine.open(&args.path, &settings).map_err(|error| error.to_string())?;
@@ -165,14 +165,20 @@ impl Screen {
                 show::time(outcome.took),
             ),
             Verdict::Failed => {
-                format!("{} {covered}: {}", self.paint.warn("failed"), outcome.error.as_deref().unwrap_or("no reason given"))
+                format!(
+                    "{} {covered}: {}",
+                    self.paint.warn("failed"),
+                    outcome.error.as_deref().unwrap_or("no reason given")
+                )
             }
             Verdict::Superseded => format!("{} {covered} · {place}", self.paint.dim("superseded")),
         }
     }
 
     fn progress(&mut self, state: &CodebaseState) {
-        let wanted = state.progress.filter(|_| io::stderr().is_terminal() && self.started.elapsed() > LONG || self.bar.is_some());
+        let wanted = state
+            .progress
+            .filter(|_| io::stderr().is_terminal() && self.started.elapsed() > LONG || self.bar.is_some());
         match (wanted, &self.bar) {
             (None, Some(bar)) => {
                 bar.finish_and_clear();
