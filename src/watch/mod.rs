@@ -98,6 +98,15 @@ struct Shared {
     /// The newest events' number. Those before them may be ahead in time: what they tell counts, but their cookies
     /// prove nothing about folders that only the newest watch.
     newest: AtomicU64,
+    /// There are new events.
+    renewed: Notify,
+}
+
+/// What became of a cookie.
+enum Came {
+    Seen,
+    Missed,
+    Late,
 }
 
 #[derive(Default)]
@@ -127,6 +136,7 @@ impl Watcher {
             folders: Mutex::default(),
             cookies: Mutex::default(),
             newest: AtomicU64::new(0),
+            renewed: Notify::new(),
         };
         let mut watcher = Watcher {
             shared: Arc::new(shared),
@@ -235,16 +245,26 @@ impl Watcher {
                 tokio::task::spawn_blocking(move || std::fs::write(cookie, b"")).await
             };
             let came = match made {
-                Ok(Ok(())) => tokio::time::timeout_at(deadline, came).await.ok(),
-                _ => None,
+                Ok(Ok(())) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
+                    Ok(()) => Came::Seen,
+                    // Another rescan has begun, whose watches may have missed it.
+                    Err(_) => Came::Missed,
+                }),
+                // Somebody has removed the folder, and with it its watch. Watching anew brings both back.
+                Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    let renewed = self.shared.renewed.notified();
+                    lock(&self.shared.changes).see_everything();
+                    self.shared.changed.notify_one();
+                    tokio::time::timeout_at(deadline, renewed).await.map_or(Came::Late, |()| Came::Missed)
+                }
+                _ => Came::Late,
             };
             lock(&self.shared.cookies).remove(&cookie);
             drop(tokio::task::spawn_blocking(move || std::fs::remove_file(cookie)));
             match came {
-                Some(Ok(())) => return true,
-                // Another rescan has begun, whose watches may have missed it.
-                Some(Err(_)) => {}
-                None => return false,
+                Came::Seen => return true,
+                Came::Missed => {}
+                Came::Late => return false,
             }
         }
     }
@@ -262,12 +282,24 @@ impl Watcher {
         self.shared.newest.store(number, Ordering::SeqCst);
         // Those who wait for one make another, which these events will tell of.
         lock(&self.shared.cookies).clear();
+        self.shared.renewed.notify_waiters();
         // Of the repository's own files, only this one says what is ignored. There may be none.
         let _ = events.watch(&self.shared.root.join(".git/info"), RecursiveMode::NonRecursive);
         if !cfg!(target_os = "linux") {
             events.watch(&self.shared.root, RecursiveMode::Recursive)?;
         }
         Ok(events)
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // Cookies that nobody took may be in it; all of it is ours.
+        if let Err(error) = std::fs::remove_dir_all(&self.shared.cookie_folder)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::debug!(%error, "the folder for cookies stays");
+        }
     }
 }
 
