@@ -1,5 +1,6 @@
 //! Syncline keeps a codebase's search index fresh in the background, on every save.
 
+pub mod cli;
 pub mod core;
 pub mod index;
 pub mod sync;
