@@ -11,7 +11,7 @@ fn main() {
         Some(commit) if !commit.is_empty() => format!("{package} ({commit})"),
         _ => package.to_owned(),
     };
-    println!("cargo::rustc-env=SYNCLINE_VERSION={version}");
+    println!("cargo::rustc-env=VERSION_WITH_COMMIT={version}");
     println!("cargo::rerun-if-changed=.git/logs/HEAD");
     println!("cargo::rerun-if-changed=build.rs");
 }

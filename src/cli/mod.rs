@@ -5,6 +5,7 @@ mod index;
 mod lsp;
 mod presence;
 mod queue;
+mod search;
 mod show;
 mod status;
 mod sync;
@@ -27,7 +28,7 @@ struct Cli {
 }
 
 /// `x.y.z (commit date)`, as far as the build could tell.
-const VERSION: &str = env!("SYNCLINE_VERSION");
+const VERSION: &str = env!("VERSION_WITH_COMMIT");
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -35,6 +36,8 @@ enum Command {
     Watch(watch::Args),
     /// Bring the index of a codebase up to date, and exit
     Index(index::Args),
+    /// Find what ripgrep finds, and print it as `rg --sort path` does
+    Search(search::SearchArguments),
     /// Show the waiting line of a codebase
     Queue(queue::Args),
     /// Show engines, codebases, how fresh they are, and what is wrong
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
     match command {
         Command::Watch(args) => watch::run(&common, &args),
         Command::Index(args) => index::run(&common, &args),
+        Command::Search(args) => search::run(&common, &args),
         Command::Queue(args) => queue::run(&common, &args),
         Command::Status(args) => status::run(&common, &args),
         Command::Sync(args) => sync::run(&common, &args),

@@ -43,6 +43,8 @@ pub struct Doc {
     pub scanned: bool,
     /// It changed within the clock's granularity of being read: equal stats prove nothing, compare the hash.
     pub racy: bool,
+    /// A search that finds nothing goes through all of its bytes as they are: no NUL ends it, nothing is decoded.
+    pub plain: bool,
 }
 
 /// The files of a segment, in the order of their paths.
@@ -134,7 +136,7 @@ impl DocTable {
             varint::write_signed(doc.stat.mtime_ns, out);
             varint::write_signed(doc.stat.ctime_ns.wrapping_sub(doc.stat.mtime_ns), out);
             varint::write(doc.stat.inode, out);
-            out.push(u8::from(doc.scanned) | u8::from(doc.racy) << 1);
+            out.push(u8::from(doc.scanned) | u8::from(doc.racy) << 1 | u8::from(doc.plain) << 2);
             out.extend_from_slice(&doc.hash.0.to_le_bytes());
             before = path;
         }
@@ -170,7 +172,8 @@ impl DocTable {
             let flags = *take(rest, 1)?.first()?;
             let hash = ContentHash(u128::from_le_bytes(take(rest, 16)?.try_into().ok()?));
             let stat = FileStat { size, mtime_ns, ctime_ns, inode };
-            table.push(&path, Doc { stat, hash, scanned: flags & 1 != 0, racy: flags & 2 != 0 });
+            let (scanned, racy, plain) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
+            table.push(&path, Doc { stat, hash, scanned, racy, plain });
         }
         table.paths.shrink_to_fit();
         rest.is_empty().then_some(table)
@@ -192,13 +195,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_table_survives_the_disk(files in btree_map("[a-c]{1,2}(/[a-c.]{1,3}x){0,3}", any::<(u64, i64, i64, u64, bool, bool)>(), 0..20)) {
+        fn a_table_survives_the_disk(files in btree_map("[a-c]{1,2}(/[a-c.]{1,3}x){0,3}", any::<(u64, i64, i64, u64, bool, bool, bool)>(), 0..20)) {
             let mut sorted: Vec<_> = files.into_iter().collect();
             sorted.sort_by(|(a, _), (b, _)| cmp_bytes(a.as_bytes(), b.as_bytes()));
             let mut table = DocTable::default();
-            for (path, (size, mtime_ns, ctime_ns, inode, scanned, racy)) in &sorted {
+            for (path, (size, mtime_ns, ctime_ns, inode, scanned, racy, plain)) in &sorted {
                 let stat = FileStat { size: *size, mtime_ns: *mtime_ns, ctime_ns: *ctime_ns, inode: *inode };
-                table.push(path.as_bytes(), Doc { stat, hash: ContentHash::of(path.as_bytes()), scanned: *scanned, racy: *racy });
+                table.push(path.as_bytes(), Doc { stat, hash: ContentHash::of(path.as_bytes()), scanned: *scanned, racy: *racy, plain: *plain });
             }
             let mut bytes = Vec::new();
             table.encode(&mut bytes);

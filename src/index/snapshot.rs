@@ -185,6 +185,23 @@ impl Snapshot {
         }
         (paths, errors)
     }
+
+    /// The files that can't fulfil `plan` as long as their stat is what it was when they were indexed, as paths in no
+    /// order and what is known of them. A damaged segment rules nothing out.
+    pub fn ruled_out(&self, plan: &Plan) -> Vec<(&[u8], &Doc)> {
+        let mut ruled_out = Vec::new();
+        for part in &self.segments {
+            let docs = part.segment.docs();
+            let evaluation = Evaluation::new(&part.segment, plan);
+            let Ok(Files::Some(ids)) = evaluation.and_then(|evaluation| evaluation.files(plan, None)) else { continue };
+            let mut candidates = DocSet::new(docs.len());
+            ids.into_iter().for_each(|id| candidates.insert(id));
+            let certain = |doc: &Doc| !doc.scanned && !doc.racy;
+            let ids = part.alive().filter(|&id| !candidates.contains(id) && certain(docs.doc(id)));
+            ruled_out.extend(ids.map(|id| (docs.path(id), docs.doc(id))));
+        }
+        ruled_out
+    }
 }
 
 /// A set of files of a segment.

@@ -26,6 +26,11 @@ pub fn is_utf16(beginning: &[u8]) -> bool {
     matches!(beginning, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
 }
 
+/// Whether the file begins with a byte order mark, which ripgrep leaves out.
+pub fn has_mark(beginning: &[u8]) -> bool {
+    is_utf16(beginning) || beginning.starts_with(b"\xef\xbb\xbf")
+}
+
 /// The bytes before the first NUL.
 pub fn until_nul(bytes: &[u8]) -> &[u8] {
     memchr::memchr(0, bytes).map_or(bytes, |nul| &bytes[..nul])

@@ -15,7 +15,7 @@ use super::overlay::{Dirt, Overlay, Verdict};
 use super::segment::SegmentBuilder;
 use super::stat::{FileStat, now_ns};
 use super::store::{Change, Index, IndexError};
-use super::text::{is_utf16, searched_part, until_nul};
+use super::text::{has_mark, is_utf16, searched_part, until_nul};
 use crate::core::{Dirty, RelPath};
 
 /// Memory of one builder at which its segment is written, bytes. It bounds what a build of any tree needs.
@@ -190,20 +190,25 @@ impl<'a> Worker<'a> {
             // One byte more, to see whether it has grown: then it will be dirty again.
             (&mut file).take(PIECE + 1).read_to_end(&mut self.bytes)?;
             doc.hash = ContentHash::of(&self.bytes);
-            text.feed(&searched_part(&self.bytes));
+            let searched = searched_part(&self.bytes);
+            doc.plain = searched.len() == self.bytes.len() && !has_mark(&self.bytes);
+            text.feed(&searched);
             return Ok(Some(doc));
         }
         let mut hash = Xxh3::new();
         let mut begun = false;
+        doc.plain = true;
         while (&mut file).take(PIECE).read_to_end(&mut self.bytes)? > 0 {
             if !begun && is_utf16(&self.bytes) {
                 return Ok(Some(Doc { scanned: true, ..doc }));
             }
+            doc.plain &= begun || !has_mark(&self.bytes);
             begun = true;
             hash.update(&self.bytes);
             let searched = until_nul(&self.bytes);
             text.feed(searched);
             if searched.len() < self.bytes.len() {
+                doc.plain = false;
                 break;
             }
             self.bytes.clear();

@@ -1,0 +1,167 @@
+//! `syncline search`: what `rg --sort path` finds, printed as it prints it.
+//!
+//! The files are found by ripgrep's own walk, and matched and printed by ripgrep's own searcher and printers. The index
+//! only tells which files needn't be read: those that are still what they were when they were indexed, and whose
+//! trigrams rule a match out. So answers are ripgrep's by construction, with an index, with a stale one, or with none.
+
+mod arguments;
+mod haystacks;
+mod indexes;
+mod look;
+mod messages;
+mod output;
+mod types;
+mod worker;
+
+use std::io::{self, IsTerminal};
+use std::num::NonZero;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use grep_printer::Stats;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+pub use self::arguments::SearchArguments;
+use self::haystacks::{Haystack, Listing};
+use self::indexes::Indexes;
+use self::look::Look;
+use self::messages::complain;
+use self::output::Output;
+use self::worker::Worker;
+use super::context::{CommonArgs, start_log};
+use crate::core::settings::default_index_dir;
+use crate::index::{PatternError, Plan, Query, in_order};
+
+/// A search that couldn't begin, or whose answer couldn't be written.
+#[derive(Debug, Error)]
+enum SearchError {
+    #[error("the pattern isn't valid UTF-8; write other bytes as \\xFF in a (?-u) group")]
+    PatternNotText,
+    #[error("{}", messages::pattern_sentence(.0))]
+    Pattern(#[from] PatternError),
+    #[error("can't use the glob: {0}")]
+    Glob(ignore::Error),
+    #[error("can't use the file type: {0}; `rg --type-list` names those there are")]
+    Type(ignore::Error),
+    #[error("can't tell the current folder: {0}; change to one that exists")]
+    CurrentFolder(io::Error),
+    #[error("can't write the answer: {0}")]
+    Output(io::Error),
+}
+
+/// What came of a search.
+#[derive(Default)]
+struct Outcome {
+    found: bool,
+    /// Something couldn't be read, and was complained of.
+    failed: bool,
+    stats: Stats,
+}
+
+/// Runs the search and tells the code to exit with: 0 when something was found, 1 when nothing was, 2 when anything
+/// went wrong.
+pub fn run(common: &CommonArgs, arguments: &SearchArguments) -> ExitCode {
+    let settings = common.settings(None);
+    let _ = start_log(&settings, common.log_level.is_none().then_some("error"));
+    let folder = settings.index.dir.or_else(default_index_dir);
+    match search(arguments, folder) {
+        Ok(Outcome { failed: true, .. }) => ExitCode::from(2),
+        Ok(outcome) => ExitCode::from(u8::from(!outcome.found)),
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn search(arguments: &SearchArguments, index_folder: Option<PathBuf>) -> Result<Outcome, SearchError> {
+    let started = Instant::now();
+    let (pattern, paths) = arguments.pattern_and_paths()?;
+    let here = std::env::current_dir().map_err(SearchError::CurrentFolder)?;
+    let walk = arguments.walk(&here)?;
+    if arguments.max_count == Some(0) {
+        return Ok(Outcome::default());
+    }
+    let query = Query::new(&pattern)?;
+    let look = Look::new(arguments, &paths);
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+
+    let mut indexes = Indexes::new(index_folder);
+    let listing = Listing::new(&walk, &paths, &query.plan, look.counts_bytes(), &mut indexes, threads);
+    tracing::debug!(files = listing.haystacks.len(), ruled_out = listing.ruled_out.files, "what there is to search");
+    let mut outcome = Outcome { failed: listing.failed, ..Outcome::default() };
+    outcome.stats.add_searches(listing.ruled_out.files);
+    outcome.stats.add_bytes_searched(listing.ruled_out.bytes);
+    if paths.is_empty() && listing.haystacks.is_empty() && listing.ruled_out.files == 0 {
+        complain(&"no files were searched: ignore files or globs leave out all there are");
+        outcome.failed = true;
+    }
+    let written = match &listing.haystacks[..] {
+        [only] => search_one(&query, &look, only, &mut outcome),
+        many => search_many(&query, &look, many, threads, &mut outcome),
+    };
+    let written = written.and_then(|mut output| {
+        if look.counts_bytes() {
+            output.summary(&outcome.stats, started.elapsed())?;
+        }
+        output.flush()
+    });
+    match written {
+        // Whoever read the answer has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        other => other.map_err(SearchError::Output)?,
+    }
+    if query.plan != Plan::All && indexes.none_found() && io::stderr().is_terminal() {
+        complain(&"no index here yet: `syncline watch` or `syncline index` makes searches fast");
+    }
+    Ok(outcome)
+}
+
+/// Searches one file and prints what is found at once, however much it is.
+fn search_one(query: &Query, look: &Look, haystack: &Haystack, outcome: &mut Outcome) -> io::Result<Output> {
+    let mut worker = Worker::new(query, look, look.stdout());
+    match worker.search(haystack) {
+        Ok(searched) => {
+            outcome.found = searched.found;
+            searched.stats.iter().for_each(|stats| outcome.stats += stats);
+        }
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error),
+        Err(error) => {
+            complain(&format_args!("{}: {error}", haystack.path.display()));
+            outcome.failed = true;
+        }
+    }
+    Ok(Output::new(look, worker.into_writer()))
+}
+
+/// Searches many files on several threads and prints what is found in their order.
+fn search_many(
+    query: &Query,
+    look: &Look,
+    haystacks: &[Haystack],
+    threads: usize,
+    outcome: &mut Outcome,
+) -> io::Result<Output> {
+    let mut output = Output::new(look, look.stdout());
+    let mut written = Ok(());
+    let worker = || Worker::for_pieces(query, look);
+    let work = |worker: &mut Worker<_>, haystack: &Haystack| worker.search_into_piece(haystack);
+    in_order(haystacks, threads, &CancellationToken::new(), worker, work, |haystack, (searched, piece)| {
+        match searched {
+            Ok(searched) => {
+                outcome.found |= searched.found;
+                searched.stats.iter().for_each(|stats| outcome.stats += stats);
+            }
+            Err(error) => {
+                complain(&format_args!("{}: {error}", haystack.path.display()));
+                outcome.failed = true;
+            }
+        }
+        written = output.piece(&piece);
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    written.map(|()| output)
+}

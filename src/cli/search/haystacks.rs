@@ -1,0 +1,202 @@
+//! The files to search: those that ripgrep's walk finds, in its order, less those that the index rules out.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
+
+use super::indexes::{Indexes, RuledOut};
+use super::messages::complain;
+use crate::core::RelPath;
+use crate::core::path::cmp_bytes;
+use crate::index::Plan;
+
+/// A file to search.
+#[derive(Debug)]
+pub(super) struct Haystack {
+    /// As it is printed.
+    pub(super) path: PathBuf,
+    /// How it came here.
+    pub(super) kind: Kind,
+}
+
+/// How a file came to be searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The walk found it.
+    Walked,
+    /// It was named: it is searched whatever it is.
+    Named,
+    /// It is standard input.
+    Stdin,
+}
+
+/// Files that needn't be searched.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spared {
+    /// How many.
+    pub(super) files: u64,
+    /// Their sizes.
+    pub(super) bytes: u64,
+}
+
+/// What there is to search.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// In the order in which they are printed.
+    pub(super) haystacks: Vec<Haystack>,
+    /// What the index rules out.
+    pub(super) ruled_out: Spared,
+    /// Something couldn't be looked at, and was complained of.
+    pub(super) failed: bool,
+}
+
+impl Listing {
+    /// The files in `paths` (in the current folder, when there are none) that `walk` finds and that `plan` lets through.
+    /// With `by_size`, files are ruled out only when what a search would have gone through is known.
+    pub(super) fn new(
+        walk: &impl Fn(&Path) -> WalkBuilder,
+        paths: &[PathBuf],
+        plan: &Plan,
+        by_size: bool,
+        indexes: &mut Indexes,
+        threads: usize,
+    ) -> Listing {
+        let mut listing = Listing::default();
+        if paths.is_empty() {
+            listing.add_folder(walk, Path::new("./"), plan, by_size, indexes, threads);
+            for haystack in &mut listing.haystacks {
+                if let Ok(path) = haystack.path.strip_prefix("./") {
+                    haystack.path = path.to_owned();
+                }
+            }
+        }
+        for group in paths.chunk_by(|a, b| !a.is_dir() && !b.is_dir()) {
+            match group {
+                [folder] if folder.is_dir() => listing.add_folder(walk, folder, plan, by_size, indexes, threads),
+                files => listing.add_files(walk, files),
+            }
+        }
+        listing
+    }
+
+    fn add_files(&mut self, walk: &impl Fn(&Path) -> WalkBuilder, files: &[PathBuf]) {
+        let Some((first, more)) = files.split_first() else { return };
+        let mut builder = walk(first);
+        for path in more {
+            builder.add(path);
+        }
+        for entry in builder.build() {
+            match entry {
+                Ok(entry) => self.haystacks.extend(haystack(entry)),
+                Err(error) => {
+                    complain(&error);
+                    self.failed = true;
+                }
+            }
+        }
+    }
+
+    fn add_folder(
+        &mut self,
+        walk: &impl Fn(&Path) -> WalkBuilder,
+        folder: &Path,
+        plan: &Plan,
+        by_size: bool,
+        indexes: &mut Indexes,
+        threads: usize,
+    ) {
+        let index = if *plan == Plan::All { None } else { indexes.of(folder) };
+        let ruled_out = index.as_ref().map(|index| index.ruled_out(plan, by_size));
+        let found = Mutex::new(Listing::default());
+        let mut visitors = Visitors { folder, ruled_out: ruled_out.as_ref(), found: &found };
+        walk(folder).threads(threads).build_parallel().visit(&mut visitors);
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        found.haystacks.sort_unstable_by(|a, b| cmp_bytes(bytes(a), bytes(b)));
+        self.append(&mut found);
+    }
+
+    fn append(&mut self, other: &mut Listing) {
+        self.haystacks.append(&mut other.haystacks);
+        self.ruled_out.files += other.ruled_out.files;
+        self.ruled_out.bytes += other.ruled_out.bytes;
+        self.failed |= other.failed;
+    }
+}
+
+fn bytes(haystack: &Haystack) -> &[u8] {
+    haystack.path.as_os_str().as_encoded_bytes()
+}
+
+/// The file to search that an entry of a walk is, if it is one.
+fn haystack(entry: DirEntry) -> Option<Haystack> {
+    if let Some(error) = entry.error() {
+        // An ignore file with a glob that isn't one: the rest of it counts.
+        complain(error);
+    }
+    let named = entry.depth() == 0;
+    let kind = match entry.file_type() {
+        _ if entry.is_stdin() => Kind::Stdin,
+        Some(kind) if kind.is_dir() => return None,
+        // A link that was named is followed.
+        _ if named => (!entry.path_is_symlink() || !entry.path().is_dir()).then_some(Kind::Named)?,
+        Some(kind) if kind.is_file() => Kind::Walked,
+        _ => return None,
+    };
+    Some(Haystack { path: entry.into_path(), kind })
+}
+
+struct Visitors<'a> {
+    folder: &'a Path,
+    ruled_out: Option<&'a RuledOut<'a>>,
+    found: &'a Mutex<Listing>,
+}
+
+impl<'s> ParallelVisitorBuilder<'s> for Visitors<'s> {
+    fn build(&mut self) -> Box<dyn ParallelVisitor + 's> {
+        let Visitors { folder, ruled_out, found } = *self;
+        Box::new(Visitor { folder, ruled_out, found, mine: Listing::default() })
+    }
+}
+
+struct Visitor<'a> {
+    folder: &'a Path,
+    ruled_out: Option<&'a RuledOut<'a>>,
+    found: &'a Mutex<Listing>,
+    mine: Listing,
+}
+
+impl Visitor<'_> {
+    /// The size of a file that needn't be searched.
+    fn spared(&self, entry: &DirEntry) -> Option<u64> {
+        let ruled_out = self.ruled_out?;
+        let regular = entry.file_type().is_some_and(|kind| kind.is_file());
+        let path = RelPath::below(self.folder, entry.path()).filter(|_| regular)?;
+        ruled_out.size(&path, || entry.metadata().ok())
+    }
+}
+
+impl ParallelVisitor for Visitor<'_> {
+    fn visit(&mut self, entry: Result<DirEntry, ignore::Error>) -> WalkState {
+        match entry {
+            Ok(entry) => match self.spared(&entry) {
+                Some(size) => {
+                    self.mine.ruled_out.files += 1;
+                    self.mine.ruled_out.bytes += size;
+                }
+                None => self.mine.haystacks.extend(haystack(entry)),
+            },
+            Err(error) => {
+                complain(&error);
+                self.mine.failed = true;
+            }
+        }
+        WalkState::Continue
+    }
+}
+
+impl Drop for Visitor<'_> {
+    fn drop(&mut self) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.mine);
+    }
+}

@@ -1,0 +1,54 @@
+//! Standard output, as one answer made of the files' answers.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use grep_printer::Stats;
+use serde_json::json;
+use termcolor::WriteColor;
+
+use super::look::Look;
+
+/// Standard output.
+pub(super) struct Output {
+    writer: Box<dyn WriteColor>,
+    /// What a piece begins with, unless it is the first.
+    between: Option<Vec<u8>>,
+    begun: bool,
+    watched: bool,
+}
+
+impl Output {
+    /// Standard output through `writer`.
+    pub(super) fn new(look: &Look, writer: Box<dyn WriteColor>) -> Output {
+        let between = look.separator().map(|separator| [separator, b"\n"].concat());
+        Output { writer, between, begun: false, watched: look.is_watched() }
+    }
+
+    /// Prints the answer of the next file.
+    pub(super) fn piece(&mut self, piece: &[u8]) -> io::Result<()> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let between = self.between.as_deref().filter(|_| !self.begun);
+        self.begun = true;
+        self.writer.write_all(between.and_then(|between| piece.strip_prefix(between)).unwrap_or(piece))?;
+        if self.watched { self.writer.flush() } else { Ok(()) }
+    }
+
+    /// Prints the last of the JSON lines.
+    pub(super) fn summary(&mut self, stats: &Stats, elapsed: Duration) -> io::Result<()> {
+        let elapsed_total = json!({
+            "secs": elapsed.as_secs(),
+            "nanos": elapsed.subsec_nanos(),
+            "human": format!("{:0.6}s", elapsed.as_secs_f64()),
+        });
+        let data = json!({ "stats": stats, "elapsed_total": elapsed_total });
+        writeln!(self.writer, "{}", json!({ "type": "summary", "data": data }))
+    }
+
+    /// Hands everything over.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
