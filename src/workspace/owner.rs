@@ -85,6 +85,8 @@ pub(super) struct Owner {
 
     // Telling.
     queue: Queue,
+    /// A batch of ours has got in line, and `queue` doesn't show it yet.
+    queue_lags: bool,
     last_sync: Option<SyncOutcome>,
     problems: Problems,
     show: Show,
@@ -130,6 +132,7 @@ impl Owner {
             retry_after: FIRST_RETRY,
             tidying: false,
             queue: Vec::new(),
+            queue_lags: false,
             last_sync: None,
             problems: Problems { index: problems.into_iter().next(), ..Problems::default() },
             show: Show::default(),
@@ -217,9 +220,13 @@ impl Owner {
                 waiting.queue.retain(|other| other.id != batch.id);
                 waiting.queue.insert(position.min(waiting.queue.len()), batch);
                 self.show.add(waiting);
+                self.queue_lags = true;
                 self.ask_for_queue();
             }
-            Event::Queue(queue) => self.queue = queue,
+            Event::Queue(queue) => {
+                self.queue_lags = false;
+                self.queue = queue;
+            }
             Event::Synced(outcome) => self.synced(outcome),
             Event::NotInLine(error) => self.failed(error.to_string()),
             Event::Forgotten(Ok(Dirty::Everything)) => self.look_at_tree = true,
@@ -446,7 +453,10 @@ impl Owner {
             match syncs.line(&id).await {
                 // The owner may have gone.
                 Ok(queue) => drop(report.send(Event::Queue(queue))),
-                Err(error) => tracing::warn!(%error, "can't look at the line"),
+                Err(error) => {
+                    tracing::warn!(%error, "can't look at the line");
+                    drop(report.send(Event::Queue(Queue::new())));
+                }
             }
         });
     }
@@ -454,8 +464,10 @@ impl Owner {
     // Telling.
 
     fn tell(&mut self) {
-        let state = self.state();
-        self.show.add(state);
+        if !self.queue_lags {
+            let state = self.state();
+            self.show.add(state);
+        }
         self.show.pass();
     }
 
