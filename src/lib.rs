@@ -2,6 +2,7 @@
 
 pub mod core;
 pub mod index;
+pub mod lsp;
 pub mod sync;
 pub mod watch;
 pub mod workspace;

@@ -1,0 +1,150 @@
+//! The open documents, as the client has them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use tower_lsp::lsp_types::{TextDocumentContentChangeEvent, Url};
+
+use super::positions::Encoding;
+use crate::core::{CodebaseId, RelPath};
+
+/// The documents a client has open. Those that aren't files are not kept: no codebase holds them.
+#[derive(Default)]
+pub struct Documents {
+    open: HashMap<Url, Document>,
+}
+
+struct Document {
+    path: PathBuf,
+    text: String,
+    /// The text as it is handed out; made when it is asked for.
+    shared: Option<Arc<str>>,
+    members: Members,
+}
+
+/// Where a document is in each codebase; see [`OpenText::member`].
+type Members = HashMap<CodebaseId, Arc<OnceCell<Option<RelPath>>>>;
+
+/// An open document's text, and where it belongs.
+#[derive(Clone)]
+pub struct OpenText {
+    /// The file it stands for.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: Arc<str>,
+    /// Its place in the codebase that was asked about, or `None` when it doesn't belong to it. Known once somebody
+    /// found out, and remembered.
+    pub member: Arc<OnceCell<Option<RelPath>>>,
+}
+
+impl Documents {
+    /// The client opened `uri` with this text.
+    pub fn open(&mut self, uri: Url, text: String) {
+        if let Ok(path) = uri.to_file_path() {
+            self.open.insert(uri, Document { path, text, shared: None, members: Members::new() });
+        }
+    }
+
+    /// The client edited `uri`: each change applies to the text that the one before left.
+    pub fn change(&mut self, uri: &Url, changes: Vec<TextDocumentContentChangeEvent>, encoding: Encoding) {
+        let Some(document) = self.open.get_mut(uri) else { return };
+        for change in changes {
+            match change.range {
+                None => document.text = change.text,
+                Some(range) => {
+                    let start = encoding.offset(&document.text, range.start);
+                    let end = encoding.offset(&document.text, range.end);
+                    document.text.replace_range(start.min(end)..end.max(start), &change.text);
+                }
+            }
+        }
+        document.shared = None;
+    }
+
+    /// The client closed `uri`: from now on the file on disk counts.
+    pub fn close(&mut self, uri: &Url) {
+        self.open.remove(uri);
+    }
+
+    /// The texts of all documents, as seen by one codebase.
+    pub fn texts<'a>(&'a mut self, codebase: &'a CodebaseId) -> impl Iterator<Item = OpenText> + 'a {
+        self.open.values_mut().map(|document| {
+            let Document { path, text, shared, members } = document;
+            let text = shared.get_or_insert_with(|| Arc::from(text.as_str())).clone();
+            let member = members.entry(codebase.clone()).or_default().clone();
+            OpenText { path: path.clone(), text, member }
+        })
+    }
+
+    /// Where the document `uri` is in each codebase must be found out anew.
+    pub fn forget_members_of(&mut self, uri: &Url) {
+        if let Some(document) = self.open.get_mut(uri) {
+            document.members.clear();
+        }
+    }
+
+    /// As [`Documents::forget_members_of`], for all documents: the rules changed.
+    pub fn forget_members(&mut self) {
+        self.open.values_mut().for_each(|document| document.members.clear());
+    }
+}
+
+/// The path of a file URI, when it is one.
+pub fn path_of(uri: &Url) -> Option<PathBuf> {
+    uri.to_file_path().ok()
+}
+
+/// Whether saving `path` may change which files belong to a codebase.
+pub fn changes_rules(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| RelPath::new(Path::new(name)));
+    let is_exclude = path.ends_with(".git/info/exclude") || path.ends_with(".syncline.toml");
+    is_exclude || name.is_some_and(|name| crate::watch::tree::decides_what_is_ignored(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tower_lsp::lsp_types::{Position, Range};
+
+    use super::*;
+    use crate::core::{Codebase, codebase::CodebaseRoot};
+
+    fn edit(from: (u32, u32), to: (u32, u32), text: &str) -> TextDocumentContentChangeEvent {
+        let range = Range::new(Position::new(from.0, from.1), Position::new(to.0, to.1));
+        TextDocumentContentChangeEvent { range: Some(range), range_length: None, text: text.to_owned() }
+    }
+
+    fn text_after(start: &str, changes: Vec<TextDocumentContentChangeEvent>) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let codebase = Codebase::new(CodebaseRoot::open(dir.path()).unwrap(), None);
+        let uri = Url::from_file_path(dir.path().join("a.txt")).unwrap();
+        let mut documents = Documents::default();
+        documents.open(uri.clone(), start.to_owned());
+        documents.change(&uri, changes, Encoding::Utf16);
+        let texts: Vec<_> = documents.texts(&codebase.id).collect();
+        assert_eq!(texts.len(), 1);
+        texts[0].text.to_string()
+    }
+
+    #[test]
+    fn edits_apply_one_after_the_other() {
+        let edits = vec![edit((0, 0), (0, 1), "X"), edit((1, 0), (1, 0), "new\n"), edit((2, 3), (2, 3), "!")];
+        assert_eq!(text_after("a𝒳b\ntwo\n", edits), "X𝒳b\nnew\ntwo!\n");
+    }
+
+    #[test]
+    fn edits_out_of_range_are_clamped() {
+        assert_eq!(text_after("ab", vec![edit((0, 1), (7, 7), "!")]), "a!");
+        assert_eq!(text_after("ab", vec![edit((9, 9), (9, 9), "!")]), "ab!");
+        assert_eq!(text_after("ab", vec![edit((0, 2), (0, 1), "!")]), "a!");
+    }
+
+    #[test]
+    fn a_change_without_a_range_replaces_everything() {
+        let all = TextDocumentContentChangeEvent { range: None, range_length: None, text: "new".to_owned() };
+        assert_eq!(text_after("old", vec![all]), "new");
+    }
+}

@@ -1,0 +1,162 @@
+//! Messages on a byte stream: a header with a length, then JSON. Whatever else comes is told apart and passed over, so
+//! that a client's slip costs it one message and not the session.
+
+use std::io;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+
+/// The longest message that is taken, bytes. It bounds what a client can make the server hold.
+const LONGEST_MESSAGE: u64 = 256 << 20;
+/// The longest header line, bytes.
+const LONGEST_HEADER: u64 = 4096;
+
+/// What came.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The body of a message.
+    Body(Vec<u8>),
+    /// Something that isn't one, and why. Told once for a stretch of it.
+    Garbage(String),
+}
+
+/// Reads messages.
+pub struct FrameReader<R> {
+    from: BufReader<R>,
+    in_garbage: bool,
+}
+
+/// A line of a header.
+enum HeaderLine {
+    End,
+    Length(u64),
+    Other,
+    Garbage(String),
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// Reads from `from`.
+    pub fn new(from: R) -> Self {
+        FrameReader { from: BufReader::new(from), in_garbage: false }
+    }
+
+    /// The next frame; `None` at the stream's end, a message that breaks off included.
+    ///
+    /// # Errors
+    /// When the stream can't be read.
+    pub async fn next(&mut self) -> io::Result<Option<Frame>> {
+        let (mut length, mut has_header) = (None, false);
+        loop {
+            let mut line = Vec::new();
+            if (&mut self.from).take(LONGEST_HEADER).read_until(b'\n', &mut line).await? == 0 {
+                return Ok(None);
+            }
+            let garbage = match header_line(&line) {
+                HeaderLine::Length(given) => {
+                    (length, has_header) = (Some(given), true);
+                    continue;
+                }
+                HeaderLine::Other => {
+                    has_header = true;
+                    continue;
+                }
+                HeaderLine::End => match length {
+                    Some(length) if length <= LONGEST_MESSAGE => return self.body(length).await,
+                    Some(length) => format!("a message of {length} bytes is longer than {LONGEST_MESSAGE}"),
+                    None if has_header => "a header has no Content-Length".to_owned(),
+                    // Blank lines between messages.
+                    None => continue,
+                },
+                HeaderLine::Garbage(why) => why,
+            };
+            (length, has_header) = (None, false);
+            if !std::mem::replace(&mut self.in_garbage, true) {
+                return Ok(Some(Frame::Garbage(garbage)));
+            }
+        }
+    }
+
+    async fn body(&mut self, length: u64) -> io::Result<Option<Frame>> {
+        self.in_garbage = false;
+        let mut body = Vec::new();
+        let read = (&mut self.from).take(length).read_to_end(&mut body).await?;
+        Ok((read as u64 == length).then_some(Frame::Body(body)))
+    }
+}
+
+fn header_line(line: &[u8]) -> HeaderLine {
+    const LENGTH: &[u8] = b"content-length:";
+    if line.trim_ascii().is_empty() {
+        return HeaderLine::End;
+    }
+    // What comes before the name on the same line is the rest of something broken, which ended without a line's end.
+    let lower = line.to_ascii_lowercase();
+    if let Some(at) = memchr::memmem::rfind(&lower, LENGTH) {
+        let value = String::from_utf8_lossy(line[at + LENGTH.len()..].trim_ascii());
+        return match value.parse() {
+            Ok(length) => HeaderLine::Length(length),
+            Err(_) => HeaderLine::Garbage(format!("Content-Length is not a number: {value}")),
+        };
+    }
+    let name = line.split(|&b| b == b':').next().unwrap_or(line);
+    let is_name = name.len() < line.len() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
+    match is_name {
+        true => HeaderLine::Other,
+        false => HeaderLine::Garbage("what came is neither a header nor a message".to_owned()),
+    }
+}
+
+/// `body` as a frame.
+pub fn frame(body: &[u8]) -> Vec<u8> {
+    let mut frame = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+    frame.extend_from_slice(body);
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    async fn frames(bytes: &[u8]) -> Vec<Result<String, String>> {
+        let mut reader = FrameReader::new(bytes);
+        let mut frames = Vec::new();
+        while let Some(frame) = reader.next().await.unwrap() {
+            frames.push(match frame {
+                Frame::Body(body) => Ok(String::from_utf8(body).unwrap()),
+                Frame::Garbage(why) => Err(why),
+            });
+        }
+        frames
+    }
+
+    #[tokio::test]
+    async fn messages_come_one_by_one_with_any_headers() {
+        let bytes = b"Content-Length: 2\r\nContent-Type: x; charset=utf-8\r\nX: y\r\n\r\n{}content-length:3\n\n[1]";
+        assert_eq!(frames(bytes).await, [Ok("{}".to_owned()), Ok("[1]".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn garbage_is_told_once_and_passed_over() {
+        for garbage in
+            ["foobar", "foobar\r\n\r\nmore\n", "Content-Length: x\r\n\r\n", "A: b\r\n\r\n", "\0\u{1}\n{\"a\":1}\n"]
+        {
+            let bytes = [garbage.as_bytes(), b"Content-Length: 2\r\n\r\n{}"].concat();
+            let found = frames(&bytes).await;
+            assert_eq!(found.last(), Some(&Ok("{}".to_owned())), "{garbage:?}: {found:?}");
+            assert!(found.len() <= 2, "{garbage:?}: {found:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn absurd_lengths_take_no_memory() {
+        let bytes = b"Content-Length: 99999999999\r\n\r\nContent-Length: 2\r\n\r\n{}";
+        let found = frames(bytes).await;
+        assert!(matches!(&found[..], [Err(_), Ok(_)]), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn a_message_that_breaks_off_is_the_end() {
+        assert_eq!(frames(b"Content-Length: 20\r\n\r\n{}").await, []);
+    }
+}

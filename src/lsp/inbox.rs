@@ -1,0 +1,138 @@
+//! What comes from the client, made fit for tower-lsp: its codec ends the session at the first message it can't read, and
+//! its router refuses some that are merely untidy.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWriteExt, DuplexStream};
+use tower_lsp::jsonrpc::{Error, Id, Request, Response};
+
+use super::frames::{Frame, FrameReader, frame};
+use super::life::Life;
+use super::outbox::Outbox;
+
+/// A message, ready for the server.
+#[derive(Debug, PartialEq)]
+enum Incoming {
+    Message(Vec<u8>),
+    /// The client is done.
+    Exit,
+}
+
+/// Hands the client's messages to `server` until the client says `exit` or leaves. Anything that isn't a message is
+/// answered with an error, and the next one is taken.
+pub async fn receive(reader: impl AsyncRead + Unpin, mut server: DuplexStream, outbox: Outbox, life: Life) {
+    let mut frames = FrameReader::new(reader);
+    loop {
+        let incoming = match frames.next().await {
+            Ok(Some(Frame::Body(body))) => accept(body),
+            Ok(Some(Frame::Garbage(why))) => Err(refusal(Id::Null, Error::parse_error(), &why)),
+            Ok(None) => break,
+            Err(error) => {
+                tracing::warn!(%error, "the client can't be read");
+                break;
+            }
+        };
+        match incoming {
+            Ok(Incoming::Exit) => break,
+            Ok(Incoming::Message(body)) => {
+                if server.write_all(&frame(&body)).await.is_err() {
+                    break;
+                }
+            }
+            Err(refusal) => {
+                if let Ok(body) = serde_json::to_vec(&refusal) {
+                    outbox.send(body).await;
+                }
+            }
+        }
+    }
+    // Dropping `server` ends its input, once it has taken what was sent.
+    life.stop();
+}
+
+/// The message in `body`, or the reply that says why it is none.
+fn accept(body: Vec<u8>) -> Result<Incoming, Response> {
+    let mut message: Value = serde_json::from_slice(&body)
+        .map_err(|error| refusal(Id::Null, Error::parse_error(), &format!("a message isn't JSON: {error}")))?;
+    let Some(method) = message.get("method").and_then(Value::as_str).map(str::to_owned) else {
+        return match serde_json::from_slice::<Response>(&body) {
+            Ok(_) => Ok(Incoming::Message(body)),
+            Err(error) => Err(not_jsonrpc(&message, &error)),
+        };
+    };
+    if method == "exit" {
+        return Ok(Incoming::Exit);
+    }
+    let tidied = tidy_params(&method, &mut message);
+    if let Err(error) = serde_json::from_value::<Request>(message.clone()) {
+        return Err(not_jsonrpc(&message, &error));
+    }
+    match tidied {
+        false => Ok(Incoming::Message(body)),
+        true => Ok(Incoming::Message(message.to_string().into_bytes())),
+    }
+}
+
+/// Clients differ in what they send where there is nothing to say. Gives whether something was changed.
+fn tidy_params(method: &str, message: &mut Value) -> bool {
+    let Some(fields) = message.as_object_mut() else { return false };
+    match (method, fields.get("params")) {
+        ("shutdown", Some(_)) => fields.remove("params").is_some(),
+        ("shutdown", None) => false,
+        (_, None | Some(Value::Null)) => {
+            fields.insert("params".to_owned(), json!({}));
+            true
+        }
+        _ => false,
+    }
+}
+
+fn not_jsonrpc(message: &Value, error: &serde_json::Error) -> Response {
+    let id = message.get("id").and_then(|id| serde_json::from_value(id.clone()).ok()).unwrap_or(Id::Null);
+    refusal(id, Error::invalid_request(), &format!("a message isn't JSON-RPC 2.0: {error}"))
+}
+
+fn refusal(id: Id, mut error: Error, why: &str) -> Response {
+    tracing::warn!(why, "the client sent something that can't be understood");
+    error.message = why.to_owned().into();
+    Response::from_error(id, error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn accepted(message: Value) -> Value {
+        match accept(message.to_string().into_bytes()).unwrap() {
+            Incoming::Message(body) => serde_json::from_slice(&body).unwrap(),
+            Incoming::Exit => json!("exit"),
+        }
+    }
+
+    #[test]
+    fn missing_params_are_tidied() {
+        let message = |params: Value| json!({"jsonrpc": "2.0", "id": 1, "method": "syncline/queue", "params": params});
+        assert_eq!(accepted(message(Value::Null)), message(json!({})));
+        assert_eq!(accepted(json!({"jsonrpc": "2.0", "id": 1, "method": "syncline/queue"})), message(json!({})));
+        let shutdown = json!({"jsonrpc": "2.0", "id": "a", "method": "shutdown"});
+        assert_eq!(accepted(json!({"jsonrpc": "2.0", "id": "a", "method": "shutdown", "params": null})), shutdown);
+        assert_eq!(accepted(json!({"jsonrpc": "2.0", "method": "exit", "params": null})), json!("exit"));
+    }
+
+    #[test]
+    fn what_is_no_message_gets_an_error() {
+        let refused = |body: &str| {
+            let response = accept(body.as_bytes().to_vec()).unwrap_err();
+            (response.id().clone(), response.error().unwrap().code.code())
+        };
+        assert_eq!(refused("{"), (Id::Null, -32700));
+        assert_eq!(refused("\u{0}"), (Id::Null, -32700));
+        assert_eq!(refused("[]"), (Id::Null, -32600));
+        assert_eq!(refused(r#"{"method":"x","id":3}"#), (Id::Number(3), -32600));
+        assert_eq!(refused(r#"{"jsonrpc":"1.0","method":"x"}"#), (Id::Null, -32600));
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","method":"x","id":{}}"#), (Id::Null, -32600));
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","method":7,"id":1}"#), (Id::Number(1), -32600));
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","id":1}"#), (Id::Number(1), -32600));
+    }
+}

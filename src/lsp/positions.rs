@@ -1,0 +1,211 @@
+//! Positions in text: lines, and columns in the encoding that was agreed on.
+
+use std::borrow::Cow;
+
+use tower_lsp::lsp_types::{InitializeParams, Position, PositionEncodingKind, Range};
+
+/// The unit of columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// Bytes.
+    Utf8,
+    /// UTF-16 code units, which every client understands.
+    #[default]
+    Utf16,
+    /// Characters (Unicode scalar values).
+    Utf32,
+}
+
+impl Encoding {
+    /// The cheapest one of those the client understands: UTF-8 needs no counting.
+    pub fn negotiate(params: &InitializeParams) -> Encoding {
+        let offered = params.capabilities.general.as_ref().and_then(|general| general.position_encodings.as_ref());
+        match offered {
+            Some(kinds) if kinds.contains(&PositionEncodingKind::UTF8) => Encoding::Utf8,
+            Some(kinds) if kinds.contains(&PositionEncodingKind::UTF16) => Encoding::Utf16,
+            Some(kinds) if kinds.contains(&PositionEncodingKind::UTF32) => Encoding::Utf32,
+            _ => Encoding::Utf16,
+        }
+    }
+
+    /// Its name in the protocol.
+    pub fn kind(self) -> PositionEncodingKind {
+        match self {
+            Encoding::Utf8 => PositionEncodingKind::UTF8,
+            Encoding::Utf16 => PositionEncodingKind::UTF16,
+            Encoding::Utf32 => PositionEncodingKind::UTF32,
+        }
+    }
+
+    /// Units that `text` takes.
+    pub fn width(self, text: &str) -> usize {
+        match self {
+            Encoding::Utf8 => text.len(),
+            _ if text.is_ascii() => text.len(),
+            Encoding::Utf16 => text.chars().map(char::len_utf16).sum(),
+            Encoding::Utf32 => text.chars().count(),
+        }
+    }
+
+    /// The byte of `line` at `column`: its end when the column is beyond it, the beginning of the character when it is
+    /// within one.
+    fn byte(self, line: &str, column: usize) -> usize {
+        if self == Encoding::Utf8 {
+            return floor_char_boundary(line, column);
+        }
+        let mut units = 0;
+        for (at, c) in line.char_indices() {
+            units += if self == Encoding::Utf16 { c.len_utf16() } else { 1 };
+            if units > column {
+                return at;
+            }
+        }
+        line.len()
+    }
+
+    /// The byte of `text` at `position`. A line beyond the last means the text's end, a column beyond the line's end
+    /// means that end, as the protocol says.
+    pub fn offset(self, text: &str, position: Position) -> usize {
+        let Some(start) = line_start(text.as_bytes(), position.line) else { return text.len() };
+        let rest = &text[start..];
+        let line = &rest[..memchr::memchr2(b'\n', b'\r', rest.as_bytes()).unwrap_or(rest.len())];
+        start + self.byte(line, usize::try_from(position.character).unwrap_or(usize::MAX))
+    }
+}
+
+/// The last place at or before `at` where `text` may be cut.
+pub fn floor_char_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// Where line `number` (from 0) begins; `None` when there are fewer. Lines end in `\n`, `\r\n` or `\r`.
+fn line_start(text: &[u8], number: u32) -> Option<usize> {
+    let mut start = 0;
+    for _ in 0..number {
+        let end = start + memchr::memchr2(b'\n', b'\r', &text[start..])?;
+        let is_pair = text[end] == b'\r' && text.get(end + 1) == Some(&b'\n');
+        start = end + if is_pair { 2 } else { 1 };
+    }
+    Some(start)
+}
+
+/// A line of a file as it can be shown, and where its bytes are in that.
+pub struct ShownLine<'a> {
+    /// The bytes as text, each part that isn't UTF-8 replaced by U+FFFD.
+    pub text: Cow<'a, str>,
+    /// Where valid parts begin, in the bytes and in the text, and how long they are; none when all of it is valid.
+    parts: Vec<Part>,
+}
+
+struct Part {
+    bytes: usize,
+    text: usize,
+    length: usize,
+}
+
+impl<'a> ShownLine<'a> {
+    /// The line with these bytes.
+    pub fn new(bytes: &'a [u8]) -> ShownLine<'a> {
+        let text = String::from_utf8_lossy(bytes);
+        let mut parts = Vec::new();
+        if let Cow::Owned(_) = text {
+            let (mut bytes_before, mut text_before) = (0, 0);
+            for chunk in bytes.utf8_chunks() {
+                let length = chunk.valid().len();
+                parts.push(Part { bytes: bytes_before, text: text_before, length });
+                bytes_before += length + chunk.invalid().len();
+                text_before += length + char::REPLACEMENT_CHARACTER.len_utf8();
+            }
+        }
+        ShownLine { text, parts }
+    }
+
+    /// The place in the text of byte `at` of the line, at the beginning of a character.
+    fn offset(&self, at: usize) -> usize {
+        let following = self.parts.partition_point(|part| part.bytes <= at);
+        let offset = match following.checked_sub(1).and_then(|last| self.parts.get(last)) {
+            None => at,
+            Some(part) => part.text + (at - part.bytes).min(part.length),
+        };
+        floor_char_boundary(&self.text, offset)
+    }
+
+    /// The ranges of `matches`, which ascend, in this line, which is line `number` of its file.
+    pub fn ranges(&self, number: u64, matches: &[std::ops::Range<usize>], encoding: Encoding) -> Vec<Range> {
+        // Counted on from place to place: a line may be the whole file, with matches all over.
+        let (mut counted, mut column) = (0, 0);
+        let mut position = |at: usize| {
+            let offset = self.offset(at).max(counted);
+            column += encoding.width(&self.text[counted..offset]);
+            counted = offset;
+            Position::new(saturate(number), saturate(column as u64))
+        };
+        matches.iter().map(|found| Range::new(position(found.start), position(found.end))).collect()
+    }
+}
+
+/// The protocol's numbers have 31 bits.
+fn saturate(number: u64) -> u32 {
+    u32::try_from(number.min(i32::MAX as u64)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn columns_are_in_the_negotiated_encoding() {
+        // 'é' has 2 bytes and 1 unit, '𝒳' 4 bytes and 2 units.
+        let text = "a\r\né𝒳z\rlast";
+        let cases = [(Encoding::Utf8, [2, 6, 7]), (Encoding::Utf16, [1, 3, 4]), (Encoding::Utf32, [1, 2, 3])];
+        for (encoding, columns) in cases {
+            let found = columns.map(|c| encoding.offset(text, Position::new(1, c)));
+            assert_eq!(found, [5, 9, 10], "{encoding:?}");
+            assert_eq!(encoding.offset(text, Position::new(2, 0)), 11);
+        }
+    }
+
+    #[test]
+    fn positions_out_of_range_are_clamped() {
+        let text = "ab\n𝒳\n";
+        for encoding in [Encoding::Utf8, Encoding::Utf16, Encoding::Utf32] {
+            assert_eq!(encoding.offset(text, Position::new(0, 99)), 2, "a column beyond the line is its end");
+            assert_eq!(encoding.offset(text, Position::new(2, 0)), text.len(), "the empty last line");
+            assert_eq!(encoding.offset(text, Position::new(9, 4)), text.len(), "a line beyond the last is the end");
+            assert_eq!(encoding.offset(text, Position::new(u32::MAX, u32::MAX)), text.len());
+        }
+        assert_eq!(Encoding::Utf16.offset(text, Position::new(1, 1)), 3, "within a surrogate pair is before it");
+        assert_eq!(Encoding::Utf8.offset(text, Position::new(1, 2)), 3, "within a character is before it");
+    }
+
+    #[test]
+    fn ranges_in_lines_that_are_not_text_are_those_of_the_shown_line() {
+        let bytes = b"\xffa\xc3\xa9\xf0\x9fz";
+        let line = ShownLine::new(bytes);
+        assert_eq!(line.text, "\u{fffd}a\u{e9}\u{fffd}z");
+        let columns = |range, encoding| {
+            let Range { start, end } = line.ranges(7, &[range], encoding)[0];
+            assert_eq!((start.line, end.line), (7, 7));
+            (start.character, end.character)
+        };
+        assert_eq!(columns(1..2, Encoding::Utf16), (1, 2));
+        assert_eq!(columns(6..7, Encoding::Utf16), (4, 5));
+        assert_eq!(columns(6..7, Encoding::Utf8), (9, 10));
+        assert_eq!(columns(3..4, Encoding::Utf32), (2, 3), "within a character");
+        assert_eq!(columns(7..7, Encoding::Utf32), (5, 5));
+    }
+
+    #[test]
+    fn columns_of_several_matches_count_from_the_line_s_beginning() {
+        let line = ShownLine::new("é𝒳 é𝒳".as_bytes());
+        let ranges = line.ranges(0, &[0..2, 2..6, 7..9, 9..13], Encoding::Utf16);
+        let columns: Vec<_> = ranges.iter().map(|r| (r.start.character, r.end.character)).collect();
+        assert_eq!(columns, [(0, 1), (1, 3), (4, 5), (5, 7)]);
+    }
+}
