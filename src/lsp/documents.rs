@@ -8,7 +8,9 @@ use tokio::sync::OnceCell;
 use tower_lsp::lsp_types::{TextDocumentContentChangeEvent, Url};
 
 use super::positions::Encoding;
+use super::roots::Place;
 use crate::core::{CodebaseId, RelPath};
+use crate::workspace::Workspace;
 
 /// The documents a client has open. Those that aren't files are not kept: no codebase holds them.
 #[derive(Default)]
@@ -24,19 +26,16 @@ struct Document {
     members: Members,
 }
 
-/// Where a document is in each codebase; see [`OpenText::member`].
+/// Where a document is in each codebase, once somebody found out.
 type Members = HashMap<CodebaseId, Arc<OnceCell<Option<RelPath>>>>;
 
 /// An open document's text, and where it belongs.
 #[derive(Clone)]
 pub struct OpenText {
-    /// The file it stands for.
-    pub path: PathBuf,
+    path: PathBuf,
     /// Its text.
     pub text: Arc<str>,
-    /// Its place in the codebase that was asked about, or `None` when it doesn't belong to it. Known once somebody
-    /// found out, and remembered.
-    pub member: Arc<OnceCell<Option<RelPath>>>,
+    member: Arc<OnceCell<Option<RelPath>>>,
 }
 
 impl Documents {
@@ -70,12 +69,12 @@ impl Documents {
 
     /// The texts of all documents, as seen by one codebase.
     pub fn texts<'a>(&'a mut self, codebase: &'a CodebaseId) -> impl Iterator<Item = OpenText> + 'a {
-        self.open.values_mut().map(|document| {
-            let Document { path, text, shared, members } = document;
-            let text = shared.get_or_insert_with(|| Arc::from(text.as_str())).clone();
-            let member = members.entry(codebase.clone()).or_default().clone();
-            OpenText { path: path.clone(), text, member }
-        })
+        self.open.values_mut().map(|document| document.open_text(codebase))
+    }
+
+    /// The text of the document `uri`, as seen by one codebase.
+    pub fn text(&mut self, uri: &Url, codebase: &CodebaseId) -> Option<OpenText> {
+        self.open.get_mut(uri).map(|document| document.open_text(codebase))
     }
 
     /// Where the document `uri` is in each codebase must be found out anew.
@@ -91,9 +90,21 @@ impl Documents {
     }
 }
 
-/// The path of a file URI, when it is one.
-pub fn path_of(uri: &Url) -> Option<PathBuf> {
-    uri.to_file_path().ok()
+impl Document {
+    fn open_text(&mut self, codebase: &CodebaseId) -> OpenText {
+        let text = self.shared.get_or_insert_with(|| Arc::from(self.text.as_str())).clone();
+        let member = self.members.entry(codebase.clone()).or_default().clone();
+        OpenText { path: self.path.clone(), text, member }
+    }
+}
+
+impl OpenText {
+    /// The document's place in the codebase that it was asked for, or `None` when it doesn't belong to it. Found out
+    /// once, and remembered.
+    pub async fn place_in(&self, workspace: &Workspace, place: &Place) -> Option<RelPath> {
+        let find = || async { workspace.belongs(&place.canonical(&self.path)).await };
+        self.member.get_or_init(find).await.clone()
+    }
 }
 
 /// Whether saving `path` may change which files belong to a codebase.

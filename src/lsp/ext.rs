@@ -1,7 +1,7 @@
 //! Every message of Syncline's own: what goes over the wire beside standard LSP, and what the command line prints with
 //! `--json`. `editors/PROTOCOL.md` says the same in words; a test fails when one changes without the other.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tower_lsp::lsp_types::notification::Notification;
@@ -381,11 +381,6 @@ impl FileUri {
     /// The URI as text.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// The path it names; `None` when it isn't a `file:` URI of this platform.
-    pub fn to_path(&self) -> Option<PathBuf> {
-        Url::parse(&self.0).ok()?.to_file_path().ok()
     }
 }
 

@@ -1,13 +1,27 @@
 //! The language server: the only place that knows LSP.
 //!
-//! [`serve`] speaks it over a pair of streams. What comes in passes the [`inbox`], is turned into events by the
-//! [`handlers`], and goes to the one task that owns a client's [`session`]. What goes out passes the [`outbox`], in order.
-//! All messages of Syncline's own are in [`ext`].
+//! [`serve`] speaks it over a pair of streams. What comes in passes the inbox, is turned into events by the handlers, and
+//! goes to the one task that owns a client's session. What takes its time runs in tasks of its own. What goes out passes
+//! the outbox, in order. All messages of Syncline's own are in [`ext`].
 
+mod client;
 mod documents;
 pub mod ext;
 mod frames;
+mod globs;
+mod handlers;
 mod inbox;
 mod life;
 mod outbox;
 mod positions;
+mod progress;
+mod publisher;
+mod roots;
+mod search;
+mod server;
+mod session;
+mod settings;
+
+pub use life::Ended;
+pub use server::{ServeOptions, SetLogLevel, run_stdio, serve};
+pub use settings::settings_for;

@@ -1,0 +1,415 @@
+//! A client's session: the one task that owns what the server knows of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tower_lsp::Client;
+use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
+use tower_lsp::lsp_types::{
+    ConfigurationItem, DidChangeTextDocumentParams, ExecuteCommandParams, MessageType, TextDocumentItem, Url,
+    WorkspaceFoldersChangeEvent,
+};
+
+use super::ServeOptions;
+use super::client::ClientFacts;
+use super::documents::{Documents, changes_rules};
+use super::ext::{CodebaseParams, LastSync, Outcome, QueueState, SearchParams, SearchResult, commands};
+use super::life::Life;
+use super::outbox::Outbox;
+use super::roots::{Root, Roots};
+use super::search::{Search, Target};
+use super::settings::{SECTION, log_level, section_of, settings_for};
+use super::{progress, publisher};
+use crate::workspace::{Engine, Workspace};
+
+/// Requests that may wait for their answers; more are refused, with a sentence.
+pub const REQUESTS: usize = 128;
+/// Searches that run at a time; others wait for their turn.
+const SEARCHES: usize = 4;
+/// How long the client may take to tell its settings, before those it gave with `initialize` are used.
+const CONFIGURATION_TIME: Duration = Duration::from_secs(1);
+
+/// Where a request's answer goes. Its receiver is gone when the client has cancelled the request.
+pub type Reply<T> = oneshot::Sender<Result<T>>;
+
+/// What a client says.
+pub enum Event {
+    /// `initialize`
+    Initialize(Box<ClientFacts>),
+    /// `initialized`; from now on, the client may be talked to.
+    Initialized(Client),
+    /// A document was opened.
+    Opened(TextDocumentItem),
+    /// A document was edited.
+    Changed(DidChangeTextDocumentParams),
+    /// A document was saved.
+    Saved(Url),
+    /// A document was closed.
+    Closed(Url),
+    /// Files were changed on disk.
+    Touched(Vec<Url>),
+    /// Workspace folders came or went.
+    Folders(WorkspaceFoldersChangeEvent),
+    /// The settings changed.
+    Configuration(Value),
+    /// `syncline/queue`
+    Queue(CodebaseParams, Reply<Vec<QueueState>>),
+    /// `syncline/search`
+    Search(SearchParams, Reply<SearchResult>),
+    /// `syncline/sync`
+    Sync(CodebaseParams, Reply<LastSync>),
+    /// `workspace/executeCommand`
+    Command(ExecuteCommandParams, Reply<Option<Value>>),
+}
+
+/// An event on its way to the session.
+pub struct Posted {
+    /// What it is.
+    pub event: Event,
+    /// Dropped when the session has dealt with it.
+    pub _taken: oneshot::Sender<()>,
+}
+
+/// What the server knows of a client.
+pub struct Session {
+    engine: Engine,
+    outbox: Outbox,
+    life: Life,
+    options: ServeOptions,
+    facts: Option<Box<ClientFacts>>,
+    client: Option<Client>,
+    roots: Roots,
+    documents: Documents,
+    requests: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
+}
+
+impl Session {
+    /// A session in which nothing was said yet.
+    pub fn new(engine: Engine, outbox: Outbox, life: Life, options: ServeOptions) -> Session {
+        Session {
+            engine,
+            outbox,
+            life,
+            options,
+            facts: None,
+            client: None,
+            roots: Roots::default(),
+            documents: Documents::default(),
+            requests: Arc::new(Semaphore::new(REQUESTS)),
+            searches: Arc::new(Semaphore::new(SEARCHES)),
+        }
+    }
+
+    /// Deals with events in their order until the session is to stop. Then its codebases close.
+    pub async fn run(mut self, mut events: mpsc::UnboundedReceiver<Posted>) {
+        let stopping = self.life.stopping().clone();
+        let deal = async {
+            while let Some(posted) = events.recv().await {
+                self.deal_with(posted.event).await;
+            }
+        };
+        stopping.run_until_cancelled(deal).await;
+    }
+
+    async fn deal_with(&mut self, event: Event) {
+        match event {
+            Event::Initialize(facts) => self.facts = Some(facts),
+            Event::Initialized(client) => self.begin(client).await,
+            Event::Opened(document) => self.opened(document),
+            Event::Changed(params) => {
+                let encoding = self.facts.as_ref().map(|facts| facts.encoding).unwrap_or_default();
+                self.documents.change(&params.text_document.uri, params.content_changes, encoding);
+            }
+            Event::Saved(uri) => self.touched(vec![uri]),
+            Event::Closed(uri) => self.documents.close(&uri),
+            Event::Touched(uris) => self.touched(uris),
+            Event::Folders(change) => self.folders(change).await,
+            Event::Configuration(settings) => self.configuration(settings).await,
+            Event::Queue(params, reply) => drop(reply.send(self.queue(&params))),
+            Event::Search(params, reply) => self.search(params, reply),
+            Event::Sync(params, reply) => self.sync(&params, reply),
+            Event::Command(params, reply) => self.command(params, reply),
+        }
+    }
+
+    /// The client is ready: its codebases open, with the settings it gives.
+    async fn begin(&mut self, client: Client) {
+        self.client = Some(client);
+        if let Some(section) = self.asked_section().await
+            && let Some(facts) = &mut self.facts
+        {
+            facts.section = section;
+        }
+        self.set_log_level();
+        for uri in self.facts.as_ref().map(|facts| facts.roots.clone()).unwrap_or_default() {
+            self.open(&uri).await;
+        }
+    }
+
+    /// Syncline's section of the client's settings, when the client answers that.
+    ///
+    /// Waiting here keeps the order of events; it holds up no handler, and the limit bounds it.
+    async fn asked_section(&self) -> Option<Value> {
+        let client = self.client.as_ref()?;
+        self.facts.as_ref().filter(|facts| facts.answers_configuration)?;
+        let item = ConfigurationItem { scope_uri: None, section: Some(SECTION.to_owned()) };
+        match tokio::time::timeout(CONFIGURATION_TIME, client.configuration(vec![item])).await {
+            Ok(Ok(sections)) => sections.into_iter().next().filter(Value::is_object),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the client doesn't give its settings");
+                None
+            }
+            Err(_) => {
+                let sentence = "the editor doesn't answer workspace/configuration; the settings of initialize are used";
+                self.outbox.log(MessageType::WARNING, sentence).await;
+                None
+            }
+        }
+    }
+
+    async fn open(&mut self, uri: &Url) {
+        let Ok(path) = uri.to_file_path() else {
+            let sentence =
+                format!("can't open the codebase {uri}: it isn't a folder of this machine; open a file: folder");
+            return self.outbox.show(MessageType::ERROR, sentence).await;
+        };
+        let settings = settings_for(&path, &self.section());
+        let (engine, root) = (self.engine.clone(), path.clone());
+        // Reading the index's files blocks.
+        let opened = tokio::task::spawn_blocking(move || engine.open(&root, &settings)).await;
+        let sentence = match opened {
+            Ok(Ok(workspace)) => {
+                let shows_progress = self.facts.as_ref().is_some_and(|facts| facts.shows_progress);
+                let client = self.client.clone().filter(|_| shows_progress);
+                let outbox = self.outbox.clone();
+                return self.roots.add(workspace, path, |workspace| tasks(workspace, outbox, client));
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => {
+                tracing::error!(%error, root = %path.display(), "opening a codebase broke off");
+                format!("can't open the codebase {} by a fault of syncline; its log says where", path.display())
+            }
+        };
+        self.outbox.show(MessageType::ERROR, sentence).await;
+    }
+
+    fn section(&self) -> Value {
+        self.facts.as_ref().map(|facts| facts.section.clone()).unwrap_or_default()
+    }
+
+    fn set_log_level(&self) {
+        let section = self.section();
+        if let (Some(level), Some(set)) = (log_level(&section), &self.options.set_log_level) {
+            set(level);
+        }
+    }
+
+    async fn folders(&mut self, change: WorkspaceFoldersChangeEvent) {
+        for folder in change.removed {
+            if let Ok(path) = folder.uri.to_file_path() {
+                self.roots.remove(&path);
+            }
+        }
+        // Before `initialized`, they are opened with the others.
+        let is_early = self.client.is_none();
+        for folder in change.added {
+            match &mut self.facts {
+                Some(facts) if is_early => facts.roots.push(folder.uri),
+                _ => self.open(&folder.uri).await,
+            }
+        }
+        self.documents.forget_members();
+    }
+
+    /// The client's settings changed. Codebases that are open keep theirs: other clients may work on them too.
+    async fn configuration(&mut self, settings: Value) {
+        let asked = self.asked_section().await;
+        let Some(section) = asked.or_else(|| section_of(settings)) else { return };
+        let before = self.section();
+        let affected = |root: &Root| {
+            let path = root.workspace.codebase().root.as_path();
+            settings_for(path, &before) != settings_for(path, &section)
+        };
+        let is_affected = self.roots.iter().any(affected);
+        if let Some(facts) = &mut self.facts {
+            facts.section = section;
+        }
+        self.set_log_level();
+        if is_affected {
+            let sentence = "syncline's settings have changed; they count for a folder when it is opened the next time";
+            self.outbox.log(MessageType::INFO, sentence).await;
+        }
+    }
+
+    fn opened(&mut self, document: TextDocumentItem) {
+        let uri = document.uri;
+        self.documents.open(uri.clone(), document.text);
+        // Found out now, in the background, so that no search has to.
+        for root in self.roots.iter() {
+            let (workspace, place) = (root.workspace.clone(), root.place());
+            if let Some(open) = self.documents.text(&uri, root.id()) {
+                tokio::spawn(async move { drop(open.place_in(&workspace, &place).await) });
+            }
+        }
+    }
+
+    fn touched(&mut self, uris: Vec<Url>) {
+        for uri in &uris {
+            self.documents.forget_members_of(uri);
+        }
+        let paths: Vec<_> = uris.iter().filter_map(|uri| uri.to_file_path().ok()).collect();
+        if paths.iter().any(|path| changes_rules(path)) {
+            self.documents.forget_members();
+        }
+        for root in self.roots.iter() {
+            let place = root.place();
+            root.workspace.touch(paths.iter().map(|path| place.canonical(path)).collect());
+        }
+    }
+
+    /// The codebases that are meant.
+    fn meant(&self, name: Option<&str>) -> Result<Vec<&Root>> {
+        self.roots.named(name).ok_or_else(|| {
+            let name = name.unwrap_or_default();
+            let sentence = format!("no codebase {name} is open here; give the id or the root's URI of one that is");
+            Error::invalid_params(sentence)
+        })
+    }
+
+    fn queue(&self, params: &CodebaseParams) -> Result<Vec<QueueState>> {
+        let state = |root: &&Root| QueueState::from(&**root.workspace.state().borrow());
+        Ok(self.meant(params.codebase.as_deref())?.iter().map(state).collect())
+    }
+
+    fn search(&mut self, params: SearchParams, reply: Reply<SearchResult>) {
+        let roots = match self.meant(params.codebase.as_deref()) {
+            Ok(roots) => roots,
+            Err(error) => return drop(reply.send(Err(error))),
+        };
+        // A file below several roots is answered by the innermost of those that are searched.
+        let inner = |root: &Root| roots.iter().filter_map(|other| root.holds(other)).collect();
+        let places = roots.iter().map(|root| (root.workspace.clone(), root.place(), inner(root)));
+        let places: Vec<_> = places.collect();
+        let targets = places.into_iter().map(|(workspace, place, inner)| {
+            let texts = self.documents.texts(&workspace.codebase().id).collect();
+            Target { workspace, place, inner, texts }
+        });
+        let search = Search {
+            targets: targets.collect(),
+            encoding: self.facts.as_ref().map(|facts| facts.encoding).unwrap_or_default(),
+            outbox: self.outbox.clone(),
+            params,
+        };
+        let turns = self.searches.clone();
+        self.answer(reply, async move {
+            let _turn = turns.acquire().await;
+            search.run().await
+        });
+    }
+
+    /// Syncs the codebases that are meant, all at once, and gives how each ended, in their order.
+    fn syncs(&self, name: Option<&str>) -> Result<impl Future<Output = Vec<LastSync>> + use<>> {
+        let workspaces: Vec<_> = self.meant(name)?.iter().map(|root| root.workspace.clone()).collect();
+        Ok(async {
+            let syncs = workspaces.into_iter().map(|workspace| async move { workspace.sync().await });
+            // In tasks, to run side by side; they go on when the client gives up.
+            let syncs: Vec<_> = syncs.map(tokio::spawn).collect();
+            let mut outcomes = Vec::new();
+            for sync in syncs {
+                match sync.await {
+                    Ok(outcome) => outcomes.push(LastSync::from(&outcome)),
+                    Err(error) => tracing::error!(%error, "a sync ended without a result"),
+                }
+            }
+            outcomes
+        })
+    }
+
+    fn sync(&self, params: &CodebaseParams, reply: Reply<LastSync>) {
+        match self.syncs(params.codebase.as_deref()) {
+            Ok(syncs) => self.answer(reply, async {
+                let none = || failed("no codebase is open; open a folder first");
+                // The client asked whether all is synced: the worst outcome is the answer.
+                syncs.await.into_iter().max_by_key(|sync| badness(sync.outcome)).ok_or_else(none)
+            }),
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn command(&self, params: ExecuteCommandParams, reply: Reply<Option<Value>>) {
+        let argument = params.arguments.into_iter().next().filter(|argument| !argument.is_null());
+        let codebase = match argument.map(serde_json::from_value::<CodebaseParams>).transpose() {
+            Ok(params) => params.unwrap_or_default().codebase,
+            Err(error) => {
+                let sentence = format!("the argument of {} is {{ codebase? }}: {error}", params.command);
+                return drop(reply.send(Err(Error::invalid_params(sentence))));
+            }
+        };
+        let act = |act: fn(&Workspace)| {
+            self.meant(codebase.as_deref()).map(|roots| {
+                roots.iter().for_each(|root| act(&root.workspace));
+                None
+            })
+        };
+        let done = match params.command.as_str() {
+            commands::PAUSE => act(Workspace::pause),
+            commands::RESUME => act(Workspace::resume),
+            commands::REBUILD => act(Workspace::rebuild),
+            commands::SYNC => match self.syncs(codebase.as_deref()) {
+                Ok(syncs) => {
+                    return self.answer(reply, async { Ok(serde_json::to_value(syncs.await).ok()) });
+                }
+                Err(error) => Err(error),
+            },
+            unknown => Err(Error::invalid_params(format!("there is no command {unknown}"))),
+        };
+        drop(reply.send(done));
+    }
+
+    /// Answers a request by work that takes its time: in a task of its own, which ends when the client cancels the
+    /// request and when the session stops.
+    fn answer<T: Send + 'static>(&self, reply: Reply<T>, work: impl Future<Output = Result<T>> + Send + 'static) {
+        let Ok(slot) = self.requests.clone().try_acquire_owned() else {
+            let sentence = format!("{REQUESTS} requests are waiting for their answers already; cancel some");
+            return drop(reply.send(Err(failed(sentence))));
+        };
+        let stopping = self.life.stopping().clone();
+        let mut reply = reply;
+        tokio::spawn(async move {
+            let _slot = slot;
+            let result = tokio::select! {
+                result = work => result,
+                () = reply.closed() => return,
+                () = stopping.cancelled() => Err(Error::request_cancelled()),
+            };
+            let _ = reply.send(result);
+        });
+    }
+}
+
+/// What goes on for a codebase as long as a client has it open.
+fn tasks(workspace: &Workspace, outbox: Outbox, progress_for: Option<Client>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if let Some(client) = progress_for {
+        tasks.spawn(progress::show(workspace.state(), outbox.clone(), client));
+    }
+    tasks.spawn(publisher::publish(workspace.state(), outbox));
+    tasks
+}
+
+fn badness(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Synced => 0,
+        Outcome::Superseded => 1,
+        Outcome::Failed => 2,
+    }
+}
+
+/// A request that was understood but can't be fulfilled (`RequestFailed` of the protocol).
+fn failed(sentence: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error { code: ErrorCode::ServerError(-32803), message: sentence.into(), data: None }
+}
