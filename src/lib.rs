@@ -1,5 +1,11 @@
 //! Syncline keeps a codebase's search index fresh in the background, on every save.
+//!
+//! The way of the data: [`watch`] sees what changes, [`workspace`] decides what to do about it, [`sync`] lets batches
+//! take turns in a line that lives in [`core`]'s cache, [`index`] holds what files contain and finds it, and [`lsp`] and
+//! [`cli`] talk to editors and people. A room uses only rooms that come after it here: `cli`, `lsp`, `workspace`, `sync`,
+//! `watch`, `index`, `core`.
 
+pub mod cli;
 pub mod core;
 pub mod index;
 pub mod lsp;

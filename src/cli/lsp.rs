@@ -1,43 +1,38 @@
 //! `syncline lsp`: what an editor starts.
 
-use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::Args;
-
-use crate::lsp::{ServeOptions, SetLogLevel, run_stdio, settings_for};
+use super::context::{CommonArgs, block_on, fail, start_log};
+use crate::core::settings::{self, Sources};
+use crate::lsp::{ServeOptions, run_stdio};
 use crate::workspace::Engine;
 
-/// Arguments of `syncline lsp`.
-#[derive(Clone, Debug, Default, Args)]
-pub struct LspArgs {
-    /// Speak on standard input and output. It is what happens anyway; editors say it.
+/// `lsp`
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// Speak on standard input and output. It is what happens anyway; editors say it
     #[arg(long)]
-    pub stdio: bool,
-    /// The editor's process: the server ends when it is gone.
+    stdio: bool,
+    /// The editor's process: the server ends when it is gone
     #[arg(long = "clientProcessId", value_name = "PID")]
-    pub client_process_id: Option<u32>,
-    /// Run the engine inside this process, without the shared daemon.
-    #[arg(long)]
-    pub standalone: bool,
+    client_process_id: Option<u32>,
 }
 
-/// Serves one editor until it leaves. Exits with 0 after `shutdown`, 1 without. `set_log_level` is called when the
-/// editor's settings name a level.
-pub fn run(args: &LspArgs, set_log_level: Option<SetLogLevel>) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("syncline: can't start: {error}; raise the limit of threads or open files for this user");
-            return ExitCode::FAILURE;
-        }
-    };
-    let options = ServeOptions { client_pid: args.client_process_id, set_log_level, ..ServeOptions::default() };
-    let ended = runtime.block_on(async {
-        let engine = Engine::new(&settings_for(Path::new("."), &serde_json::Value::Null));
-        run_stdio(engine, options).await
+/// Serves one editor until it leaves. Exits with 0 after `shutdown`, 1 without.
+pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
+    let sources: Sources = common.sources(serde_json::Value::Null);
+    // Of the user, without a codebase. What is wrong with them is told with each codebase's.
+    let settings = settings::load(None, &sources).settings;
+    let set_log_level = start_log(&settings, None);
+    let ended = block_on(async {
+        let engine = Engine::new(&settings);
+        let set_log_level: Option<Arc<dyn Fn(&str) + Send + Sync>> = Some(Arc::new(set_log_level));
+        let client_pid = args.client_process_id;
+        run_stdio(engine, ServeOptions { client_pid, sources, set_log_level, ..ServeOptions::default() }).await
     });
-    // A thread may still be reading standard input, which can't be ended: leaving without it ends the process.
-    runtime.shutdown_background();
-    ended.into()
+    match ended {
+        Ok(ended) => ended.into(),
+        Err(error) => fail(error),
+    }
 }

@@ -245,7 +245,7 @@ impl Part {
         {
             return Part::Exactly(both).bounded();
         }
-        let across = self.suffixes().cross(next.prefixes());
+        let across = self.across(&next);
         let prefixes = match &self {
             Part::Exactly(strings) => strings.cross(next.prefixes()).unwrap_or_else(|| strings.beginnings(2)),
             Part::Like { prefixes, .. } => prefixes.clone(),
@@ -254,9 +254,20 @@ impl Part {
             Part::Exactly(strings) => self.suffixes().cross(strings).unwrap_or_else(|| strings.ends(2)),
             Part::Like { suffixes, .. } => suffixes.clone(),
         };
-        let across = across.map_or(Plan::All, |strings| Plan::of_strings(&strings));
         let must = self.certain().and(next.certain()).and(across);
         Part::Like { prefixes, suffixes, must }.bounded()
+    }
+
+    /// What must be there where this ends and `next` begins.
+    fn across(&self, next: &Part) -> Plan {
+        let (ends, beginnings) = (self.suffixes(), next.prefixes());
+        let all = |strings: Option<Strings>| strings.map_or(Plan::All, |strings| Plan::of_strings(&strings));
+        match ends.cross(beginnings) {
+            Some(strings) => Plan::of_strings(&strings),
+            // Too many: the two trigrams that lie across, each by itself.
+            None => all(ends.ends(2).cross(&beginnings.beginnings(1)))
+                .and(all(ends.ends(1).cross(&beginnings.beginnings(2)))),
+        }
     }
 
     /// This, or `other`.
@@ -327,7 +338,7 @@ mod tests {
         Plan::of(&regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern).expect("a pattern"))
     }
 
-    fn any(trigrams: &[&str]) -> Plan {
+    fn any_of(trigrams: &[&str]) -> Plan {
         Plan::AnyOf(trigrams.iter().map(|t| Trigram::new(t.as_bytes().try_into().expect("three bytes"))).collect())
     }
 
@@ -344,12 +355,12 @@ mod tests {
 
     #[test]
     fn plans_ask_for_what_a_match_must_hold() {
-        assert_eq!(plan("abcd"), Plan::And(vec![any(&["abc"]), any(&["bcd"])]));
-        assert_eq!(plan("abc|xyz"), any(&["abc", "xyz"]));
-        assert_eq!(plan("ab[cd]"), any(&["abc", "abd"]));
-        assert_eq!(plan("abc.*xyz"), Plan::And(vec![any(&["abc"]), any(&["xyz"])]));
-        assert_eq!(plan("a(bc)+d"), Plan::And(vec![any(&["abc"]), any(&["bcd"])]));
-        assert_eq!(plan("(?i)abc"), any(&["ABC", "ABc", "AbC", "Abc", "aBC", "aBc", "abC", "abc"]));
+        assert_eq!(plan("abcd"), Plan::And(vec![any_of(&["abc"]), any_of(&["bcd"])]));
+        assert_eq!(plan("abc|xyz"), any_of(&["abc", "xyz"]));
+        assert_eq!(plan("ab[cd]"), any_of(&["abc", "abd"]));
+        assert_eq!(plan("abc.*xyz"), Plan::And(vec![any_of(&["abc"]), any_of(&["xyz"])]));
+        assert_eq!(plan("a(bc)+d"), Plan::And(vec![any_of(&["abc"]), any_of(&["bcd"])]));
+        assert_eq!(plan("(?i)abc"), any_of(&["ABC", "ABc", "AbC", "Abc", "aBC", "aBc", "abC", "abc"]));
         assert_eq!(plan("ab"), Plan::All);
         assert_eq!(plan("abc|x"), Plan::All);
         assert_eq!(plan(".*"), Plan::All);

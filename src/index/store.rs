@@ -64,18 +64,16 @@ pub struct Change {
 
 impl Index {
     /// Opens the index in `folder`, which is made if need be, readable by the user only. Whatever is damaged or of
-    /// another version is left out, and named in the second value: those files are simply not indexed yet.
-    ///
-    /// # Errors
-    /// When the folder can't be made or listed.
-    pub fn open(folder: &Path) -> Result<(Index, Vec<String>), IndexError> {
-        let failed = |source| IndexError::Folder { path: folder.to_owned(), source };
-        create_private_folder(folder).map_err(failed)?;
-        let (snapshot, problems) = load(folder, &[]).map_err(failed)?;
-        let index =
-            Index { folder: folder.to_owned(), current: RwLock::new(Arc::new(snapshot)), changing: Mutex::new(()) };
+    /// another version is left out, and named in the second value: those files are simply not indexed yet. A folder
+    /// that can't be used is an index without files, whose changes fail until it can.
+    pub fn open(folder: &Path) -> (Index, Vec<String>) {
+        let failed = |source| vec![IndexError::Folder { path: folder.to_owned(), source }.to_string()];
+        let opened = create_private_folder(folder).and_then(|()| load(folder, &[]));
+        let (snapshot, problems) = opened.unwrap_or_else(|error| (Snapshot::default(), failed(error)));
+        let current = RwLock::new(Arc::new(snapshot));
+        let index = Index { folder: folder.to_owned(), current, changing: Mutex::new(()) };
         index.sweep();
-        Ok((index, problems))
+        (index, problems)
     }
 
     /// Opens the index in `folder` to read it only; `None` when there is none.
@@ -192,6 +190,7 @@ impl Index {
         &self,
         mut next: impl FnMut(&Snapshot) -> Result<Option<Vec<Part>>, SegmentError>,
     ) -> Result<bool, IndexError> {
+        self.ready()?;
         let _turn: MutexGuard<'_, ()> = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
         let mut base = self.snapshot();
@@ -214,6 +213,12 @@ impl Index {
             base = Arc::new(load(&self.folder, base.parts()).map_err(failed)?.0);
         }
         Err(IndexError::Overtaken { path: self.folder.clone() })
+    }
+
+    /// Makes the folder again, should somebody have removed it.
+    pub(super) fn ready(&self) -> Result<(), IndexError> {
+        let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
+        create_private_folder(&self.folder).map_err(failed)
     }
 
     fn remove(&self, id: SegmentId) {

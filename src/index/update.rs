@@ -59,6 +59,7 @@ impl Update<'_> {
     /// # Errors
     /// When the index can't be written, or the work was cancelled. What isn't committed stays in the overlay.
     pub fn run(&self, dirty: &Dirty) -> Result<Updated, IndexError> {
+        self.index.ready()?;
         let view = self.overlay.view();
         let targets: Vec<(&RelPath, Dirt)> = match dirty {
             Dirty::Everything => view.iter().map(|(path, dirt)| (path, *dirt)).collect(),

@@ -15,6 +15,7 @@ use super::inbox::receive;
 use super::life::{Ended, Life};
 use super::outbox::Outbox;
 use super::session::Session;
+use crate::core::settings::Sources;
 use crate::workspace::Engine;
 
 /// Bytes that may be on their way between the parts of the server.
@@ -22,16 +23,15 @@ const PIPE: usize = 64 << 10;
 /// How long replies may take to go out when the client is done. Clients kill a server about two seconds after `shutdown`.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Sets the level of the log.
-pub type SetLogLevel = Arc<dyn Fn(&str) + Send + Sync>;
-
 /// How a client is served.
 #[derive(Clone, Default)]
 pub struct ServeOptions {
     /// The client's process: the session ends when it is gone. What `initialize` says counts when this isn't given.
     pub client_pid: Option<u32>,
+    /// Where settings come from, beside the client's.
+    pub sources: Sources,
     /// Sets the level of the log, when a client's settings name one.
-    pub set_log_level: Option<SetLogLevel>,
+    pub set_log_level: Option<Arc<dyn Fn(&str) + Send + Sync>>,
     /// Ends the session from outside.
     pub stop: CancellationToken,
 }

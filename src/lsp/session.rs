@@ -1,5 +1,6 @@
 //! A client's session: the one task that owns what the server knows of it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +22,9 @@ use super::life::Life;
 use super::outbox::Outbox;
 use super::roots::{Root, Roots};
 use super::search::{Search, Target};
-use super::settings::{SECTION, log_level, section_of, settings_for};
+use super::settings::{SECTION, log_level, section_of};
 use super::{progress, publisher};
+use crate::core::settings::{self, Loaded, Sources};
 use crate::workspace::{Engine, Workspace};
 
 /// Requests that may wait for their answers; more are refused, with a sentence.
@@ -177,7 +179,10 @@ impl Session {
                 format!("can't open the codebase {uri}: it isn't a folder of this machine; open a file: folder");
             return self.outbox.show(MessageType::ERROR, sentence).await;
         };
-        let settings = settings_for(&path, &self.section());
+        let Loaded { settings, problems } = self.load(&path, self.section());
+        for problem in problems {
+            self.outbox.show(MessageType::WARNING, problem.to_string()).await;
+        }
         let (engine, root) = (self.engine.clone(), path.clone());
         // Reading the index's files blocks.
         let opened = tokio::task::spawn_blocking(move || engine.open(&root, &settings)).await;
@@ -195,6 +200,11 @@ impl Session {
             }
         };
         self.outbox.show(MessageType::ERROR, sentence).await;
+    }
+
+    /// The settings of the codebase at `root`, with this section of the client's. Reads two small files.
+    fn load(&self, root: &Path, section: Value) -> Loaded {
+        settings::load(Some(root), &Sources { editor: section, ..self.options.sources.clone() })
     }
 
     fn section(&self) -> Value {
@@ -232,7 +242,7 @@ impl Session {
         let before = self.section();
         let affected = |root: &Root| {
             let path = root.workspace.codebase().root.as_path();
-            settings_for(path, &before) != settings_for(path, &section)
+            self.load(path, before.clone()).settings != self.load(path, section.clone()).settings
         };
         let is_affected = self.roots.iter().any(affected);
         if let Some(facts) = &mut self.facts {

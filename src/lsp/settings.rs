@@ -1,20 +1,9 @@
 //! The settings that an editor gives.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::Value;
-
-use crate::core::settings::Settings;
 
 /// The section of an editor's settings that is Syncline's.
 pub const SECTION: &str = "syncline";
-
-/// The settings of the codebase at `root`, with the section that the editor gave.
-pub fn settings_for(_root: &Path, _section: &Value) -> Settings {
-    let mut settings = Settings::default();
-    settings.index.dir = std::env::var_os("SYNCLINE_INDEX_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    settings
-}
 
 /// Syncline's section of what a client sends with `workspace/didChangeConfiguration`: some send all settings, some only
 /// the section, some nothing.

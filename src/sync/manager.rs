@@ -25,7 +25,7 @@ pub trait SyncTarget: Send + Sync + 'static {
     ///
     /// # Errors
     /// One sentence that says what went wrong and how to mend it.
-    fn sync(&self, batch: SyncBatch, head: Head) -> impl Future<Output = Result<Synced, String>> + Send;
+    fn sync(self: Arc<Self>, batch: SyncBatch, head: Head) -> impl Future<Output = Result<Synced, String>> + Send;
 }
 
 /// What a syncing batch holds.
@@ -76,6 +76,23 @@ pub struct SyncOutcome {
     pub finished_at: UnixMillis,
     /// What went wrong.
     pub error: Option<String>,
+}
+
+impl SyncOutcome {
+    /// Of a batch that never synced.
+    pub fn without_turn(id: BatchId, verdict: Verdict, error: Option<String>) -> SyncOutcome {
+        SyncOutcome {
+            id,
+            verdict,
+            covered: None,
+            files: 0,
+            position: 0,
+            waited: Duration::ZERO,
+            took: Duration::ZERO,
+            finished_at: UnixMillis::now(),
+            error,
+        }
+    }
 }
 
 /// Puts one owner's batches in line and syncs them in their turn. Cheap to clone; clones are the same owner.
@@ -141,20 +158,19 @@ impl SyncManager {
     /// # Errors
     /// When the batch can't be put in line.
     pub async fn sync_codebase<T: SyncTarget>(&self, target: Arc<T>, dirty: Dirty) -> Result<SyncOutcome, CacheError> {
-        let outcome = self.enqueue(target, dirty).await?;
-        Ok(wait(outcome).await)
+        Ok(self.enqueue(target, dirty).await?.outcome().await)
     }
 
-    /// Puts a batch in line and gives where its outcome will be.
+    /// The first half of [`SyncManager::sync_codebase`]: puts the batch in line, where it goes its way by itself.
     ///
     /// # Errors
     /// When the batch can't be put in line.
-    async fn enqueue<T: SyncTarget>(&self, target: Arc<T>, dirty: Dirty) -> Result<(BatchId, Outcome), CacheError> {
+    pub async fn enqueue<T: SyncTarget>(&self, target: Arc<T>, dirty: Dirty) -> Result<InLine, CacheError> {
         let codebase = target.codebase();
         let line = codebase.id.clone();
         let covered = dirty.len();
         let batch = SyncBatch::new(codebase.root.as_path().to_owned(), self.shared.owner.clone(), dirty);
-        let id = batch.id;
+        let (id, since) = (batch.id, batch.created_at);
         self.shared.sweep(&line).await?;
         // Known before it is in line, so that whoever joins it finds it.
         let (publish, outcome) = watch::channel(None);
@@ -165,14 +181,14 @@ impl SyncManager {
             Ok(Enqueued::InLine { position }) => {
                 // Its own task, so that neither a caller that gives up nor one that panics leaves it without an owner.
                 tokio::spawn(Turn { position, ..turn }.run(target));
-                Ok((id, outcome))
+                Ok(InLine { batch: id, position: Some(position), since, covered, outcome })
             }
             Ok(Enqueued::Joined { batch }) => {
                 let mut outcomes = self.shared.outcomes();
                 outcomes.by_batch.remove(&id);
                 // Were it gone, the caller would learn that its changes are still to be synced.
                 let joined = outcomes.by_batch.get(&batch).cloned();
-                Ok((batch, joined.unwrap_or(outcome)))
+                Ok(InLine { batch, position: None, since, covered, outcome: joined.unwrap_or(outcome) })
             }
             Err(error) => {
                 self.shared.outcomes().by_batch.remove(&id);
@@ -187,23 +203,28 @@ impl SyncManager {
     }
 }
 
-/// Waits for an outcome. A turn that vanished without one (the runtime is shutting down) counts as superseded.
-async fn wait((id, mut outcome): (BatchId, Outcome)) -> SyncOutcome {
-    if let Ok(known) = outcome.wait_for(Option::is_some).await
-        && let Some(known) = known.clone()
-    {
-        return known;
-    }
-    SyncOutcome {
-        id,
-        verdict: Verdict::Superseded,
-        covered: None,
-        files: 0,
-        position: 0,
-        waited: Duration::ZERO,
-        took: Duration::ZERO,
-        finished_at: UnixMillis::now(),
-        error: None,
+/// A batch on its way, and how to learn how it ends.
+pub struct InLine {
+    /// Which.
+    pub batch: BatchId,
+    /// Batches before it when it got in line; `None` when the changes joined one that waited already.
+    pub position: Option<usize>,
+    /// When it got in line, by this host's clock.
+    pub since: UnixMillis,
+    /// Files it covers; `None` for everything.
+    pub covered: Option<usize>,
+    outcome: Outcome,
+}
+
+impl InLine {
+    /// Waits for the end. A turn that vanished without one (the runtime is shutting down) counts as superseded.
+    pub async fn outcome(mut self) -> SyncOutcome {
+        if let Ok(known) = self.outcome.wait_for(Option::is_some).await
+            && let Some(known) = known.clone()
+        {
+            return known;
+        }
+        SyncOutcome::without_turn(self.batch, Verdict::Superseded, None)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which files belong to a codebase: ripgrep's rules of ignoring, and walks of the tree by them.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
@@ -22,6 +22,9 @@ pub struct TreeRules {
 #[derive(Debug, Error)]
 #[error("index.exclude has a glob that can't be used: {0}")]
 pub struct RuleError(#[from] ignore::Error);
+
+/// What is done with each folder before its files are listed.
+pub type Enter = Arc<dyn Fn(&Path) + Send + Sync>;
 
 /// What a walk found.
 #[derive(Debug, Default)]
@@ -69,7 +72,8 @@ impl TreeRules {
     }
 
     /// Walks the whole tree on `threads` threads. Each folder is handed to `enter` before its files are listed, so that
-    /// a watch set there sees whatever the walk misses.
+    /// a watch set there sees whatever the walk misses. (A folder's turn in the walk would be too late: by then the
+    /// walker has listed it.)
     ///
     /// # Errors
     /// When the root is gone or the walk was cancelled.
@@ -78,7 +82,7 @@ impl TreeRules {
         root: &Path,
         threads: usize,
         cancel: &CancellationToken,
-        enter: &(dyn Fn(&Path) + Sync),
+        enter: &Enter,
     ) -> Result<Tree, WalkError> {
         if !root.is_dir() {
             return Err(WalkError::RootGone(root.to_owned()));
@@ -93,27 +97,24 @@ impl TreeRules {
     }
 
     /// Walks the tree below `dir`, which must be a folder that belongs to the codebase.
-    pub fn scan_below(
-        &self,
-        root: &Path,
-        dir: &RelPath,
-        cancel: &CancellationToken,
-        enter: &(dyn Fn(&Path) + Sync),
-    ) -> Tree {
+    pub fn scan_below(&self, root: &Path, dir: &RelPath, cancel: &CancellationToken, enter: &Enter) -> Tree {
         self.walk_from(root, &dir.to_path(root), 1, cancel, enter)
     }
 
-    fn walk_from(
-        &self,
-        root: &Path,
-        from: &Path,
-        threads: usize,
-        cancel: &CancellationToken,
-        enter: &(dyn Fn(&Path) + Sync),
-    ) -> Tree {
+    fn walk_from(&self, root: &Path, from: &Path, threads: usize, cancel: &CancellationToken, enter: &Enter) -> Tree {
         let found = Mutex::new(Tree::default());
-        let mut visitors = Visitors { root, cancel, enter, found: &found };
-        self.walk(from).threads(threads).build_parallel().visit(&mut visitors);
+        let mut visitors = Visitors { root, cancel, found: &found };
+        enter(from);
+        let entered = enter.clone();
+        let mut walk = self.walk(from);
+        // Asked for every entry that isn't ignored, when its parent is listed.
+        walk.filter_entry(move |entry| {
+            if entry.file_type().is_some_and(|kind| kind.is_dir()) {
+                entered(entry.path());
+            }
+            true
+        });
+        walk.threads(threads).build_parallel().visit(&mut visitors);
         let mut tree = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         tree.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         tree
@@ -135,21 +136,19 @@ impl TreeRules {
 struct Visitors<'a> {
     root: &'a Path,
     cancel: &'a CancellationToken,
-    enter: &'a (dyn Fn(&Path) + Sync),
     found: &'a Mutex<Tree>,
 }
 
 impl<'s> ParallelVisitorBuilder<'s> for Visitors<'s> {
     fn build(&mut self) -> Box<dyn ParallelVisitor + 's> {
-        let Visitors { root, cancel, enter, found } = *self;
-        Box::new(Visitor { root, cancel, enter, found, mine: Tree::default() })
+        let Visitors { root, cancel, found } = *self;
+        Box::new(Visitor { root, cancel, found, mine: Tree::default() })
     }
 }
 
 struct Visitor<'a> {
     root: &'a Path,
     cancel: &'a CancellationToken,
-    enter: &'a (dyn Fn(&Path) + Sync),
     found: &'a Mutex<Tree>,
     mine: Tree,
 }
@@ -160,7 +159,6 @@ impl ParallelVisitor for Visitor<'_> {
             return WalkState::Quit;
         }
         match entry {
-            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => (self.enter)(entry.path()),
             Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => match entry.metadata() {
                 Ok(metadata) => {
                     let path = RelPath::below(self.root, entry.path());

@@ -1,7 +1,22 @@
-//! Settings: what they are, and their defaults.
+//! Settings: what they are, their defaults, and the layers they come from.
+//!
+//! [`load`] lays defaults, the user's file, the repository's, the editor's settings, the environment and the flags over
+//! one another. One table (`keys`) says for all of them which keys there are, what each takes, and whether a repository,
+//! which is a stranger's, may set it.
 
+mod keys;
+mod layers;
+mod problem;
+mod raw;
+mod redact;
+
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use layers::{Loaded, REPOSITORY_FILE, Sources, default_index_dir, default_user_file, load};
+pub use problem::{Place, Problem};
+pub use redact::redacted_url;
 
 /// Everything that can be set, after all layers.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -21,7 +36,7 @@ pub struct Settings {
 }
 
 /// `queue.*`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct QueueSettings {
     /// Where lines live.
     pub backend: QueueBackend,
@@ -106,6 +121,19 @@ pub struct LogSettings {
     pub level: String,
     /// Where to write; standard error, when not set.
     pub file: Option<PathBuf>,
+}
+
+/// Without the secrets of the URL.
+impl fmt::Debug for QueueSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueSettings")
+            .field("backend", &self.backend)
+            .field("redis_url", &self.redis_url.as_deref().map(redacted_url))
+            .field("codebase", &self.codebase)
+            .field("lease", &self.lease)
+            .field("stale_after", &self.stale_after)
+            .finish()
+    }
 }
 
 impl Default for QueueSettings {

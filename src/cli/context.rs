@@ -1,0 +1,101 @@
+//! What every subcommand needs before it starts: settings, a log, a runtime.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use std::sync::Mutex;
+
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt, reload};
+
+use crate::core::CodebaseRoot;
+use crate::core::error::RootError;
+use crate::core::settings::{self, Settings, Sources};
+use crate::workspace::index_folder;
+
+/// Flags that every subcommand takes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct CommonArgs {
+    /// Run the engine inside this process
+    #[arg(long, global = true)]
+    pub standalone: bool,
+    /// What to log: error, warn, info, debug, trace, or a filter
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// Read the user's settings from this file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl CommonArgs {
+    /// Where settings come from in this process, with the editor's.
+    pub fn sources(&self, editor: serde_json::Value) -> Sources {
+        Sources { config: self.config.clone(), editor, log_level: self.log_level.clone(), ..Sources::of_process() }
+    }
+
+    /// The settings for a codebase at `root`; what is wrong with them is said on standard error.
+    pub fn settings(&self, root: Option<&Path>) -> Settings {
+        let loaded = settings::load(root, &self.sources(serde_json::Value::Null));
+        for problem in &loaded.problems {
+            eprintln!("syncline: {problem}");
+        }
+        loaded.settings
+    }
+}
+
+/// Starts the log: to the file that the settings name, else to standard error, at `level` unless there is none, then at
+/// the settings'. Gives what changes the level later.
+pub fn start_log(settings: &Settings, level: Option<&str>) -> impl Fn(&str) + Send + Sync + 'static {
+    let (filter, reload) = reload::Layer::new(filter(level.unwrap_or(&settings.log.level)));
+    let file = settings.log.file.as_ref().and_then(|path| {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        file.inspect_err(|error| eprintln!("syncline: can't write the log file {}: {error}", path.display())).ok()
+    });
+    let registry = tracing_subscriber::registry().with(filter);
+    match file {
+        Some(file) => registry.with(fmt::layer().with_ansi(false).with_writer(Mutex::new(file))).init(),
+        None => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            registry.with(fmt::layer().with_ansi(colours).with_writer(std::io::stderr)).init();
+        }
+    }
+    move |level| {
+        if let Err(error) = reload.reload(self::filter(level)) {
+            tracing::warn!(%error, "can't change the level of the log");
+        }
+    }
+}
+
+fn filter(level: &str) -> EnvFilter {
+    EnvFilter::try_new(level).unwrap_or_else(|error| {
+        eprintln!("syncline: log.level {level:?} isn't a level or a filter ({error}); logging at info");
+        EnvFilter::new("info")
+    })
+}
+
+/// Runs `work` on a multi-threaded runtime and leaves without waiting for threads that are still blocked.
+pub fn block_on<R>(work: impl Future<Output = R>) -> Result<R, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("can't start the runtime: {error}; free memory or raise the limit of threads"))?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+/// Says what went wrong, in one sentence, and gives the exit code for it.
+pub fn fail(error: impl Display) -> ExitCode {
+    eprintln!("syncline: {error}");
+    ExitCode::from(2)
+}
+
+/// The codebase that `path` belongs to: the nearest folder above it, or itself, that has an index; else `path` itself.
+pub fn codebase_of(path: &Path, settings: &Settings) -> Result<CodebaseRoot, RootError> {
+    let root = CodebaseRoot::open(path)?;
+    let with_index = root.as_path().ancestors().filter_map(|folder| CodebaseRoot::open(folder).ok());
+    let mut with_index = with_index.filter(|root| index_folder(settings, root).is_some_and(|folder| folder.is_dir()));
+    Ok(with_index.next().unwrap_or(root))
+}

@@ -1,0 +1,106 @@
+//! `syncline index`: bring the index up to date, and exit.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use super::context::{CommonArgs, block_on, fail, start_log};
+use super::show::{self, Paint};
+use super::watch::{new_bar, until_interrupted};
+use crate::lsp::ext;
+use crate::sync::{SyncOutcome, Verdict};
+use crate::workspace::{CodebaseState, Engine, Health, Workspace};
+
+/// `index`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The codebase
+    #[arg(default_value = ".")]
+    pub(super) path: PathBuf,
+    /// Print the state at the end as JSON, as `syncline/queueState` has it
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Runs it.
+pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
+    let started = Instant::now();
+    let mut settings = common.settings(Some(&args.path));
+    let _ = start_log(&settings, None);
+    // It looks once: what changes while it does is found by the next look.
+    settings.watch.mode = crate::core::settings::WatchMode::Off;
+    let done = block_on(async {
+        let engine = Engine::new(&settings);
+        let workspace = engine.open(&args.path, &settings).map_err(|error| error.to_string())?;
+        let synced = tokio::select! {
+            outcome = sync(&workspace) => Ok(outcome),
+            _ = until_interrupted() => Err("interrupted; what was committed stays, and the next run goes on from there".to_owned()),
+        };
+        let state = workspace.state().borrow().clone();
+        engine.shutdown().await;
+        synced.map(|outcome| (outcome, state))
+    });
+    match done.and_then(|done| done) {
+        Ok((outcome, state)) => report(&outcome, &state, args.json, started),
+        Err(error) => fail(error),
+    }
+}
+
+/// Syncs once, showing progress on a terminal, and waits until the state tells of it.
+pub(super) async fn sync(workspace: &Workspace) -> SyncOutcome {
+    let mut states = workspace.state();
+    let bar = std::io::stderr().is_terminal().then(new_bar);
+    let sync = workspace.sync();
+    tokio::pin!(sync);
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut sync => break outcome,
+            Ok(()) = states.changed() => {
+                let progress = states.borrow_and_update().progress;
+                if let (Some(bar), Some(progress)) = (&bar, progress) {
+                    bar.set_length(progress.total as u64);
+                    bar.set_position(progress.done as u64);
+                    bar.set_message("indexing");
+                }
+            }
+        }
+    };
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let told =
+        |state: &std::sync::Arc<CodebaseState>| state.last_sync.as_ref().is_some_and(|last| last.id == outcome.id);
+    // A codebase that closes tells nothing more; then the state is what it is.
+    let _ = states.wait_for(|state| told(state) || outcome.verdict != Verdict::Synced).await;
+    outcome
+}
+
+/// Says how a sync went.
+pub(super) fn report(outcome: &SyncOutcome, state: &CodebaseState, json: bool, started: Instant) -> ExitCode {
+    if outcome.verdict != Verdict::Synced {
+        return fail(outcome.error.as_deref().unwrap_or("the sync was given up"));
+    }
+    if json {
+        match serde_json::to_string(&ext::QueueState::from(state)) {
+            Ok(json) => println!("{json}"),
+            Err(error) => return fail(error),
+        }
+        return ExitCode::SUCCESS;
+    }
+    let (paint, index) = (Paint::stdout(), &state.index);
+    println!(
+        "{} {} ({} changed) in {} · {} on disk · generation {}",
+        paint.good("fresh:"),
+        show::files(index.files),
+        show::number(outcome.files),
+        show::time(started.elapsed()),
+        show::bytes(index.bytes),
+        index.generation.0,
+    );
+    match &state.health {
+        Health::Ok => {}
+        Health::Degraded(sentence) | Health::Error(sentence) => println!("{} {sentence}", paint.warn("but:")),
+    }
+    ExitCode::SUCCESS
+}

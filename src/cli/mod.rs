@@ -1,0 +1,69 @@
+//! The command line: one file for each subcommand.
+
+mod context;
+mod index;
+mod lsp;
+mod presence;
+mod queue;
+mod show;
+mod status;
+mod sync;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use context::CommonArgs;
+
+/// Keeps a codebase's search index fresh in the background, on every save.
+#[derive(Debug, Parser)]
+#[command(name = "syncline", version = VERSION, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// `x.y.z (commit date)`, as far as the build could tell.
+const VERSION: &str = env!("SYNCLINE_VERSION");
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Index a codebase, then keep the index fresh and show how, until Ctrl-C
+    Watch(watch::Args),
+    /// Bring the index of a codebase up to date, and exit
+    Index(index::Args),
+    /// Show the waiting line of a codebase
+    Queue(queue::Args),
+    /// Show engines, codebases, how fresh they are, and what is wrong
+    Status(status::Args),
+    /// Compare a codebase with its index now, and wait until they agree
+    Sync(sync::Args),
+    /// Speak LSP on standard input and output, as an editor starts it
+    Lsp(lsp::Args),
+}
+
+/// Runs the command that this process was started with.
+pub fn main() -> ExitCode {
+    let Cli { common, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and versions are asked for; all else is a mistake, which exits with 2 as ripgrep's do.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return match error.print() {
+                Ok(()) => ExitCode::from(code),
+                Err(_) => ExitCode::from(2),
+            };
+        }
+    };
+    match command {
+        Command::Watch(args) => watch::run(&common, &args),
+        Command::Index(args) => index::run(&common, &args),
+        Command::Queue(args) => queue::run(&common, &args),
+        Command::Status(args) => status::run(&common, &args),
+        Command::Sync(args) => sync::run(&common, &args),
+        Command::Lsp(args) => lsp::run(&common, &args),
+    }
+}

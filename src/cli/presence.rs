@@ -1,0 +1,123 @@
+//! How engines in different processes know of each other: each leaves its state in the index folder while it runs.
+//!
+//! `engine-<session>.json` holds the state that the engine's editors see. It is replaced whole, at most ten times a
+//! second, readable by the user only, and removed at the end; what a killed engine leaves behind is told by its process.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::core::settings::Settings;
+use crate::core::{CodebaseRoot, Owner, UnixMillis};
+use crate::lsp::ext;
+use crate::workspace::{Workspace, index_folder};
+
+/// A state is written at most this often.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What an engine leaves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Engine {
+    /// The machine's host name.
+    pub host: String,
+    /// The process.
+    pub pid: u32,
+    /// The program's version.
+    pub version: String,
+    /// When it opened the codebase.
+    pub started_at: UnixMillis,
+    /// The codebase's state, as its editors see it.
+    pub state: ext::QueueState,
+}
+
+/// Announces a codebase's state for as long as it lives.
+pub struct Presence {
+    path: PathBuf,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Presence {
+    /// Begins to announce. `None` when there is no index folder to do so in.
+    pub fn announce(workspace: &Workspace, settings: &Settings) -> Option<Presence> {
+        let folder = index_folder(settings, &workspace.codebase().root)?;
+        let path = folder.join(format!("engine-{}.json", Uuid::new_v4().simple()));
+        let Owner { host, pid, .. } = Owner::new();
+        let started_at = UnixMillis::now();
+        let (mut states, file) = (workspace.state(), path.clone());
+        let task = tokio::spawn(async move {
+            loop {
+                let state = ext::QueueState::from(&**states.borrow_and_update());
+                let version = super::VERSION.to_owned();
+                let engine = Engine { host: host.clone(), pid, version, started_at, state };
+                let file = file.clone();
+                let written = tokio::task::spawn_blocking(move || write(&file, &engine)).await;
+                if let Ok(Err(error)) = written {
+                    tracing::debug!(%error, "can't leave this engine's state for others to see");
+                }
+                tokio::time::sleep(PAUSE).await;
+                if states.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        Some(Presence { path, task })
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.task.abort();
+        // It may never have been written.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The engines that have the codebase at `root` open, on this host. Blocks for as long as reading a few files takes.
+pub fn engines(settings: &Settings, root: &CodebaseRoot) -> Vec<Engine> {
+    let entries = index_folder(settings, root).and_then(|folder| std::fs::read_dir(folder).ok());
+    let mut found = Vec::new();
+    for path in entries.into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !name.starts_with("engine-") || !name.ends_with(".json") {
+            continue;
+        }
+        let read = std::fs::read(&path)
+            .map_err(|_| ())
+            .and_then(|bytes| serde_json::from_slice::<Engine>(&bytes).map_err(|_| ()));
+        match read {
+            Ok(engine) if is_running(engine.pid) => found.push(engine),
+            // Of an engine that was killed. If it can't be removed, the next look tries again.
+            Ok(_) => drop(std::fs::remove_file(&path)),
+            Err(()) => {}
+        }
+    }
+    found.sort_by_key(|engine| engine.started_at);
+    found
+}
+
+fn write(path: &Path, engine: &Engine) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&unfinished)?.write_all(&serde_json::to_vec(engine)?)?;
+    std::fs::rename(&unfinished, path)
+}
+
+/// Whether a process of this number runs, whoever's it is.
+#[cfg(unix)]
+fn is_running(pid: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+}
+
+#[cfg(not(unix))]
+fn is_running(_: u32) -> bool {
+    true
+}

@@ -1,0 +1,98 @@
+//! `syncline queue`: the waiting line of a codebase.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::context::{CommonArgs, codebase_of, fail};
+use super::presence::{Engine, engines};
+use super::show::{self, Paint};
+use crate::core::{CodebaseRoot, UnixMillis, settings::Settings};
+use crate::lsp::ext;
+
+/// `queue`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The codebase
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Print the states of the engines that have the codebase open, as `syncline/queue` answers
+    #[arg(long)]
+    json: bool,
+    /// Keep looking, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+}
+
+/// How often `--watch` looks.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Runs it.
+pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
+    let settings = common.settings(Some(&args.path));
+    let root = match codebase_of(&args.path, &settings) {
+        Ok(root) => root,
+        Err(error) => return fail(error),
+    };
+    match show(args, &settings, &root) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(error),
+    }
+}
+
+fn show(args: &Args, settings: &Settings, root: &CodebaseRoot) -> io::Result<()> {
+    let mut before = None;
+    loop {
+        let engines = engines(settings, root);
+        let text = match args.json {
+            true => {
+                let states: Vec<&ext::QueueState> = engines.iter().map(|engine| &engine.state).collect();
+                serde_json::to_string(&states)? + "\n"
+            }
+            false => table(&engines, root),
+        };
+        if before.as_ref() != Some(&text) {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes())?;
+            out.flush()?;
+            before = Some(text);
+        }
+        if !args.watch {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The lines of all engines. Engines of one process share a line; others each have their own.
+fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
+    let paint = Paint::stdout();
+    let mut out = format!("{}\n", paint.bold(root.as_path().display()));
+    if engines.is_empty() {
+        out += "  no engine has this codebase open, so nothing waits; start one: syncline watch, or an editor\n";
+    }
+    for engine in engines {
+        let state = &engine.state;
+        if state.queue.is_empty() {
+            out += &format!("  {} · {}\n", engine_name(engine), paint.dim("the line is empty"));
+        }
+        for (position, batch) in state.queue.iter().enumerate() {
+            let files = match &batch.files {
+                ext::FileCount::Number(count) => show::files(*count),
+                ext::FileCount::All(_) => "the tree".to_owned(),
+            };
+            let age = show::time(Duration::from_millis(UnixMillis::now().since(batch.created_at)));
+            let owner = format!("pid {} on {}", batch.owner.pid, batch.owner.host);
+            out += &format!("  {position}  {:<8} {files:>12}  {age:>8}  {owner}\n", show::word(&batch.state));
+        }
+    }
+    out
+}
+
+/// An engine, for people.
+pub(super) fn engine_name(engine: &Engine) -> String {
+    format!("engine of pid {} on {}", engine.pid, engine.host)
+}

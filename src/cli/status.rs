@@ -1,0 +1,152 @@
+//! `syncline status`: what is there, how fresh it is, and what is wrong.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::context::{CommonArgs, codebase_of, fail};
+use super::presence::{Engine, engines};
+use super::queue::engine_name;
+use super::show::{self, Paint};
+use crate::core::settings::Settings;
+use crate::core::{CodebaseRoot, UnixMillis};
+use crate::index::Index;
+use crate::watch::tree::{Enter, TreeRules};
+use crate::workspace::index_folder;
+
+/// `status`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The codebase
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Print all of it as JSON
+    #[arg(long)]
+    json: bool,
+    /// Keep looking, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+}
+
+/// How often `--watch` looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What `status --json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    version: &'static str,
+    codebases: Vec<CodebaseStatus>,
+}
+
+/// A codebase, looked at from outside.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CodebaseStatus {
+    root: PathBuf,
+    index_folder: Option<PathBuf>,
+    /// What is on disk; nothing when there is no index.
+    index: Option<IndexStatus>,
+    /// The engines that have it open.
+    engines: Vec<Engine>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct IndexStatus {
+    generation: u64,
+    files: usize,
+    bytes: u64,
+    /// Files that differ between the tree and the index.
+    differing: usize,
+    fresh: bool,
+}
+
+/// Runs it.
+pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
+    let settings = common.settings(Some(&args.path));
+    loop {
+        let root = match codebase_of(&args.path, &settings) {
+            Ok(root) => root,
+            Err(error) => return fail(error),
+        };
+        let codebase = match look(&settings, &root) {
+            Ok(codebase) => codebase,
+            Err(error) => return fail(error),
+        };
+        match args.json {
+            true => match serde_json::to_string(&Status { version: super::VERSION, codebases: vec![codebase] }) {
+                Ok(json) => println!("{json}"),
+                Err(error) => return fail(error),
+            },
+            false => tell(&codebase),
+        }
+        if !args.watch {
+            return ExitCode::SUCCESS;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn look(settings: &Settings, root: &CodebaseRoot) -> Result<CodebaseStatus, String> {
+    let folder = index_folder(settings, root);
+    let index = match folder.as_deref().and_then(Index::read) {
+        None => None,
+        Some(snapshot) => {
+            let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude);
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            let tree = rules.map_err(|error| error.to_string())?.scan(
+                root.as_path(),
+                threads,
+                &CancellationToken::new(),
+                &(Arc::new(|_: &Path| {}) as Enter),
+            );
+            let tree = tree.map_err(|error| error.to_string())?;
+            let difference = snapshot.difference(&tree.files, settings.index.max_file_bytes);
+            let differing = difference.changed.len() + difference.gone.len();
+            let (files, bytes) = (snapshot.files(), snapshot.bytes());
+            Some(IndexStatus { generation: snapshot.generation.0, files, bytes, differing, fresh: differing == 0 })
+        }
+    };
+    let engines = engines(settings, root);
+    Ok(CodebaseStatus { root: root.as_path().to_owned(), index_folder: folder, index, engines })
+}
+
+fn tell(codebase: &CodebaseStatus) {
+    let paint = Paint::stdout();
+    println!("{} {}", paint.bold("syncline"), super::VERSION);
+    println!("codebase  {}", codebase.root.display());
+    match &codebase.index {
+        None => {
+            println!("index     {}; make one: syncline index, or keep one fresh: syncline watch", paint.warn("none"))
+        }
+        Some(index) => {
+            let fresh = match index.differing {
+                0 => paint.good("fresh".to_owned()),
+                differing => paint.warn(format!("{} differ from the tree", show::files(differing))),
+            };
+            let (files, bytes) = (show::files(index.files), show::bytes(index.bytes));
+            println!("index     {files} · {bytes} on disk · generation {} · {fresh}", index.generation);
+        }
+    }
+    if let Some(folder) = &codebase.index_folder {
+        println!("          {}", paint.dim(folder.display()));
+    }
+    if codebase.engines.is_empty() {
+        println!("engine    none has it open; start one: syncline watch, or an editor");
+    }
+    for engine in &codebase.engines {
+        let up = show::time(Duration::from_millis(UnixMillis::now().since(engine.started_at)));
+        let state = &engine.state;
+        let (phase, health) = (show::word(&state.phase), show::word(&state.health));
+        println!("engine    {} · up {up} · {phase} · health {health}", engine_name(engine));
+        if let Some(message) = &state.message {
+            println!("          {}", paint.warn(message));
+        }
+        println!("queue     {} in line", state.queue.len());
+    }
+}

@@ -1,0 +1,151 @@
+//! Looking: finding out what became of what changed, and telling the overlay.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::shared::Shared;
+use crate::core::{Dirty, RelPath};
+use crate::index::{Snapshot, Verdict};
+use crate::watch::tree::{Enter, WalkError};
+use crate::watch::{Born, Changes};
+
+/// New files in more folders than this are found by a walk of the whole tree, which is faster then.
+const MOST_FOLDERS: usize = 64;
+
+/// What a look at single paths found.
+pub(super) enum PathsLooked {
+    /// These are dirty.
+    Dirty(Dirty),
+    /// Too much is new: look at the whole tree.
+    TooMuch,
+}
+
+/// What a look at the whole tree found.
+pub(super) struct TreeLooked {
+    /// Files that differ from the index.
+    pub(super) differing: usize,
+    /// What couldn't be looked at.
+    pub(super) unreadable: Vec<String>,
+    /// How long it took.
+    pub(super) took: Duration,
+}
+
+/// Compares the whole tree with the index, watching it anew. Blocks.
+pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
+    let started = Instant::now();
+    let rescan = Arc::new(shared.watcher.rescan());
+    let entered = rescan.clone();
+    let root = shared.root();
+    let tree = shared.rules.scan(
+        root,
+        shared.threads,
+        &shared.cancel,
+        &(Arc::new(move |folder: &Path| entered.enter(folder)) as Enter),
+    )?;
+    shared.watcher.finish(&rescan);
+    let difference = shared.index.snapshot().difference(&tree.files, shared.settings.index.max_file_bytes);
+    // What was dirty and is no file of the codebase any more: it may have become ignored.
+    let left = shared.overlay.view();
+    let in_tree = |path: &RelPath| tree.files.binary_search_by(|file| file.path.cmp(path)).is_ok();
+    let left = left.keys().filter(|path| !in_tree(path)).cloned();
+    let gone: Vec<_> = difference.gone.into_iter().chain(left).map(|path| (path, Verdict::Gone)).collect();
+    let changed: Vec<_> = difference.changed.into_iter().map(|path| (path, Verdict::Read)).collect();
+    let differing = gone.len() + changed.len();
+    if differing > 0 {
+        shared.overlay.mark(gone.into_iter().chain(changed));
+    }
+    Ok(TreeLooked { differing, unreadable: tree.unreadable, took: started.elapsed() })
+}
+
+/// Looks at what changed. Blocks.
+pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
+    let mut look = Look { shared, snapshot: shared.index.snapshot(), members: HashMap::new(), dirty: BTreeMap::new() };
+    // What is gone comes first: a folder that moved is unwatched before it is watched under its new name.
+    let (gone, there): (Vec<_>, Vec<_>) = changes
+        .paths
+        .into_iter()
+        .map(|(path, born)| (kind(&path.to_path(shared.root())), path, born))
+        .partition(|(kind, ..)| *kind == Kind::Gone);
+    for (kind, path, born) in gone.into_iter().chain(there) {
+        look.at(kind, path, born);
+        if look.members.len() > MOST_FOLDERS {
+            return PathsLooked::TooMuch;
+        }
+    }
+    let dirty = look.dirty.keys().cloned().collect();
+    if !look.dirty.is_empty() {
+        shared.overlay.mark(look.dirty);
+    }
+    PathsLooked::Dirty(dirty)
+}
+
+/// Whether a file at `path`, which need not exist, belongs to the codebase. Blocks.
+pub(super) fn belongs(shared: &Shared, path: &RelPath) -> bool {
+    let folder = path.to_path(shared.root());
+    let entered = folder.parent().is_some_and(|folder| shared.watcher.is_entered(folder));
+    let known = || shared.index.snapshot().find(path).is_some() || shared.overlay.view().contains_key(path);
+    entered && (known() || shared.rules.members(shared.root(), path.parent().as_ref()).iter().any(|(p, _)| p == path))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Folder,
+    Other,
+    Gone,
+}
+
+fn kind(path: &Path) -> Kind {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => Kind::File,
+        Ok(metadata) if metadata.is_dir() => Kind::Folder,
+        Ok(_) => Kind::Other,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Kind::Gone,
+        // Whatever keeps it from being looked at: reading it will tell.
+        Err(_) => Kind::File,
+    }
+}
+
+struct Look<'a> {
+    shared: &'a Shared,
+    snapshot: Arc<Snapshot>,
+    /// By folder, what belongs to the codebase.
+    members: HashMap<Option<RelPath>, Vec<(RelPath, bool)>>,
+    dirty: BTreeMap<RelPath, Verdict>,
+}
+
+impl Look<'_> {
+    fn at(&mut self, kind: Kind, path: RelPath, born: Born) {
+        let known = self.snapshot.find(&path).is_some() || self.shared.overlay.view().contains_key(&path);
+        if known || kind == Kind::File && self.is_member(&path) {
+            self.dirty.insert(path.clone(), Verdict::Read);
+        }
+        if kind == Kind::File {
+            return;
+        }
+        if kind != Kind::Folder || born == Born::Maybe {
+            // Files that were below it, as far as anybody knew.
+            let below = self.snapshot.below(&path);
+            let dirty = self.shared.overlay.view();
+            let dirty_below = dirty.keys().filter(|p| p.is_below(&path)).cloned();
+            self.dirty.extend(below.into_iter().chain(dirty_below).map(|p| (p, Verdict::Read)));
+        }
+        if kind == Kind::Folder && born == Born::Maybe && self.is_member(&path) {
+            let Shared { watcher, rules, cancel, .. } = self.shared;
+            let watcher = watcher.clone();
+            let enter: Enter = Arc::new(move |folder| watcher.enter(folder));
+            let tree = rules.scan_below(self.shared.root(), &path, cancel, &enter);
+            self.dirty.extend(tree.files.into_iter().map(|file| (file.path, Verdict::Read)));
+        }
+    }
+
+    fn is_member(&mut self, path: &RelPath) -> bool {
+        let folder = path.parent();
+        let members = self.members.entry(folder.clone());
+        let members = members.or_insert_with(|| self.shared.rules.members(self.shared.root(), folder.as_ref()));
+        members.iter().any(|(member, _)| member == path)
+    }
+}

@@ -1,0 +1,595 @@
+//! The one task that owns an open codebase: it decides when to look, when to sync, and what to tell.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::look::{self, PathsLooked, TreeLooked};
+use super::shared::{Shared, on_background_thread};
+use super::state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch, Stage};
+use crate::core::cache::{BatchState, CacheError, Queue};
+use crate::core::{BatchId, Dirty, Owner as LineOwner};
+use crate::index::IndexError;
+use crate::sync::{Debounce, InLine, SyncManager, SyncOutcome, Verdict};
+use crate::watch::Sight;
+use crate::watch::tree::WalkError;
+
+/// What others ask of the owner.
+pub(super) enum Command {
+    /// Say when everything that happened so far has been looked at; the answer is whether nothing can be missing.
+    CatchUp(oneshot::Sender<bool>),
+    /// Compare the whole tree, sync the difference, give the outcome.
+    Sync(oneshot::Sender<SyncOutcome>),
+    /// Put no batch in line.
+    Pause,
+    /// Put batches in line again.
+    Resume,
+    /// Forget the index and build it anew.
+    Rebuild,
+    /// A search found the index damaged.
+    Damaged,
+}
+
+/// What work that was started brings back.
+enum Event {
+    LookedAtTree(Result<TreeLooked, WalkError>),
+    LookedAtPaths(PathsLooked),
+    LookBroke,
+    InLine(QueuedBatch, usize),
+    Synced(SyncOutcome),
+    NotInLine(CacheError),
+    Queue(Queue),
+    Forgotten(Result<Dirty, IndexError>),
+    Tidied,
+}
+
+/// First pause after a failed sync; it doubles up to the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// How often a root that went away is looked for.
+const ROOT_RETRY: Duration = Duration::from_secs(2);
+/// A phase is shown for at least this long: those who watch the state see only the latest.
+const SHOWN: Duration = Duration::from_millis(20);
+/// States with a phase of their own that wait to be shown; older ones are dropped, so that none is shown long after.
+const MOST_SHOWN: usize = 3;
+
+pub(super) struct Owner {
+    shared: Arc<Shared>,
+    syncs: SyncManager,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::UnboundedReceiver<Event>,
+    /// As many events come as work was started: one look, and for each batch three.
+    report: mpsc::UnboundedSender<Event>,
+
+    // Looking.
+    looking: bool,
+    look_at_tree: bool,
+    looks_started: u64,
+    looks_finished: u64,
+    /// Looks at the tree that came to an end.
+    tree_seen: bool,
+    waiting: Vec<(u64, oneshot::Sender<bool>)>,
+    sync_requests: Vec<(u64, oneshot::Sender<SyncOutcome>)>,
+    next_walk: Option<Instant>,
+
+    // Syncing.
+    pending: Dirty,
+    debounce: Debounce,
+    paused: bool,
+    retry_at: Option<Instant>,
+    retry_after: Duration,
+    tidying: bool,
+
+    // Telling.
+    queue: Queue,
+    last_sync: Option<SyncOutcome>,
+    problems: Problems,
+    show: Show,
+}
+
+/// What isn't as it should be, one sentence each.
+#[derive(Default)]
+struct Problems {
+    index: Option<String>,
+    root: Option<String>,
+    unreadable: Option<String>,
+    sync: Option<String>,
+}
+
+impl Owner {
+    /// The owner of `shared`, and the state it will tell. `problems` are those found when the index was opened.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        syncs: SyncManager,
+        commands: mpsc::Receiver<Command>,
+        problems: Vec<String>,
+    ) -> (Owner, watch::Receiver<Arc<CodebaseState>>) {
+        let (report, events) = mpsc::unbounded_channel();
+        let sync = &shared.settings.sync;
+        let debounce = Debounce::new(sync.debounce, sync.max_wait);
+        let mut owner = Owner {
+            syncs,
+            commands,
+            events,
+            report,
+            looking: false,
+            look_at_tree: true,
+            looks_started: 0,
+            looks_finished: 0,
+            tree_seen: false,
+            waiting: Vec::new(),
+            sync_requests: Vec::new(),
+            next_walk: None,
+            pending: Dirty::nothing(),
+            debounce,
+            paused: false,
+            retry_at: None,
+            retry_after: FIRST_RETRY,
+            tidying: false,
+            queue: Vec::new(),
+            last_sync: None,
+            problems: Problems { index: problems.into_iter().next(), ..Problems::default() },
+            show: Show::default(),
+            shared,
+        };
+        let (tell, state) = watch::channel(Arc::new(owner.state()));
+        owner.show.tell = Some(tell);
+        (owner, state)
+    }
+
+    pub(super) async fn run(mut self) {
+        let shared = self.shared.clone();
+        let mut line = self.syncs.watch_line(&shared.codebase.id);
+        loop {
+            self.start_look();
+            self.answer_waiting();
+            self.tell();
+            let can_look = !self.looking;
+            tokio::select! {
+                () = shared.cancel.cancelled() => return,
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => return,
+                },
+                Some(event) = self.events.recv() => self.event(event),
+                () = shared.watcher.changed(), if can_look => {}
+                _ = line.changed() => self.ask_for_queue(),
+                () = shared.progressed.notified() => {}
+                () = until(self.debounce.deadline()), if !self.paused => self.submit(),
+                () = until(self.retry_at) => self.retry(),
+                () = until(self.next_walk) => self.look_at_tree = true,
+                () = until(self.show.due()) => {}
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::CatchUp(answer) => self.waiting.push((self.look_to_wait_for(), answer)),
+            Command::Sync(answer) => {
+                self.look_at_tree = true;
+                self.sync_requests.push((self.look_to_wait_for(), answer));
+            }
+            Command::Pause => self.paused = true,
+            Command::Resume => self.paused = false,
+            Command::Rebuild => {
+                self.in_background(|shared| Event::Forgotten(shared.index.clear().map(|()| Dirty::Everything)))
+            }
+            Command::Damaged => self.in_background(|shared| {
+                let lost = shared.index.forget_damaged();
+                Event::Forgotten(lost.map(|paths| {
+                    shared.overlay.mark(paths.iter().map(|path| (path.clone(), crate::index::Verdict::Read)));
+                    paths.into_iter().collect()
+                }))
+            }),
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::LookedAtTree(looked) => self.looked_at_tree(looked),
+            Event::LookedAtPaths(PathsLooked::Dirty(dirty)) => {
+                self.look_ended();
+                if !dirty.is_empty() {
+                    self.pending.join(dirty);
+                    self.debounce.touch(Instant::now());
+                }
+            }
+            Event::LookedAtPaths(PathsLooked::TooMuch) => {
+                // The same look, by other means: whoever waits for it waits on.
+                self.looking = false;
+                self.looks_started -= 1;
+                self.look_at_tree = true;
+            }
+            Event::LookBroke => {
+                self.look_ended();
+                self.problems.root =
+                    Some("looking at changes broke off by a fault of syncline; its log says where".to_owned());
+                self.next_walk = Some(Instant::now() + LONGEST_RETRY);
+            }
+            Event::InLine(batch, position) => {
+                // It may be at its turn by now; that it waited is worth showing.
+                let mut waiting = self.state();
+                (waiting.phase, waiting.position) = (Phase::Waiting, Some(position));
+                waiting.queue.retain(|other| other.id != batch.id);
+                waiting.queue.insert(position.min(waiting.queue.len()), batch);
+                self.show.add(waiting);
+                self.ask_for_queue();
+            }
+            Event::Queue(queue) => self.queue = queue,
+            Event::Synced(outcome) => self.synced(outcome),
+            Event::NotInLine(error) => self.failed(error.to_string()),
+            Event::Forgotten(Ok(Dirty::Everything)) => self.look_at_tree = true,
+            Event::Forgotten(Ok(lost)) if !lost.is_empty() => {
+                self.problems.index = Some("a part of the index was damaged and is being rebuilt".to_owned());
+                self.pending.join(lost);
+                self.debounce.touch(Instant::now());
+            }
+            Event::Forgotten(Ok(_)) => {}
+            Event::Forgotten(Err(error)) => self.failed(error.to_string()),
+            Event::Tidied => self.tidying = false,
+        }
+    }
+
+    // Looking.
+
+    /// The look after which everything that has happened by now will have been looked at.
+    fn look_to_wait_for(&self) -> u64 {
+        self.looks_started + u64::from(self.look_at_tree || self.shared.watcher.has_changes())
+    }
+
+    fn start_look(&mut self) {
+        if self.looking || !self.look_at_tree && !self.shared.watcher.has_changes() {
+            return;
+        }
+        self.looking = true;
+        self.looks_started += 1;
+        let changes = self.shared.watcher.take();
+        if std::mem::take(&mut self.look_at_tree) || changes.everything {
+            self.shared.set_progress(Some(Progress { done: 0, total: 0, stage: Stage::Scan }));
+            self.look(|shared| Event::LookedAtTree(look::at_tree(shared)));
+        } else {
+            self.look(|shared| Event::LookedAtPaths(look::at_paths(shared, changes)));
+        }
+    }
+
+    fn look(&self, look: impl FnOnce(&Shared) -> Event + Send + 'static) {
+        let (shared, report) = (self.shared.clone(), self.report.clone());
+        tokio::spawn(async move {
+            let looked = tokio::task::spawn_blocking(move || look(&shared)).await;
+            // The owner may have gone.
+            let _ = report.send(looked.unwrap_or(Event::LookBroke));
+        });
+    }
+
+    fn look_ended(&mut self) {
+        self.looking = false;
+        self.looks_finished += 1;
+    }
+
+    fn looked_at_tree(&mut self, looked: Result<TreeLooked, WalkError>) {
+        self.look_ended();
+        if self.shared.progress().is_some_and(|progress| progress.stage == Stage::Scan) {
+            self.shared.set_progress(None);
+        }
+        let now = Instant::now();
+        match looked {
+            Ok(looked) => {
+                self.tree_seen = true;
+                self.problems.root = None;
+                self.problems.unreadable = unreadable(&looked.unreadable);
+                self.next_walk = self.walk_pause(looked.took).map(|pause| now + pause);
+                if looked.differing > 0 {
+                    self.pending = Dirty::Everything;
+                }
+                if looked.differing == 0 && self.pending.is_empty() {
+                    // What was damaged has been rebuilt or was nothing.
+                    self.problems.index = None;
+                    self.tidy();
+                }
+                let requested = self.sync_requests.iter().any(|(look, _)| *look <= self.looks_finished);
+                match () {
+                    () if requested || looked.differing > 0 && !self.paused => self.submit(),
+                    () if looked.differing > 0 => self.debounce.touch(now),
+                    () => {}
+                }
+            }
+            Err(WalkError::Cancelled) => {}
+            Err(error @ WalkError::RootGone(_)) => {
+                self.problems.root = Some(error.to_string());
+                self.next_walk = Some(now + ROOT_RETRY);
+                let failed: Vec<_> = self.sync_requests.drain(..).collect();
+                for (_, answer) in failed {
+                    let _ = answer.send(failed_outcome(error.to_string()));
+                }
+            }
+        }
+    }
+
+    /// How long until the tree is walked again, where events don't tell.
+    fn walk_pause(&self, took: Duration) -> Option<Duration> {
+        match self.shared.watcher.sight() {
+            Sight::Nothing => None,
+            Sight::Events if self.shared.watcher.trouble().is_none() => None,
+            // A few percent of one core at most.
+            Sight::Walks => Some((took * 30).clamp(Duration::from_secs(2), Duration::from_secs(60))),
+            Sight::Events => Some((took * 50).clamp(Duration::from_secs(10), Duration::from_secs(300))),
+        }
+    }
+
+    fn answer_waiting(&mut self) {
+        let certain = self.tree_seen
+            && self.problems.root.is_none()
+            && self.shared.watcher.sight() == Sight::Events
+            && self.shared.watcher.trouble().is_none();
+        let finished = self.looks_finished;
+        for (_, answer) in self.waiting.extract_if(.., |(look, _)| *look <= finished) {
+            // Whoever asked may have stopped waiting.
+            let _ = answer.send(certain);
+        }
+    }
+
+    // Syncing.
+
+    /// Puts what is pending in line.
+    fn submit(&mut self) {
+        self.debounce.clear();
+        let finished = self.looks_finished;
+        let requests: Vec<_> =
+            self.sync_requests.extract_if(.., |(look, _)| *look <= finished).map(|(_, r)| r).collect();
+        let dirty = std::mem::replace(&mut self.pending, Dirty::nothing());
+        if dirty.is_empty() && requests.is_empty() {
+            return;
+        }
+        let (shared, syncs, report) = (self.shared.clone(), self.syncs.clone(), self.report.clone());
+        tokio::spawn(async move {
+            // The owner, and those who asked, may have gone.
+            match syncs.enqueue(shared, dirty).await {
+                Ok(line) => {
+                    let position = line.position;
+                    if let Some(position) = position {
+                        let _ = report.send(Event::InLine(as_queued(&line, syncs.owner()), position));
+                    }
+                    let outcome = line.outcome().await;
+                    for request in requests {
+                        let _ = request.send(outcome.clone());
+                    }
+                    // Those that joined another batch hear of it through that one.
+                    if position.is_some() {
+                        let _ = report.send(Event::Synced(outcome));
+                    }
+                }
+                Err(error) => {
+                    for request in requests {
+                        let _ = request.send(failed_outcome(error.to_string()));
+                    }
+                    let _ = report.send(Event::NotInLine(error));
+                }
+            }
+        });
+    }
+
+    fn synced(&mut self, outcome: SyncOutcome) {
+        self.queue.retain(|item| item.batch.id != outcome.id);
+        self.ask_for_queue();
+        match outcome.verdict {
+            Verdict::Synced => {
+                // Whatever it was that failed, it may have kept more from being seen.
+                self.look_at_tree |= self.problems.sync.take().is_some();
+                self.retry_at = None;
+                self.retry_after = FIRST_RETRY;
+                if self.shared.overlay.view().is_empty() {
+                    self.problems.index = None;
+                    self.tidy();
+                }
+            }
+            Verdict::Failed => self.failed(outcome.error.clone().unwrap_or_default()),
+            Verdict::Superseded => {
+                self.failed("the batch left the line before its turn; its changes are synced again".to_owned())
+            }
+        }
+        self.last_sync = Some(outcome);
+    }
+
+    fn failed(&mut self, sentence: String) {
+        tracing::warn!(codebase = %self.shared.root().display(), "{sentence}");
+        self.problems.sync = Some(sentence);
+        self.retry_at = Some(Instant::now() + self.retry_after);
+        self.retry_after = (self.retry_after * 2).min(LONGEST_RETRY);
+    }
+
+    fn retry(&mut self) {
+        self.retry_at = None;
+        if !self.paused && !self.shared.overlay.view().is_empty() {
+            self.pending = Dirty::Everything;
+            self.submit();
+        } else {
+            self.problems.sync = None;
+        }
+    }
+
+    /// Merges segments, if that is worth it.
+    fn tidy(&mut self) {
+        if !std::mem::replace(&mut self.tidying, true) {
+            self.in_background(|shared| {
+                while !shared.cancel.is_cancelled() {
+                    match shared.index.merge() {
+                        Ok(true) => {}
+                        Ok(false) => break,
+                        Err(error) => {
+                            tracing::warn!(%error, "can't merge segments; it is tried again after the next sync");
+                            break;
+                        }
+                    }
+                }
+                Event::Tidied
+            });
+        }
+    }
+
+    fn in_background(&self, work: impl FnOnce(&Shared) -> Event + Send + 'static) {
+        let (shared, report) = (self.shared.clone(), self.report.clone());
+        tokio::spawn(async move {
+            if let Some(event) = on_background_thread("syncline-tidy", move || work(&shared)).await {
+                // The owner may have gone.
+                let _ = report.send(event);
+            }
+        });
+    }
+
+    fn ask_for_queue(&self) {
+        let (syncs, id, report) = (self.syncs.clone(), self.shared.codebase.id.clone(), self.report.clone());
+        tokio::spawn(async move {
+            match syncs.line(&id).await {
+                // The owner may have gone.
+                Ok(queue) => drop(report.send(Event::Queue(queue))),
+                Err(error) => tracing::warn!(%error, "can't look at the line"),
+            }
+        });
+    }
+
+    // Telling.
+
+    fn tell(&mut self) {
+        let state = self.state();
+        self.show.add(state);
+        self.show.pass();
+    }
+
+    fn state(&self) -> CodebaseState {
+        let queue: Vec<_> = self
+            .queue
+            .iter()
+            .map(|item| QueuedBatch {
+                id: item.batch.id,
+                created_at: item.batch.created_at,
+                owner: item.batch.owner.clone(),
+                is_own: item.batch.owner == *self.syncs.owner(),
+                files: item.batch.dirty.len(),
+                syncing: item.state != BatchState::Waiting,
+            })
+            .collect();
+        let position = queue.iter().position(|batch| batch.is_own);
+        let scanning = self.looking && self.shared.progress().is_some_and(|p| p.stage == Stage::Scan);
+        let phase = match position {
+            _ if self.paused && position.is_none() => Phase::Paused,
+            Some(at) if queue[at].syncing => Phase::Syncing,
+            Some(_) => Phase::Waiting,
+            None if scanning && !self.tree_seen => Phase::Syncing,
+            None => Phase::Idle,
+        };
+        let snapshot = self.shared.index.snapshot();
+        let pending = self.shared.overlay.view().len();
+        let settled = pending == 0 && !self.looking && !self.look_at_tree && !self.shared.watcher.has_changes();
+        let index = IndexState {
+            generation: snapshot.generation,
+            files: snapshot.files(),
+            symbols: 0,
+            bytes: snapshot.bytes(),
+            pending,
+            fresh: settled && self.tree_seen && self.problems.root.is_none(),
+        };
+        CodebaseState {
+            codebase: self.shared.codebase.clone(),
+            backend: self.syncs.cache().backend(),
+            health: self.health(),
+            phase,
+            position,
+            queue,
+            progress: self.shared.progress(),
+            last_sync: self.last_sync.clone(),
+            index,
+        }
+    }
+
+    fn health(&self) -> Health {
+        let Problems { index, root, unreadable, sync } = &self.problems;
+        if let Some(sentence) = root {
+            return Health::Error(sentence.clone());
+        }
+        let trouble = self.shared.watcher.trouble();
+        match sync.as_ref().or(trouble.as_ref()).or(index.as_ref()).or(unreadable.as_ref()) {
+            Some(sentence) => Health::Degraded(sentence.clone()),
+            None => Health::Ok,
+        }
+    }
+}
+
+/// What is told, one phase after the other.
+#[derive(Default)]
+struct Show {
+    tell: Option<watch::Sender<Arc<CodebaseState>>>,
+    /// States to be shown. Those after the first have each a phase of their own.
+    next: VecDeque<CodebaseState>,
+    shown_phase: Option<(Phase, Instant)>,
+}
+
+impl Show {
+    fn add(&mut self, state: CodebaseState) {
+        match self.next.back_mut() {
+            Some(last) if last.phase == state.phase => *last = state,
+            _ => self.next.push_back(state),
+        }
+        if self.next.len() > MOST_SHOWN {
+            self.next.pop_front();
+        }
+    }
+
+    /// When the next state may be shown.
+    fn due(&self) -> Option<Instant> {
+        let next = self.next.front()?;
+        match self.shown_phase {
+            Some((phase, since)) if phase != next.phase => Some(since + SHOWN),
+            _ => Some(Instant::now()),
+        }
+    }
+
+    fn pass(&mut self) {
+        while self.due().is_some_and(|due| due <= Instant::now()) {
+            let (Some(state), Some(tell)) = (self.next.pop_front(), &self.tell) else { return };
+            if self.shown_phase.is_none_or(|(phase, _)| phase != state.phase) {
+                self.shown_phase = Some((state.phase, Instant::now()));
+            }
+            tell.send_if_modified(|shown| {
+                let changed = **shown != state;
+                if changed {
+                    *shown = Arc::new(state);
+                }
+                changed
+            });
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn unreadable(problems: &[String]) -> Option<String> {
+    let first = problems.first()?;
+    Some(format!(
+        "{} folders or files can't be looked at and are missing from answers; the first: {first}",
+        problems.len()
+    ))
+}
+
+fn failed_outcome(error: String) -> SyncOutcome {
+    SyncOutcome::without_turn(BatchId::new(), Verdict::Failed, Some(error))
+}
+
+fn as_queued(line: &InLine, owner: &LineOwner) -> QueuedBatch {
+    QueuedBatch {
+        id: line.batch,
+        created_at: line.since,
+        owner: owner.clone(),
+        is_own: true,
+        files: line.covered,
+        syncing: false,
+    }
+}

@@ -1,0 +1,167 @@
+//! What the owner of a codebase, its looks, its syncs and its searches all use.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::state::{Progress, Stage};
+use crate::core::settings::Settings;
+use crate::core::{Codebase, SyncBatch};
+use crate::index::{Index, IndexError, Overlay, Unsaved, Update, View};
+use crate::sync::{Head, SyncTarget, Synced};
+use crate::watch::Watcher;
+use crate::watch::tree::TreeRules;
+
+/// Each part guards itself; nothing here is held while waiting.
+pub(super) struct Shared {
+    pub(super) codebase: Codebase,
+    pub(super) settings: Settings,
+    pub(super) index: Index,
+    pub(super) overlay: Overlay,
+    pub(super) rules: TreeRules,
+    pub(super) watcher: Arc<Watcher>,
+    /// Threads that walk, build and search.
+    pub(super) threads: usize,
+    /// The codebase is being closed.
+    pub(super) cancel: CancellationToken,
+    progress: Mutex<Option<Progress>>,
+    /// `progress` has moved.
+    pub(super) progressed: Notify,
+}
+
+impl Shared {
+    pub(super) fn new(
+        codebase: Codebase,
+        settings: Settings,
+        index: Index,
+        rules: TreeRules,
+        watcher: Watcher,
+        cancel: CancellationToken,
+    ) -> Shared {
+        Shared {
+            codebase,
+            settings,
+            index,
+            overlay: Overlay::default(),
+            rules,
+            watcher: Arc::new(watcher),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            cancel,
+            progress: Mutex::default(),
+            progressed: Notify::new(),
+        }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.codebase.root.as_path()
+    }
+
+    pub(super) fn view(&self, unsaved: Arc<Unsaved>) -> View {
+        // The overlay first: see `Overlay::view`.
+        let dirty = self.overlay.view();
+        View { dirty, snapshot: self.index.snapshot(), unsaved }
+    }
+
+    pub(super) fn progress(&self) -> Option<Progress> {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_progress(&self, progress: Option<Progress>) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        self.progressed.notify_one();
+    }
+}
+
+impl SyncTarget for Shared {
+    fn codebase(&self) -> &Codebase {
+        &self.codebase
+    }
+
+    async fn sync(self: Arc<Self>, batch: SyncBatch, head: Head) -> Result<Synced, String> {
+        let updated = on_background_thread("syncline-index", move || {
+            let cancelled = CancelBoth::new(&self.cancel, &head.cancel);
+            let update = Update {
+                index: &self.index,
+                root: self.root(),
+                overlay: &self.overlay,
+                max_file_bytes: self.settings.index.max_file_bytes,
+                threads: self.threads,
+                cancel: cancelled.token(),
+                progress: &|done, total| self.set_progress(Some(Progress { done, total, stage: Stage::Text })),
+            };
+            let updated = update.run(&batch.dirty);
+            self.set_progress(None);
+            updated
+        });
+        match updated.await {
+            Some(Ok(updated)) => Ok(Synced { files: updated.files }),
+            Some(Err(error @ IndexError::Cancelled)) => Err(error.to_string()),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("indexing broke off by a fault of syncline; its log says where".to_owned()),
+        }
+    }
+}
+
+/// A token that ends when either of two does.
+struct CancelBoth(CancellationToken);
+
+impl CancelBoth {
+    fn new(codebase: &CancellationToken, head: &CancellationToken) -> CancelBoth {
+        let both = codebase.child_token();
+        let (ended, head) = (both.clone(), head.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::select! {
+                    () = head.cancelled() => ended.cancel(),
+                    () = ended.cancelled() => {}
+                }
+            });
+        }
+        CancelBoth(both)
+    }
+
+    fn token(&self) -> &CancellationToken {
+        &self.0
+    }
+}
+
+impl Drop for CancelBoth {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Runs work that must not be in anybody's way on a thread of its own, at low priority. `None` when it panicked.
+pub(super) async fn on_background_thread<R: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Option<R> {
+    let (give, result) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::try_current().ok();
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _entered = runtime.as_ref().map(|runtime| runtime.enter());
+        lower_priority();
+        // Whoever asked may have gone.
+        let _ = give.send(work());
+    });
+    match thread {
+        Ok(_) => result.await.ok(),
+        Err(error) => {
+            tracing::error!(%error, "can't start a thread");
+            None
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn lower_priority() {
+    // On Linux this is the calling thread's own; threads it starts inherit it.
+    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!(%error, "background work keeps its priority");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lower_priority() {}

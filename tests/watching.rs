@@ -1,0 +1,234 @@
+//! An open codebase follows its tree: what is searched freshly is what is there.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::sync::Arc;
+
+use support::{Fixture, Random, open, ripgrep, search, until_fresh, until_state};
+use syncline::core::settings::WatchMode;
+use syncline::index::Unsaved;
+use syncline::sync::Verdict;
+use syncline::workspace::{CodebaseState, Engine, Health, Phase};
+
+/// Asks for every line of the tree, which shows every file that counts.
+async fn assert_equal_to_tree(fixture: &Fixture, workspace: &syncline::workspace::Workspace, when: &str) {
+    assert_eq!(search(workspace, "line").await, ripgrep(&fixture.root, "line"), "{when}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_change_is_seen_at_once() {
+    let fixture = Fixture::new(&[("a.txt", "line a\n"), ("dir/b.txt", "line b\n"), ("dir/deep/c.txt", "line c\n")]);
+    let (engine, workspace) = open(&fixture);
+    until_fresh(&workspace).await;
+    assert_equal_to_tree(&fixture, &workspace, "at the start").await;
+    let root = &fixture.root;
+
+    fixture.write("a.txt", "line a, changed\n");
+    assert_equal_to_tree(&fixture, &workspace, "after a write").await;
+
+    fixture.write("a.txt.tmp", "line a, by way of another\n");
+    std::fs::rename(root.join("a.txt.tmp"), root.join("a.txt")).unwrap();
+    assert_equal_to_tree(&fixture, &workspace, "after an atomic save").await;
+
+    fixture.write("new/folders/with/d.txt", "line d\n");
+    assert_equal_to_tree(&fixture, &workspace, "after new folders").await;
+    fixture.write("new/folders/with/e.txt", "line e\n");
+    assert_equal_to_tree(&fixture, &workspace, "after a write into a new folder").await;
+
+    std::fs::rename(root.join("dir"), root.join("moved")).unwrap();
+    assert_equal_to_tree(&fixture, &workspace, "after a folder moved").await;
+    fixture.write("moved/deep/c.txt", "line c, written where it moved\n");
+    fixture.write("moved/f.txt", "line f\n");
+    assert_equal_to_tree(&fixture, &workspace, "after writes into the moved folder").await;
+
+    std::fs::remove_file(root.join("moved/b.txt")).unwrap();
+    std::fs::remove_dir_all(root.join("new")).unwrap();
+    assert_equal_to_tree(&fixture, &workspace, "after deletes").await;
+    fixture.write("new/folders/with/d.txt", "line d, again\n");
+    assert_equal_to_tree(&fixture, &workspace, "after a folder came again").await;
+
+    std::fs::remove_file(root.join("a.txt")).unwrap();
+    fixture.write("a.txt/now-a-folder.txt", "line g\n");
+    assert_equal_to_tree(&fixture, &workspace, "after a file became a folder").await;
+
+    std::fs::write(root.join(".ignore"), "moved\n*.log\n").unwrap();
+    fixture.write("x.log", "line of a log\n");
+    assert_equal_to_tree(&fixture, &workspace, "after files became ignored").await;
+    fixture.write("moved/f.txt", "line f, unseen\n");
+    assert_equal_to_tree(&fixture, &workspace, "after a write to an ignored file").await;
+    std::fs::remove_file(root.join(".ignore")).unwrap();
+    assert_equal_to_tree(&fixture, &workspace, "after nothing was ignored any more").await;
+
+    fixture.write(".gitignore", "*.txt\n");
+    assert_equal_to_tree(&fixture, &workspace, "a .gitignore without a repository doesn't count").await;
+    fixture.git(&["init", "-q"]);
+    assert_equal_to_tree(&fixture, &workspace, "with one it does").await;
+
+    let state = until_state(&workspace, |state| state.index.fresh && state.queue.is_empty()).await;
+    assert_eq!(state.health, Health::Ok);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_overlapping_saves_and_a_hundred_are_all_synced() {
+    let fixture = Fixture::new(&[("a.txt", "line\n")]);
+    let (engine, workspace) = open(&fixture);
+    let before = until_fresh(&workspace).await.index.generation;
+    for saves in [2, 100] {
+        let syncs: Vec<_> = (0..saves)
+            .map(|save| {
+                fixture.write(&format!("save-{save}.txt"), format!("line {saves} {save}\n"));
+                let workspace = workspace.clone();
+                tokio::spawn(async move { workspace.sync().await })
+            })
+            .collect();
+        for sync in syncs {
+            assert_eq!(sync.await.unwrap().verdict, Verdict::Synced);
+        }
+        assert_equal_to_tree(&fixture, &workspace, "after overlapping saves").await;
+        let state = until_state(&workspace, |state| state.index.fresh && state.queue.is_empty()).await;
+        assert_eq!(state.phase, Phase::Idle);
+        assert_eq!(state.index.files, 1 + saves);
+        assert!(state.index.generation > before);
+    }
+    fixture.write("a.txt", "line, the last\n");
+    assert_eq!(workspace.sync().await.verdict, Verdict::Synced, "later syncs run");
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_life_ends_with_the_index_equal_to_the_tree() {
+    for seed in 1..=3 {
+        let fixture = Fixture::new(&[("start.txt", "line\n"), (".ignore", "ignored\n")]);
+        let (engine, workspace) = open(&fixture);
+        let mut random = Random::new(seed);
+        let path = |random: &mut Random| {
+            let folders = ["", "a/", "b/", "a/c/", "ignored/", "a/ignored/"];
+            format!("{}f{}.txt", folders[random.below(folders.len())], random.below(12))
+        };
+        for step in 0..400 {
+            let (at, other) = (path(&mut random), path(&mut random));
+            let (from, to) = (fixture.root.join(&at), fixture.root.join(&other));
+            // What can't be done to a tree in this state isn't.
+            match random.below(10) {
+                0..=5 => fixture.write(&at, format!("line {step} of {seed}\n")),
+                6 => drop(std::fs::remove_file(from)),
+                7 => drop(std::fs::rename(from, to)),
+                8 => drop(std::fs::rename(fixture.root.join("a"), fixture.root.join("b/a"))),
+                _ => drop(std::fs::remove_dir_all(fixture.root.join("b"))),
+            }
+            if step % 40 == 0 {
+                assert_equal_to_tree(&fixture, &workspace, &format!("seed {seed}, step {step}")).await;
+            }
+        }
+        assert_equal_to_tree(&fixture, &workspace, &format!("seed {seed}, at the end")).await;
+        let synced = workspace.sync().await;
+        assert_eq!(synced.verdict, Verdict::Synced);
+        let told = |state: &CodebaseState| state.last_sync.as_ref().is_some_and(|last| last.id == synced.id);
+        let state = until_state(&workspace, |state| told(state) && state.index.fresh).await;
+        assert_eq!(state.index.files, ripgrep(&fixture.root, "").len());
+        engine.shutdown().await;
+
+        // Another engine finds the index as good as the tree.
+        let (engine, workspace) = open(&fixture);
+        until_fresh(&workspace).await;
+        assert_equal_to_tree(&fixture, &workspace, &format!("seed {seed}, opened again")).await;
+        engine.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_events_a_sync_finds_what_changed() {
+    let fixture = Fixture::new(&[("a.txt", "line\n")]);
+    let mut settings = fixture.settings();
+    settings.watch.mode = WatchMode::Off;
+    let engine = Engine::new(&settings);
+    let workspace = engine.open(&fixture.root, &settings).unwrap();
+    until_fresh(&workspace).await;
+    fixture.write("b/c.txt", "line\n");
+    assert!(!workspace.view(Arc::new(Unsaved::new()), true).await.fresh, "nobody can promise it here");
+    assert_eq!(workspace.sync().await.verdict, Verdict::Synced);
+    assert_eq!(until_state(&workspace, |state| state.index.files == 2).await.index.files, 2);
+    // What an editor tells is seen.
+    fixture.write("a.txt", "line, saved\n");
+    workspace.touch(vec![fixture.root.join("a.txt")]);
+    until_state(&workspace, |state| state.last_sync.as_ref().is_some_and(|sync| sync.covered == Some(1))).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_events_come_the_tree_is_walked_again_and_again() {
+    let fixture = Fixture::new(&[("a.txt", "line\n")]);
+    let mut settings = fixture.settings();
+    settings.watch.mode = WatchMode::Poll;
+    let engine = Engine::new(&settings);
+    let workspace = engine.open(&fixture.root, &settings).unwrap();
+    until_fresh(&workspace).await;
+    fixture.write("b/c.txt", "line\n");
+    until_state(&workspace, |state| state.index.files == 2).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_codebase_answers_rightly_and_goes_on_later() {
+    let fixture = Fixture::new(&[("a.txt", "line\n")]);
+    let (engine, workspace) = open(&fixture);
+    let before = until_fresh(&workspace).await.index.generation;
+    workspace.pause();
+    until_state(&workspace, |state| state.phase == Phase::Paused).await;
+    fixture.write("b.txt", "line\n");
+    assert_equal_to_tree(&fixture, &workspace, "while paused").await;
+    let state = until_state(&workspace, |state| state.index.pending == 1).await;
+    assert_eq!((state.index.generation, state.phase, state.index.fresh), (before, Phase::Paused, false));
+    workspace.resume();
+    assert!(until_fresh(&workspace).await.index.generation > before);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_goes_away_keeps_its_index_and_is_found_again() {
+    let fixture = Fixture::new(&[("a.txt", "line\n"), ("b/c.txt", "line\n")]);
+    let (engine, workspace) = open(&fixture);
+    let state = until_fresh(&workspace).await;
+    let away = fixture.root.with_file_name("away");
+    std::fs::rename(&fixture.root, &away).unwrap();
+    let gone = until_state(&workspace, |state| matches!(state.health, Health::Error(_))).await;
+    assert!(matches!(&gone.health, Health::Error(sentence) if sentence.contains("is gone")), "{:?}", gone.health);
+    assert_eq!(gone.index.files, state.index.files, "the index is kept");
+    std::fs::rename(&away, &fixture.root).unwrap();
+    until_state(&workspace, |state| state.health == Health::Ok && state.index.fresh).await;
+    fixture.write("b/c.txt", "line, after it came back\n");
+    assert_equal_to_tree(&fixture, &workspace, "after the root came back").await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_for_the_index_that_cannot_be_used_is_told_and_answers_are_right() {
+    let fixture = Fixture::new(&[("a.txt", "line\n")]);
+    // A file where the folder should be: nobody can make a folder there, not even root.
+    std::fs::write(&fixture.index_dir, "not a folder").unwrap();
+    let (engine, workspace) = open(&fixture);
+    let state = until_state(&workspace, |state| state.health != Health::Ok).await;
+    let Health::Degraded(sentence) = &state.health else { panic!("{:?}", state.health) };
+    assert!(sentence.contains("can't use the index folder") && sentence.contains("index.dir"), "{sentence}");
+    let view = workspace.view(Arc::new(Unsaved::new()), true).await.view;
+    let query =
+        syncline::index::Query::new(&syncline::index::Pattern { patterns: vec!["line".into()], ..Default::default() });
+    assert_eq!(view.candidates(&query.unwrap().plan, |_| true).files.len(), 1);
+    std::fs::remove_file(&fixture.index_dir).unwrap();
+    // It heals by itself.
+    until_state(&workspace, |state| state.index.fresh && state.index.generation.0 > 0).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_begins_from_nothing() {
+    let fixture = Fixture::new(&[("a.txt", "line\n")]);
+    let (engine, workspace) = open(&fixture);
+    let before = until_fresh(&workspace).await.index.generation;
+    workspace.rebuild();
+    let after = until_state(&workspace, |state| state.index.generation.0 >= before.0 + 2 && state.index.fresh).await;
+    assert_eq!(after.index.files, 1);
+    engine.shutdown().await;
+}
