@@ -66,6 +66,6 @@ mod tests {
 
     #[test]
     fn a_glob_that_is_none_is_an_error() {
-        assert!(Globs::new(&["a[".to_owned()], &[]).is_err());
+        assert!(Globs::new(&["a{".to_owned()], &[]).is_err());
     }
 }
