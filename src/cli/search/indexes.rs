@@ -66,8 +66,11 @@ impl FolderIndex {
             None => Some(path),
             Some(folder) => <[u8]>::strip_prefix(path, folder.as_bytes())?.strip_prefix(b"/"),
         };
-        let files = self.snapshot.ruled_out(plan).into_iter().filter(|(_, doc)| doc.plain || !by_size);
-        RuledOut(files.filter_map(|(path, doc)| Some((in_folder(path)?, doc))).collect())
+        let files = self.snapshot.ruled_out(plan);
+        let mut ruled_out = HashMap::with_capacity(if self.folder.is_none() { files.len() } else { 0 });
+        let files = files.into_iter().filter(|(_, doc)| doc.plain || !by_size);
+        ruled_out.extend(files.filter_map(|(path, doc)| Some((in_folder(path)?, doc))));
+        RuledOut(ruled_out)
     }
 }
 

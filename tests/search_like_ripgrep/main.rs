@@ -1,0 +1,137 @@
+//! Promise 5: `syncline search` answers what `rg --sort path` answers, byte for byte, without an index, with a fresh one
+//! and with a stale one.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![cfg(unix)]
+
+mod cases;
+mod fixture;
+mod place;
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use cases::{case, generated, picked};
+use fixture::{edit, fixture};
+use place::{Place, words};
+
+#[test]
+fn answers_are_ripgreps_over_a_tree_of_oddities() {
+    let place = fixture();
+    let mut cases = picked();
+    cases.extend(generated(&place.tree(), 1, 250));
+    place.compare("without an index", &cases);
+
+    place.index();
+    let (searched, ruled_out) = place.searched_and_ruled_out(&["haystack"]);
+    assert!(searched <= 10 && ruled_out >= 25, "the index narrows: {searched} searched, {ruled_out} ruled out");
+    let (_, ruled_out) = place.searched_and_ruled_out(&["--json", "haystack"]);
+    assert!(ruled_out >= 20, "the index narrows for JSON: {ruled_out} ruled out");
+    place.compare("with a fresh index", &cases);
+
+    edit(&place);
+    let mut cases = picked();
+    cases.extend(generated(&place.tree(), 2, 250));
+    assert!(place.searched_and_ruled_out(&["haystack"]).1 >= 15, "a stale index narrows still");
+    place.compare("with a stale index", &cases);
+
+    place.index();
+    place.compare("with the index brought up to date", &cases);
+}
+
+#[test]
+fn answers_are_ripgreps_over_a_real_tree() {
+    let place = Place::new();
+    copy(&source_of("tokio"), &place.tree());
+    let git = Command::new("git").args(["init", "-q"]).arg(place.tree()).status().unwrap();
+    assert!(git.success(), "git init");
+    let cases = generated(&place.tree(), 3, 150);
+    place.compare("without an index", &cases);
+    place.index();
+    let (searched, ruled_out) = place.searched_and_ruled_out(&["block_in_place"]);
+    assert!(searched < ruled_out, "the index narrows: {searched} searched, {ruled_out} ruled out");
+    place.compare("with a fresh index", &cases);
+}
+
+#[test]
+fn damaged_indexes_cost_time_only() {
+    let place = fixture();
+    place.index();
+    let cases: Vec<_> = ["needle", "alpha", "haystack", "absent_word_zzz"].iter().map(|p| case("-n", p)).collect();
+    let files = |place: &Place| -> Vec<PathBuf> {
+        let folders = fs::read_dir(place.folder.path().join("indexes")).unwrap();
+        folders
+            .flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap())
+            .map(|file| file.unwrap().path())
+            .collect()
+    };
+    for file in files(&place) {
+        let bytes = fs::read(&file).unwrap();
+        for at in (0..bytes.len()).step_by(bytes.len() / 7 + 1) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x55;
+            fs::write(&file, &damaged).unwrap();
+            place.compare("with a damaged index", &cases[..2]);
+        }
+        fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+        place.compare("with a truncated index", &cases);
+        fs::remove_file(&file).unwrap();
+        place.compare("with half an index", &cases);
+        fs::write(&file, &bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_search_quietly() {
+    let place = fixture();
+    for arguments in ["search needle", "search a large.txt", "search --json a"] {
+        let mut command = place.command(OsStr::new(env!("CARGO_BIN_EXE_syncline")), "", &words(arguments));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.stderr.is_empty(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.code().is_some_and(|code| code < 2), "{arguments}: {}", output.status);
+    }
+}
+
+#[test]
+fn errors_are_one_sentence() {
+    let place = fixture();
+    for (arguments, says) in [
+        (&["search", "("][..], "unclosed group"),
+        (&["search", "a\\nb"], "not allowed"),
+        (&["search", "-t", "nosuch", "x"], "unrecognized file type"),
+        (&["search", "-g", "{a", "x"], "glob"),
+        (&["search", "x", "missing"], "missing"),
+    ] {
+        let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
+        let output = place.command(OsStr::new(env!("CARGO_BIN_EXE_syncline")), "", &arguments).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text.starts_with("syncline: ") && text.lines().count() == 1 && text.contains(says), "{text}");
+    }
+}
+
+/// The source folder of a package that this one is built from.
+fn source_of(package: &str) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let arguments = ["metadata", "--format-version", "1", "--offline"];
+    let output = Command::new(cargo).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let found = packages.iter().find(|p| p["name"] == package).unwrap_or_else(|| panic!("{package} is a dependency"));
+    Path::new(found["manifest_path"].as_str().unwrap()).parent().unwrap().to_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
