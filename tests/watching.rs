@@ -232,3 +232,19 @@ async fn a_rebuild_begins_from_nothing() {
     assert_eq!(after.index.files, 1);
     engine.shutdown().await;
 }
+
+/// Guards against a sync that was asked for while the first one ran: it indexed every file once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_during_the_first_one_does_not_index_again() {
+    let fixture = Fixture::new(&[]);
+    for number in 0..50 {
+        fixture.write(&format!("f{number}.txt"), "line\n");
+    }
+    let (engine, workspace) = open(&fixture);
+    let synced = workspace.sync().await;
+    assert_eq!(synced.verdict, Verdict::Synced);
+    let told = |state: &CodebaseState| state.last_sync.as_ref().is_some_and(|last| last.id == synced.id);
+    let state = until_state(&workspace, |state| told(state) && state.index.fresh).await;
+    assert_eq!((state.index.files, state.index.generation.0), (50, 1));
+    engine.shutdown().await;
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::context::{CommonArgs, block_on, fail, start_log};
 use crate::core::settings::{self, Sources};
-use crate::lsp::{ServeOptions, run_stdio};
+use crate::lsp::{ServeOptions, SetLogLevel, run_stdio};
 use crate::workspace::Engine;
 
 /// `lsp`
@@ -27,7 +27,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     let set_log_level = start_log(&settings, None);
     let ended = block_on(async {
         let engine = Engine::new(&settings);
-        let set_log_level: Option<Arc<dyn Fn(&str) + Send + Sync>> = Some(Arc::new(set_log_level));
+        let set_log_level: Option<SetLogLevel> = Some(Arc::new(set_log_level));
         let client_pid = args.client_process_id;
         run_stdio(engine, ServeOptions { client_pid, sources, set_log_level, ..ServeOptions::default() }).await
     });

@@ -164,6 +164,7 @@ fn path_from_bytes(bytes: &[u8]) -> Option<&Path> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

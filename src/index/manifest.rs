@@ -170,6 +170,7 @@ fn generations(folder: &Path) -> io::Result<Vec<Generation>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::snapshot::Difference;
+use super::stat::FileStat;
 use crate::core::RelPath;
 
 /// What a dirty path is now.
@@ -20,6 +22,8 @@ pub enum Verdict {
 pub struct Dirt {
     /// What the path is now.
     pub verdict: Verdict,
+    /// What a walk saw of it, if one did.
+    seen: Option<FileStat>,
     mark: u64,
 }
 
@@ -45,7 +49,24 @@ impl Overlay {
         state.next_mark += 1;
         let mark = state.next_mark;
         let dirty = Arc::make_mut(&mut state.dirty);
-        dirty.extend(paths.into_iter().map(|(path, verdict)| (path, Dirt { verdict, mark })));
+        dirty.extend(paths.into_iter().map(|(path, verdict)| (path, Dirt { verdict, seen: None, mark })));
+    }
+
+    /// Puts in what a walk found to differ from the index. A file that is in already, and looks as it did to the walk
+    /// that put it in, isn't dirty once more: the work that is under way for it needn't be done again.
+    pub fn mark_difference(&self, difference: Difference) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.next_mark += 1;
+        let mark = state.next_mark;
+        let dirty = Arc::make_mut(&mut state.dirty);
+        let changed = difference.changed.into_iter().map(|file| (file.path, Verdict::Read, Some(file.stat)));
+        let gone = difference.gone.into_iter().map(|path| (path, Verdict::Gone, None));
+        for (path, verdict, seen) in changed.chain(gone) {
+            let known = dirty.get(&path).is_some_and(|dirt| dirt.verdict == verdict && dirt.seen == seen);
+            if !known {
+                dirty.insert(path, Dirt { verdict, seen, mark });
+            }
+        }
     }
 
     /// Takes out paths that the index now holds as they were when `dirt` was looked up. Those that became dirty once

@@ -329,6 +329,7 @@ impl Part {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::index::trigram::Collector;

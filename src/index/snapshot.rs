@@ -70,7 +70,7 @@ pub struct TreeFile {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Files that are new, have changed, or may have.
-    pub changed: Vec<RelPath>,
+    pub changed: Vec<TreeFile>,
     /// Files the index knows and the tree hasn't.
     pub gone: Vec<RelPath>,
 }
@@ -155,7 +155,7 @@ impl Snapshot {
             }
             match known.next_if(|(path, _)| cmp_bytes(path, file.path.as_bytes()) == Ordering::Equal) {
                 Some((_, doc)) if doc.stat == file.stat && !doc.racy && !wants_reading(doc) => {}
-                _ => difference.changed.push(file.path.clone()),
+                _ => difference.changed.push(file.clone()),
             }
         }
         known.for_each(|(path, _)| gone(path, &mut difference));

@@ -23,4 +23,4 @@ mod session;
 mod settings;
 
 pub use life::Ended;
-pub use server::{ServeOptions, run_stdio, serve};
+pub use server::{ServeOptions, SetLogLevel, run_stdio, serve};

@@ -23,6 +23,9 @@ const PIPE: usize = 64 << 10;
 /// How long replies may take to go out when the client is done. Clients kill a server about two seconds after `shutdown`.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// Sets the level of the log.
+pub type SetLogLevel = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// How a client is served.
 #[derive(Clone, Default)]
 pub struct ServeOptions {
@@ -31,7 +34,7 @@ pub struct ServeOptions {
     /// Where settings come from, beside the client's.
     pub sources: Sources,
     /// Sets the level of the log, when a client's settings name one.
-    pub set_log_level: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub set_log_level: Option<SetLogLevel>,
     /// Ends the session from outside.
     pub stop: CancellationToken,
 }

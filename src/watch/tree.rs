@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ignore::gitignore::Gitignore;
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
 use thiserror::Error;
@@ -130,6 +131,30 @@ impl TreeRules {
             (kind.is_file() || kind.is_dir()).then_some((RelPath::below(root, entry.path())?, kind.is_dir()))
         };
         entries.filter_map(member).collect()
+    }
+}
+
+impl TreeRules {
+    /// Whether a file at `path` would belong to the codebase if there were one. Its folder must belong to it.
+    pub fn would_belong(&self, root: &Path, path: &RelPath) -> bool {
+        let file = path.to_path(root);
+        if self.exclude.matched(&file, false).is_ignore() || !self.hidden && path.file_name().starts_with(b".") {
+            return false;
+        }
+        let in_repository = root.ancestors().any(|folder| folder.join(".git").exists());
+        let names = [(".rgignore", true), (".ignore", true), (".gitignore", in_repository)];
+        // The nearest file that says anything decides, and of one folder's the first.
+        for folder in file.ancestors().skip(1) {
+            for (name, _) in names.iter().filter(|(_, counts)| *counts) {
+                let (rules, _) = Gitignore::new(folder.join(name));
+                match rules.matched(&file, false) {
+                    ignore::Match::Ignore(_) => return false,
+                    ignore::Match::Whitelist(_) => return true,
+                    ignore::Match::None => {}
+                }
+            }
+        }
+        true
     }
 }
 

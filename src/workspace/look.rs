@@ -46,16 +46,15 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
         &(Arc::new(move |folder: &Path| entered.enter(folder)) as Enter),
     )?;
     shared.watcher.finish(&rescan);
-    let difference = shared.index.snapshot().difference(&tree.files, shared.settings.index.max_file_bytes);
+    let mut difference = shared.index.snapshot().difference(&tree.files, shared.settings.index.max_file_bytes);
     // What was dirty and is no file of the codebase any more: it may have become ignored.
     let left = shared.overlay.view();
     let in_tree = |path: &RelPath| tree.files.binary_search_by(|file| file.path.cmp(path)).is_ok();
     let left = left.keys().filter(|path| !in_tree(path)).cloned();
-    let gone: Vec<_> = difference.gone.into_iter().chain(left).map(|path| (path, Verdict::Gone)).collect();
-    let changed: Vec<_> = difference.changed.into_iter().map(|path| (path, Verdict::Read)).collect();
-    let differing = gone.len() + changed.len();
+    difference.gone.extend(left);
+    let differing = difference.gone.len() + difference.changed.len();
     if differing > 0 {
-        shared.overlay.mark(gone.into_iter().chain(changed));
+        shared.overlay.mark_difference(difference);
     }
     Ok(TreeLooked { differing, unreadable: tree.unreadable, took: started.elapsed() })
 }
@@ -87,7 +86,11 @@ pub(super) fn belongs(shared: &Shared, path: &RelPath) -> bool {
     let folder = path.to_path(shared.root());
     let entered = folder.parent().is_some_and(|folder| shared.watcher.is_entered(folder));
     let known = || shared.index.snapshot().find(path).is_some() || shared.overlay.view().contains_key(path);
-    entered && (known() || shared.rules.members(shared.root(), path.parent().as_ref()).iter().any(|(p, _)| p == path))
+    let member = || match kind(&path.to_path(shared.root())) {
+        Kind::Gone => shared.rules.would_belong(shared.root(), path),
+        _ => shared.rules.members(shared.root(), path.parent().as_ref()).iter().any(|(member, _)| member == path),
+    };
+    entered && (known() || member())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use syncline::core::{CodebaseId, CodebaseRoot, Dirty};
-use syncline::index::{Index, Overlay, Update, Verdict};
+use syncline::index::{Index, Overlay, Update};
 use syncline::watch::tree::TreeRules;
 use tempfile::TempDir;
 
@@ -69,8 +69,7 @@ impl Place {
             .unwrap();
         let difference = index.snapshot().difference(&tree.files, MAX_FILE_BYTES);
         let overlay = Overlay::default();
-        overlay.mark(difference.changed.into_iter().map(|path| (path, Verdict::Read)));
-        overlay.mark(difference.gone.into_iter().map(|path| (path, Verdict::Gone)));
+        overlay.mark_difference(difference);
         let update = Update {
             index: &index,
             root: root.as_path(),

@@ -1,0 +1,134 @@
+-- A plain Neovim, without a plugin, works with `syncline lsp`: state, saves, searches, unsaved text, a clean end.
+-- Run as `nvim --clean --headless -l tests/nvim/lsp.lua` with SYNCLINE_BIN naming the program; exit code 0 is a pass.
+
+local DEADLINE_MS = 60000
+
+local binary = assert(os.getenv('SYNCLINE_BIN'), 'SYNCLINE_BIN names the program')
+-- The server takes what begins so for settings.
+vim.uv.os_unsetenv('SYNCLINE_BIN')
+local scratch = assert(vim.uv.fs_realpath(vim.fn.fnamemodify(vim.fn.tempname(), ':h')))
+local root = scratch .. '/tree'
+
+local function write(path, text)
+  vim.fn.mkdir(vim.fs.dirname(root .. '/' .. path), 'p')
+  local file = assert(io.open(root .. '/' .. path, 'w'))
+  file:write(text)
+  file:close()
+end
+
+local states = {}
+
+-- Waits for a condition; what it gives is handed on.
+local function wait(what, condition)
+  local result
+  local met = vim.wait(DEADLINE_MS, function()
+    result = condition()
+    return result
+  end, 5)
+  assert(met, 'not in time: ' .. what .. '; states: ' .. vim.inspect(states))
+  return result
+end
+
+local function request(client, method, params)
+  local reply = assert(client:request_sync(method, params, DEADLINE_MS, 0))
+  assert(not reply.err, vim.inspect(reply.err))
+  return reply.result
+end
+
+local function search(client, query)
+  return request(client, 'syncline/search', {
+    query = query,
+    isRegex = false,
+    isCaseSensitive = true,
+    wholeWord = false,
+    maxResults = 100,
+  })
+end
+
+local function test()
+  write('.gitignore', 'ignored/\n')
+  write('a.lua', 'local a = 1\n')
+  write('src/b.lua', 'local b = "a needle"\n')
+  write('ignored/c.lua', 'local c = "a needle"\n')
+  assert(vim.system({ 'git', 'init', '-q', root }):wait().code == 0, 'git init')
+
+  vim.lsp.config('syncline', {
+    cmd = { binary, 'lsp', '--stdio', '--standalone' },
+    cmd_env = { SYNCLINE_INDEX_DIR = scratch .. '/index' },
+    root_markers = { '.git' },
+    handlers = {
+      ['syncline/queueState'] = function(_, state)
+        states[#states + 1] = state
+      end,
+    },
+  })
+  vim.lsp.enable('syncline')
+  vim.cmd.edit(root .. '/a.lua')
+  -- `-l` runs before events of the start, so the file type may not have been looked for.
+  if vim.bo.filetype == '' then
+    vim.bo.filetype = 'lua'
+  end
+
+  local client = wait('the server starts', function()
+    local client = vim.lsp.get_clients({ name = 'syncline' })[1]
+    return client and client.initialized and client
+  end)
+  local announced = client.server_capabilities.experimental
+  assert(announced and announced.syncline.protocol == 1, vim.inspect(announced))
+
+  local fresh = wait('a fresh state', function()
+    local last = states[#states]
+    return last and last.phase == 'idle' and last.index.fresh and last
+  end)
+  assert(fresh.codebase.root == vim.uri_from_fname(root), fresh.codebase.root)
+  assert(fresh.index.files == 2, vim.inspect(fresh.index))
+
+  local found = search(client, 'needle')
+  assert(#found.matches == 1, vim.inspect(found))
+  assert(found.matches[1].uri == vim.uri_from_fname(root .. '/src/b.lua'))
+  assert(found.matches[1].text == 'local b = "a needle"')
+  assert(found.fresh)
+
+  -- A save goes through the line.
+  local before = #states
+  vim.api.nvim_buf_set_lines(0, 0, -1, false, { 'local a = "saved, ünicode, then a needle"' })
+  vim.cmd.write()
+  wait('a new generation', function()
+    local last = states[#states]
+    return last.phase == 'idle' and last.index.fresh and last.index.generation > fresh.index.generation
+  end)
+  local busy = vim.iter(states):skip(before):any(function(state)
+    return state.phase == 'waiting' or state.phase == 'syncing'
+  end)
+  assert(busy, 'the save shows in the states: ' .. vim.inspect(states))
+  found = search(client, 'needle')
+  assert(#found.matches == 2, vim.inspect(found))
+  -- Columns are in the encoding that was agreed on, as Neovim's own functions take them.
+  local range = found.matches[1].range
+  local line = vim.api.nvim_buf_get_lines(0, range.start.line, range.start.line + 1, false)[1]
+  local start = vim.str_byteindex(line, client.offset_encoding, range.start.character)
+  local finish = vim.str_byteindex(line, client.offset_encoding, range['end'].character)
+  assert(line:sub(start + 1, finish) == 'needle', line:sub(start + 1, finish))
+
+  -- What isn't saved is found too.
+  vim.api.nvim_buf_set_text(0, 0, 0, 0, 5, { 'unsaved', 'local' })
+  found = search(client, 'unsaved')
+  assert(#found.matches == 1, vim.inspect(found))
+  assert(found.matches[1].text == 'unsaved' and found.matches[1].range.start.line == 0)
+
+  local outcome = request(client, 'syncline/sync', vim.empty_dict())
+  assert(outcome.outcome == 'synced', vim.inspect(outcome))
+
+  -- A clean end.
+  local id = client.id
+  client:stop()
+  wait('the server ends', function()
+    return vim.lsp.get_client_by_id(id) == nil
+  end)
+end
+
+local passed, message = xpcall(test, debug.traceback)
+if not passed then
+  io.stderr:write(tostring(message) .. '\n')
+end
+os.exit(passed and 0 or 1)
