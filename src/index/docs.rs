@@ -39,7 +39,7 @@ pub struct Doc {
     pub stat: FileStat,
     /// Of the bytes that were indexed; of nothing for files that aren't read.
     pub hash: ContentHash,
-    /// Not indexed (see [`is_indexed`], or it couldn't be read): every search reads it.
+    /// Not indexed (too large for now, or it couldn't be read): every search reads it.
     pub scanned: bool,
     /// It changed within the clock's granularity of being read: equal stats prove nothing, compare the hash.
     pub racy: bool,
