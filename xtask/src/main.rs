@@ -1,6 +1,8 @@
-//! The commands a contributor runs: `cargo xtask test` and `cargo xtask bench`.
+//! The commands a contributor runs: `cargo xtask test`, `cargo xtask bench` and `cargo xtask compare`.
 
 mod bench;
+mod compare;
+mod lsp;
 mod sandbox;
 mod test;
 mod tools;
@@ -18,6 +20,8 @@ enum Command {
     Test(test::Options),
     /// Measure syncline beside ripgrep and codesearch over one tree, in one run.
     Bench(Box<bench::Options>),
+    /// Compare answers with ripgrep's over a copy of a real tree that lives.
+    Compare(compare::Options),
     /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
     #[command(hide = true)]
     Floor(bench::floor::Options),
@@ -28,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = sandbox::install().and_then(|()| match command {
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Compare(options) => compare::run(&options),
         Command::Floor(options) => bench::floor::run(&options),
     });
     sandbox::hold_if_stopping();

@@ -6,7 +6,6 @@ pub(crate) mod floor;
 mod freshness;
 mod idle;
 mod index;
-mod lsp;
 mod measure;
 mod report;
 mod restart;
@@ -20,8 +19,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use self::lsp::Client;
 use self::report::Report;
+use crate::lsp::Client;
 use crate::sandbox::{self, Scratch};
 use crate::tools::{CODESEARCH, RIPGREP};
 use crate::workspace::{Workspace, run as run_command};

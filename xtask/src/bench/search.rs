@@ -1,14 +1,11 @@
 //! Searches through a running server, beside `rg` and `csearch` as whole processes; and whether the answers are rg's.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-
 use anyhow::Result;
 
 use super::Bench;
-use super::lsp::Line;
 use super::measure::{resident, run_ok, run_search};
 use super::report::{Report, Unit};
+use crate::lsp::Line;
 
 const SECTION: &str = "search: answer, all lines";
 const MEMORY: &str = "search: memory afterwards";
@@ -64,7 +61,7 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             }
             // Off the clock, and in every round: an answer may be wrong only sometimes.
             let found = ours.lines()?;
-            let theirs = lines_of_rg(&rg.stdout);
+            let theirs = Line::of_rg(&rg.stdout, &bench.corpus);
             let mut add = |subject, value: usize| report.add(LINES, kind, subject, Unit::Count, value as f64);
             add("syncline", found.len());
             add("rg", theirs.len());
@@ -73,7 +70,7 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             if ours.limit_hit() {
                 report.problem(format!("{kind} `{pattern}`: more than {UNLIMITED} matches, so the answer is cut"));
             }
-            if let Some(difference) = difference(&found, &theirs) {
+            if let Some(difference) = Line::difference(&found, &theirs) {
                 report.problem(format!("MISMATCH: {kind} `{pattern}`: {difference}"));
             }
         }
@@ -81,29 +78,6 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     report.compare(MEMORY);
     report.add(MEMORY, "RSS", "syncline", Unit::Bytes, resident(client.pid())? as f64);
     client.shut_down()
-}
-
-/// The matching lines in what `rg --line-number --null` prints.
-fn lines_of_rg(output: &[u8]) -> BTreeSet<Line> {
-    let parse = |line: &[u8]| {
-        let path_end = line.iter().position(|byte| *byte == 0)?;
-        let rest = &line[path_end + 1..];
-        let number = std::str::from_utf8(&rest[..rest.iter().position(|byte| *byte == b':')?]).ok()?.parse().ok()?;
-        Some(Line { path: PathBuf::from(String::from_utf8_lossy(&line[..path_end]).as_ref()), number })
-    };
-    output.split(|byte| *byte == b'\n').filter_map(parse).collect()
-}
-
-/// In which way our lines are not theirs; none when they are the same.
-fn difference(ours: &BTreeSet<Line>, theirs: &BTreeSet<Line>) -> Option<String> {
-    let describe = |who: &str, left: &BTreeSet<Line>, right: &BTreeSet<Line>| {
-        let first = left.difference(right).next()?;
-        let count = left.difference(right).count();
-        Some(format!("lines only in {who}: {count}, the first {}:{}", first.path.display(), first.number))
-    };
-    let sides = [describe("syncline's answer", ours, theirs), describe("rg's answer", theirs, ours)];
-    let sides: Vec<_> = sides.into_iter().flatten().collect();
-    (!sides.is_empty()).then(|| sides.join("; "))
 }
 
 /// A literal as a regex that matches it.
@@ -115,23 +89,6 @@ fn escape(literal: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn line(path: &str, number: u64) -> Line {
-        Line { path: path.into(), number }
-    }
-
-    #[test]
-    fn rg_lines_are_told_from_remarks() {
-        let output = b"/a b\x0012:x:y\n/a b\x0013:z\n/c: WARNING: stopped searching binary file after match\n";
-        assert_eq!(lines_of_rg(output), BTreeSet::from([line("/a b", 12), line("/a b", 13)]));
-    }
-
-    #[test]
-    fn differences_are_named() {
-        let (ours, theirs) = (BTreeSet::from([line("/a", 1)]), BTreeSet::from([line("/a", 1), line("/b", 2)]));
-        assert_eq!(difference(&ours, &ours), None);
-        assert_eq!(difference(&ours, &theirs).as_deref(), Some("lines only in rg's answer: 1, the first /b:2"));
-    }
 
     #[test]
     fn literals_are_escaped() {

@@ -192,6 +192,32 @@ impl Drop for Client {
     }
 }
 
+impl Line {
+    /// The matching lines in what `rg --line-number --null` prints, its paths seen from `folder`.
+    pub(crate) fn of_rg(output: &[u8], folder: &Path) -> BTreeSet<Line> {
+        let parse = |line: &[u8]| {
+            let path_end = line.iter().position(|byte| *byte == 0)?;
+            let rest = &line[path_end + 1..];
+            let number =
+                std::str::from_utf8(&rest[..rest.iter().position(|byte| *byte == b':')?]).ok()?.parse().ok()?;
+            Some(Line { path: folder.join(String::from_utf8_lossy(&line[..path_end]).as_ref()), number })
+        };
+        output.split(|byte| *byte == b'\n').filter_map(parse).collect()
+    }
+
+    /// In which way our lines are not theirs; none when they are the same.
+    pub(crate) fn difference(ours: &BTreeSet<Line>, theirs: &BTreeSet<Line>) -> Option<String> {
+        let describe = |who: &str, left: &BTreeSet<Line>, right: &BTreeSet<Line>| {
+            let first = left.difference(right).next()?;
+            let count = left.difference(right).count();
+            Some(format!("lines only in {who}: {count}, the first {}:{}", first.path.display(), first.number))
+        };
+        let sides = [describe("syncline's answer", ours, theirs), describe("rg's answer", theirs, ours)];
+        let sides: Vec<_> = sides.into_iter().flatten().collect();
+        (!sides.is_empty()).then(|| sides.join("; "))
+    }
+}
+
 impl Answer {
     /// Whether there is no match in it.
     pub(crate) fn is_empty(&self) -> bool {
@@ -306,6 +332,23 @@ fn from_uri(uri: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn line(path: &str, number: u64) -> Line {
+        Line { path: path.into(), number }
+    }
+
+    #[test]
+    fn rg_lines_are_told_from_remarks() {
+        let output = b"/a b\x0012:x:y\n/a b\x0013:z\n/c: WARNING: stopped searching binary file after match\n";
+        assert_eq!(Line::of_rg(output, Path::new("/")), BTreeSet::from([line("/a b", 12), line("/a b", 13)]));
+    }
+
+    #[test]
+    fn differences_are_named() {
+        let (ours, theirs) = (BTreeSet::from([line("/a", 1)]), BTreeSet::from([line("/a", 1), line("/b", 2)]));
+        assert_eq!(Line::difference(&ours, &ours), None);
+        assert_eq!(Line::difference(&ours, &theirs).as_deref(), Some("lines only in rg's answer: 1, the first /b:2"));
+    }
 
     #[test]
     fn frames_are_read_one_by_one() -> Result<()> {
