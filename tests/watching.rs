@@ -251,3 +251,31 @@ async fn a_sync_during_the_first_one_does_not_index_again() {
     assert_eq!((state.index.files, state.index.generation.0), (50, 1));
     engine.shutdown().await;
 }
+
+/// Guards against a searcher whose buffer grew with a long line: it then saw the NUL before it had told of any match.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_found_in_a_file_does_not_depend_on_the_files_before_it() {
+    let late_nul = "needle\n".repeat(10_500) + "\0needle\n";
+    let fixture = Fixture::new(&[("b.bin", &late_nul)]);
+    let (engine, workspace) = open(&fixture);
+    until_fresh(&workspace).await;
+    let alone = search(&workspace, "needle").await;
+    assert_eq!(alone, ripgrep(&fixture.root, "needle"));
+    assert!(!alone.is_empty(), "what comes before the NUL is found");
+    fixture.write("a.txt", "x".repeat(1 << 20) + "needle\n");
+    let beside = search(&workspace, "needle").await;
+    assert_eq!(beside.get("b.bin"), alone.get("b.bin"));
+    engine.shutdown().await;
+}
+
+/// Guards against a match that needs the carriage return being left out because an editor's line doesn't have it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carriage_return_is_a_part_of_its_line() {
+    let fixture = Fixture::new(&[("a.txt", "needleq\r\nline\n")]);
+    let (engine, workspace) = open(&fixture);
+    until_fresh(&workspace).await;
+    let found = search(&workspace, "q[^u]").await;
+    assert_eq!(found.keys().collect::<Vec<_>>(), ripgrep(&fixture.root, "q[^u]").keys().collect::<Vec<_>>());
+    assert_eq!(found["a.txt"].len(), 1);
+    engine.shutdown().await;
+}

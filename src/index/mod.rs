@@ -26,6 +26,7 @@ pub use plan::Plan;
 pub use query::{Boundary, Case, Pattern, PatternError, Query};
 pub use search::{
     Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Unsaved, View, find_matches, in_order,
+    wears_out_a_searcher,
 };
 pub use snapshot::{Difference, Snapshot, TreeFile};
 pub use stat::FileStat;

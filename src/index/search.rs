@@ -150,6 +150,16 @@ fn keep_matches(lines: &mut Vec<MatchedLine>, left: &mut usize) -> bool {
     whole
 }
 
+/// A searcher's buffer, in bytes. It grows to the longest line that is met and stays so, and whether matches before a NUL
+/// are found depends on it: ripgrep's answer for such a file depends on the files before it. Ours doesn't: a searcher that
+/// has met a larger file than this is replaced.
+const BUFFER: u64 = 64 << 10;
+
+/// Whether the next file needs another searcher than the one that has searched `file`.
+pub fn wears_out_a_searcher(file: &std::fs::File) -> bool {
+    file.metadata().map_or(true, |metadata| metadata.len() > BUFFER)
+}
+
 /// A searcher as ripgrep uses it for files it meets in a walk.
 fn implicit_searcher() -> Searcher {
     SearcherBuilder::new().line_number(true).binary_detection(BinaryDetection::quit(0)).build()
@@ -166,7 +176,13 @@ fn search_file(
     match &candidate.text {
         Some(text) => searcher.search_slice(&query.matcher, text.as_bytes(), &mut lines)?,
         None => match open_regular(&candidate.path.to_path(root)) {
-            Ok(Some(file)) => searcher.search_file(&query.matcher, &file, &mut lines)?,
+            Ok(Some(file)) => {
+                let searched = searcher.search_file(&query.matcher, &file, &mut lines);
+                if wears_out_a_searcher(&file) {
+                    *searcher = implicit_searcher();
+                }
+                searched?;
+            }
             Ok(None) => {}
             // It went while the search ran.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -187,10 +203,12 @@ impl Sink for Lines<'_> {
     type Error = io::Error;
 
     fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
-        let text = without_line_end(found.bytes());
+        // A carriage return is a part of the line for ripgrep, but not for an editor.
+        let line = found.bytes().strip_suffix(b"\n").unwrap_or(found.bytes());
+        let text = line.strip_suffix(b"\r").unwrap_or(line);
         let mut matches = Vec::new();
-        let collected = self.matcher.find_iter(text, |m| {
-            matches.push(m.start()..m.end());
+        let collected = self.matcher.find_iter(line, |m| {
+            matches.push(m.start().min(text.len())..m.end().min(text.len()));
             true
         });
         collected.map_err(io::Error::other)?;
@@ -199,11 +217,6 @@ impl Sink for Lines<'_> {
         self.lines.push(MatchedLine { number, text: text.to_vec(), matches });
         Ok(!self.cancel.is_cancelled())
     }
-}
-
-fn without_line_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Files a worker may be ahead of what was taken: it bounds the results that wait for a slow file before them.

@@ -323,7 +323,12 @@ impl Folders {
             Err(error) if is_out_of_watches(&error) => self.unwatched += 1,
             Err(error) if is_gone(&error) => {}
             Err(error) => {
-                let sentence = format!("can't watch {}: {error}; changes there are found by walks", folder.display());
+                // The kind alone: the error as a whole names the folder once more.
+                let why = match error.kind {
+                    notify::ErrorKind::Io(error) => error.to_string(),
+                    _ => error.to_string(),
+                };
+                let sentence = format!("can't watch {}: {why}; changes there are found by walks", folder.display());
                 self.other_trouble.get_or_insert(sentence);
             }
         }

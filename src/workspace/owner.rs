@@ -585,10 +585,12 @@ async fn until(deadline: Option<Instant>) {
 
 fn unreadable(problems: &[String]) -> Option<String> {
     let first = problems.first()?;
-    Some(format!(
-        "{} folders or files can't be looked at and are missing from answers; the first: {first}",
-        problems.len()
-    ))
+    Some(match problems.len() {
+        1 => format!("can't be looked at and is missing from answers: {first}"),
+        count => {
+            format!("{count} folders or files can't be looked at and are missing from answers; the first: {first}")
+        }
+    })
 }
 
 fn failed_outcome(error: String) -> SyncOutcome {

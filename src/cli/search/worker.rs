@@ -10,7 +10,7 @@ use termcolor::{Buffer, WriteColor};
 
 use super::haystacks::{Haystack, Kind};
 use super::look::{Look, Printer};
-use crate::index::{Query, open_regular};
+use crate::index::{Query, open_regular, wears_out_a_searcher};
 
 /// Larger files are read bit by bit even where ripgrep would search them as a whole, bytes.
 const LARGEST_WHOLE: u64 = 1 << 28;
@@ -44,7 +44,7 @@ impl<'a, W: WriteColor> Worker<'a, W> {
             Kind::Named | Kind::Stdin => BinaryDetection::convert(0),
         });
         let (matcher, path) = (&self.matcher, &haystack.path);
-        let source = Source { searcher: &mut self.searcher, matcher, haystack, whole: self.look.whole_files };
+        let source = Source { searcher: &mut self.searcher, matcher, haystack, look: self.look };
         match &mut self.printer {
             Printer::Standard(printer) => {
                 let mut sink = printer.sink_with_path(matcher, path);
@@ -108,19 +108,19 @@ struct Source<'a> {
     searcher: &'a mut Searcher,
     matcher: &'a RegexMatcher,
     haystack: &'a Haystack,
-    whole: bool,
+    look: &'a Look,
 }
 
 impl Source<'_> {
     fn search<S: Sink<Error = io::Error>>(self, sink: S) -> io::Result<()> {
-        let Source { searcher, matcher, haystack, whole } = self;
+        let Source { searcher, matcher, haystack, look } = self;
         match haystack.kind {
             Kind::Stdin => searcher.search_reader(matcher, io::stdin().lock(), sink),
             Kind::Named => {
                 let mut file = File::open(&haystack.path)?;
                 let size = file.metadata()?.len();
                 // A file without a size is made up as it is read, and can't be mapped.
-                if !whole || size == 0 || size > LARGEST_WHOLE {
+                if !look.whole_files || size == 0 || size > LARGEST_WHOLE {
                     return searcher.search_file(matcher, &file, sink);
                 }
                 let mut bytes = Vec::new();
@@ -128,7 +128,13 @@ impl Source<'_> {
                 searcher.search_slice(matcher, &bytes, sink)
             }
             Kind::Walked => match open_regular(&haystack.path)? {
-                Some(file) => searcher.search_file(matcher, &file, sink),
+                Some(file) => {
+                    let searched = searcher.search_file(matcher, &file, sink);
+                    if wears_out_a_searcher(&file) {
+                        *searcher = look.searcher();
+                    }
+                    searched
+                }
                 None => Ok(()),
             },
         }
