@@ -8,6 +8,7 @@ mod queue;
 mod search;
 mod show;
 mod status;
+mod symbols;
 mod sync;
 mod watch;
 
@@ -38,6 +39,8 @@ enum Command {
     Index(index::Args),
     /// Find what ripgrep finds, and print it as `rg --sort path` does
     Search(search::SearchArguments),
+    /// Find definitions by name
+    Symbols(symbols::Args),
     /// Show the waiting line of a codebase
     Queue(queue::Args),
     /// Show engines, codebases, how fresh they are, and what is wrong
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Watch(args) => watch::run(&common, &args),
         Command::Index(args) => index::run(&common, &args),
         Command::Search(args) => search::run(&common, &args),
+        Command::Symbols(args) => symbols::run(&common, &args),
         Command::Queue(args) => queue::run(&common, &args),
         Command::Status(args) => status::run(&common, &args),
         Command::Sync(args) => sync::run(&common, &args),

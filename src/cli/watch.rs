@@ -196,6 +196,7 @@ impl Screen {
                 bar.set_message(match progress.stage {
                     Stage::Scan => "looking at the tree",
                     Stage::Text => "indexing",
+                    Stage::Symbols => "reading symbols",
                 });
                 self.bar = Some(bar);
             }

@@ -10,7 +10,7 @@ use crate::core::path::cmp_bytes;
 pub type DocId = u32;
 
 /// A hash of a file's bytes (XXH3, 128 bits). It tells changed from unchanged; it proves nothing against an attacker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct ContentHash(pub u128);
 
 impl ContentHash {

@@ -14,6 +14,7 @@ mod segment;
 mod snapshot;
 mod stat;
 mod store;
+pub mod symbols;
 mod text;
 mod trigram;
 mod update;

@@ -1,13 +1,15 @@
 //! The index at one commit: what a search reads, unchanged however long it takes.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::docs::{Doc, DocId, is_indexed};
+use super::docs::{ContentHash, Doc, DocId, is_indexed};
 use super::manifest::{Generation, Manifest};
 use super::plan::Plan;
-use super::segment::{Entry, Segment, SegmentError};
+use super::segment::{Entry, Segment, SegmentError, SegmentId};
 use super::stat::{FileStat, now_ns};
+use super::symbols::{Language, TextKey};
 use super::trigram::Trigram;
 use crate::core::RelPath;
 use crate::core::path::cmp_bytes;
@@ -122,6 +124,44 @@ impl Snapshot {
             found.extend(ids.filter_map(|id| RelPath::from_bytes(part.segment.docs().path(id))));
         }
         found
+    }
+
+    /// The paths of the files with this content.
+    pub(super) fn with_hash(&self, hash: ContentHash) -> impl Iterator<Item = &[u8]> {
+        self.segments.iter().flat_map(move |part| {
+            let ids = part.segment.with_hash(hash).iter().copied().filter(|&id| part.is_alive(id));
+            ids.map(|id| part.segment.docs().path(id))
+        })
+    }
+
+    /// Whether some file has this text.
+    pub fn has(&self, key: TextKey) -> bool {
+        self.with_hash(key.hash).any(|path| Language::of(path) == Some(key.language))
+    }
+
+    /// The texts with a language in segments other than `covered`, sorted, each with a file that has it; and those
+    /// segments. Files larger than `max_file_bytes` are left out.
+    pub(super) fn texts(
+        &self,
+        covered: &HashSet<SegmentId>,
+        max_file_bytes: u64,
+    ) -> (Vec<(TextKey, RelPath)>, Vec<SegmentId>) {
+        let (mut texts, mut segments) = (Vec::new(), Vec::new());
+        for part in self.segments.iter().filter(|part| !covered.contains(&part.segment.name().id)) {
+            segments.push(part.segment.name().id);
+            let docs = part.segment.docs();
+            for id in part.alive() {
+                let (path, doc) = (docs.path(id), docs.doc(id));
+                if doc.scanned || doc.stat.size > max_file_bytes {
+                    continue;
+                }
+                if let (Some(language), Some(path)) = (Language::of(path), RelPath::from_bytes(path)) {
+                    texts.push((TextKey { hash: doc.hash, language }, path));
+                }
+            }
+        }
+        texts.sort();
+        (texts, segments)
     }
 
     /// Every file's path, in order.

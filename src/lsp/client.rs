@@ -53,6 +53,7 @@ impl ClientFacts {
         let capabilities = ServerCapabilities {
             position_encoding: Some(self.encoding.kind()),
             text_document_sync: Some(sync.into()),
+            workspace_symbol_provider: Some(OneOf::Left(true)),
             execute_command_provider: Some(ExecuteCommandOptions {
                 commands: commands::ALL.map(str::to_owned).to_vec(),
                 ..ExecuteCommandOptions::default()

@@ -16,6 +16,8 @@ use crate::workspace::Workspace;
 #[derive(Default)]
 pub struct Documents {
     open: HashMap<Url, Document>,
+    /// What was opened or edited last.
+    latest: Option<Url>,
 }
 
 struct Document {
@@ -42,6 +44,7 @@ impl Documents {
     /// The client opened `uri` with this text.
     pub fn open(&mut self, uri: Url, text: String) {
         if let Ok(path) = uri.to_file_path() {
+            self.latest = Some(uri.clone());
             self.open.insert(uri, Document { path, text, shared: None, members: Members::new() });
         }
     }
@@ -60,6 +63,7 @@ impl Documents {
             }
         }
         document.shared = None;
+        self.latest = Some(uri.clone());
     }
 
     /// The client closed `uri`: from now on the file on disk counts.
@@ -70,6 +74,12 @@ impl Documents {
     /// The texts of all documents, as seen by one codebase.
     pub fn texts<'a>(&'a mut self, codebase: &'a CodebaseId) -> impl Iterator<Item = OpenText> + 'a {
         self.open.values_mut().map(|document| document.open_text(codebase))
+    }
+
+    /// The document that was opened or edited last, if it is still open, as seen by one codebase.
+    pub fn latest(&mut self, codebase: &CodebaseId) -> Option<OpenText> {
+        let latest = self.latest.clone()?;
+        self.text(&latest, codebase)
     }
 
     /// The text of the document `uri`, as seen by one codebase.

@@ -415,6 +415,7 @@ impl From<workspace::Stage> for Stage {
         match stage {
             workspace::Stage::Scan => Stage::Scan,
             workspace::Stage::Text => Stage::Text,
+            workspace::Stage::Symbols => Stage::Symbols,
         }
     }
 }

@@ -9,7 +9,8 @@ use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::lsp_types::{
     DidChangeConfigurationParams, DidChangeTextDocumentParams, DidChangeWatchedFilesParams,
     DidChangeWorkspaceFoldersParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, DidSaveTextDocumentParams,
-    ExecuteCommandParams, InitializeParams, InitializeResult, InitializedParams,
+    ExecuteCommandParams, InitializeParams, InitializeResult, InitializedParams, SymbolInformation,
+    WorkspaceSymbolParams,
 };
 use tower_lsp::{Client, ClientSocket, LanguageServer, LspService, async_trait};
 
@@ -129,6 +130,10 @@ impl LanguageServer for Handlers {
 
     async fn did_change_configuration(&self, params: DidChangeConfigurationParams) {
         self.tell(Event::Configuration(params.settings)).await;
+    }
+
+    async fn symbol(&self, params: WorkspaceSymbolParams) -> Result<Option<Vec<SymbolInformation>>> {
+        self.ask(|reply| Event::Symbols(params.query, reply)).await
     }
 
     async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<serde_json::Value>> {

@@ -21,6 +21,7 @@ mod search;
 mod server;
 mod session;
 mod settings;
+mod symbols;
 
 pub use life::Ended;
 pub use server::{ServeOptions, SetLogLevel, run_stdio, serve};

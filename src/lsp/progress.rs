@@ -121,6 +121,7 @@ fn sentence(progress: Progress) -> String {
         Stage::Scan if total == 0 => format!("comparing, {done} files"),
         Stage::Scan => format!("comparing, {done} of {total} files"),
         Stage::Text => format!("{done} of {total} files"),
+        Stage::Symbols => format!("symbols, {done} of {total} files"),
     }
 }
 

@@ -53,11 +53,13 @@ pub struct Target {
     pub inner: Vec<RelPath>,
     /// The documents the client has open.
     pub texts: Vec<OpenText>,
+    /// The one it opened or edited last.
+    pub latest: Option<OpenText>,
 }
 
 impl Target {
     /// The open documents that belong to the codebase.
-    async fn unsaved(&self) -> Arc<Unsaved> {
+    pub(super) async fn unsaved(&self) -> Arc<Unsaved> {
         let mut unsaved = Unsaved::new();
         for open in &self.texts {
             if let Some(path) = open.place_in(&self.workspace, &self.place).await {
@@ -65,6 +67,16 @@ impl Target {
             }
         }
         Arc::new(unsaved)
+    }
+
+    /// Where the document is that the client opened or edited last, if it belongs to the codebase.
+    pub(super) async fn latest(&self) -> Option<RelPath> {
+        self.latest.as_ref()?.place_in(&self.workspace, &self.place).await
+    }
+
+    /// Whether a file isn't answered for by a codebase inside this one.
+    pub(super) fn keeps(&self, path: &RelPath) -> bool {
+        !self.inner.iter().any(|dir| path.is_below(dir))
     }
 
     fn keep(&self, globs: &Globs) -> Keep {

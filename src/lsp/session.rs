@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tower_lsp::Client;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::lsp_types::{
-    ConfigurationItem, DidChangeTextDocumentParams, ExecuteCommandParams, MessageType, TextDocumentItem, Url,
-    WorkspaceFoldersChangeEvent,
+    ConfigurationItem, DidChangeTextDocumentParams, ExecuteCommandParams, MessageType, SymbolInformation,
+    TextDocumentItem, Url, WorkspaceFoldersChangeEvent,
 };
 
 use super::ServeOptions;
@@ -20,10 +20,12 @@ use super::documents::{Documents, changes_rules};
 use super::ext::{CodebaseParams, LastSync, Outcome, QueueState, SearchParams, SearchResult, commands};
 use super::life::Life;
 use super::outbox::Outbox;
-use super::roots::{Root, Roots};
+use super::roots::{Place, Root, Roots};
 use super::search::{Search, Target};
 use super::settings::{SECTION, log_level, section_of};
+use super::symbols::SymbolSearch;
 use super::{progress, publisher};
+use crate::core::RelPath;
 use crate::core::settings::{self, Loaded, Sources};
 use crate::workspace::{Engine, Workspace};
 
@@ -63,6 +65,8 @@ pub enum Event {
     Search(SearchParams, Reply<SearchResult>),
     /// `syncline/sync`
     Sync(CodebaseParams, Reply<LastSync>),
+    /// `workspace/symbol`
+    Symbols(String, Reply<Option<Vec<SymbolInformation>>>),
     /// `workspace/executeCommand`
     Command(ExecuteCommandParams, Reply<Option<Value>>),
 }
@@ -133,6 +137,7 @@ impl Session {
             Event::Configuration(settings) => self.configuration(settings).await,
             Event::Queue(params, reply) => drop(reply.send(self.queue(&params))),
             Event::Search(params, reply) => self.search(params, reply),
+            Event::Symbols(query, reply) => self.symbols(query, reply),
             Event::Sync(params, reply) => self.sync(&params, reply),
             Event::Command(params, reply) => self.command(params, reply),
         }
@@ -300,16 +305,9 @@ impl Session {
             Ok(roots) => roots,
             Err(error) => return drop(reply.send(Err(error))),
         };
-        // A file below several roots is answered by the innermost of those that are searched.
-        let inner = |root: &Root| roots.iter().filter_map(|other| root.holds(other)).collect();
-        let places = roots.iter().map(|root| (root.workspace.clone(), root.place(), inner(root)));
-        let places: Vec<_> = places.collect();
-        let targets = places.into_iter().map(|(workspace, place, inner)| {
-            let texts = self.documents.texts(&workspace.codebase().id).collect();
-            Target { workspace, place, inner, texts }
-        });
+        let places = places(&roots);
         let search = Search {
-            targets: targets.collect(),
+            targets: self.targets(places),
             encoding: self.facts.as_ref().map(|facts| facts.encoding).unwrap_or_default(),
             outbox: self.outbox.clone(),
             params,
@@ -319,6 +317,30 @@ impl Session {
             let _turn = turns.acquire().await;
             search.run().await
         });
+    }
+
+    fn symbols(&mut self, query: String, reply: Reply<Option<Vec<SymbolInformation>>>) {
+        let places = match self.meant(None) {
+            Ok(roots) => places(&roots),
+            Err(error) => return drop(reply.send(Err(error))),
+        };
+        let encoding = self.facts.as_ref().map(|facts| facts.encoding).unwrap_or_default();
+        let search = SymbolSearch { query, targets: self.targets(places), encoding };
+        let turns = self.searches.clone();
+        self.answer(reply, async move {
+            let _turn = turns.acquire().await;
+            Ok(Some(search.run().await))
+        });
+    }
+
+    /// Codebases to search, with the documents the client has open there.
+    fn targets(&mut self, places: Places) -> Vec<Target> {
+        let targets = places.into_iter().map(|(workspace, place, inner)| {
+            let id = &workspace.codebase().id;
+            let (texts, latest) = (self.documents.texts(id).collect(), self.documents.latest(id));
+            Target { workspace, place, inner, texts, latest }
+        });
+        targets.collect()
     }
 
     /// Syncs the codebases that are meant, all at once, and gives how each ended, in their order.
@@ -399,6 +421,15 @@ impl Session {
             let _ = reply.send(result);
         });
     }
+}
+
+/// Codebases, where they are, and the folders in each that are codebases of their own.
+type Places = Vec<(Workspace, Place, Vec<RelPath>)>;
+
+fn places(roots: &[&Root]) -> Places {
+    // A file below several roots is answered by the innermost of those that are searched.
+    let inner = |root: &Root| roots.iter().filter_map(|other| root.holds(other)).collect();
+    roots.iter().map(|root| (root.workspace.clone(), root.place(), inner(root))).collect()
 }
 
 /// What goes on for a codebase as long as a client has it open.

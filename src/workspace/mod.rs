@@ -7,6 +7,7 @@ mod look;
 mod owner;
 mod shared;
 mod state;
+mod symbols;
 
 pub use state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch, Stage};
 
@@ -23,6 +24,7 @@ use crate::core::cache::CacheManager;
 use crate::core::error::RootError;
 use crate::core::settings::Settings;
 use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Owner as LineOwner, RelPath};
+use crate::index::symbols::{SymbolAnswer, SymbolQuery, SymbolStore, SymbolView};
 use crate::index::{FileMatches, Index, Limits, Query, SearchEnd, Unsaved, View, find_matches};
 use crate::sync::{SyncManager, SyncOutcome, Verdict};
 use crate::watch::Watcher;
@@ -116,11 +118,13 @@ impl Engine {
         for problem in &problems {
             tracing::warn!(codebase = %root.as_path().display(), "{problem}");
         }
+        // Beside the folders of all codebases, so that each finds what another has parsed.
+        let symbols = SymbolStore::new(&folder, &folder.with_file_name("symbols"));
         let cookies = folder.join(format!("cookies-{}", self.syncs.owner().session.simple()));
         let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
         let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());
         let cancel = self.cancel.child_token();
-        let shared = Arc::new(Shared::new(codebase, settings.clone(), index, rules, watcher, cancel));
+        let shared = Arc::new(Shared::new(codebase, settings.clone(), index, symbols, rules, watcher, cancel));
         let (commands, receive) = mpsc::channel(MOST_COMMANDS);
         let (owner, state) = Owner::new(shared.clone(), self.syncs.clone(), receive, problems);
         tokio::spawn(owner.run());
@@ -240,6 +244,29 @@ impl Workspace {
                 SearchEnd { cancelled: true, ..SearchEnd::default() }
             }
         }
+    }
+
+    /// Finds the best symbols for `query` in `view`, on threads of its own. Ends soon after `cancel` says so.
+    pub async fn symbols(&self, view: View, query: SymbolQuery, cancel: CancellationToken) -> SymbolAnswer {
+        let shared = self.open.shared.clone();
+        let find = tokio::task::spawn_blocking(move || {
+            let view = SymbolView {
+                store: &shared.symbols,
+                view: &view,
+                root: shared.root(),
+                max_file_bytes: shared.settings.index.max_file_bytes,
+                threads: shared.threads,
+            };
+            view.find(&query, &cancel)
+        });
+        let answer = find.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a search for symbols broke off");
+            SymbolAnswer::default()
+        });
+        if !answer.damaged.is_empty() {
+            self.command(Command::DamagedSymbols(answer.damaged.clone()));
+        }
+        answer
     }
 
     /// Compares the tree with the index, syncs what differs, and gives how that ended.

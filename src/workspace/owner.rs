@@ -10,9 +10,11 @@ use tokio::time::Instant;
 use super::look::{self, PathsLooked, TreeLooked};
 use super::shared::{Shared, on_background_thread};
 use super::state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch, Stage};
+use super::symbols;
 use crate::core::cache::{BatchState, CacheError, Queue};
 use crate::core::{BatchId, Dirty, Owner as LineOwner};
 use crate::index::IndexError;
+use crate::index::symbols::PackId;
 use crate::sync::{Debounce, InLine, SyncManager, SyncOutcome, Verdict};
 use crate::watch::Sight;
 use crate::watch::tree::WalkError;
@@ -31,6 +33,8 @@ pub(super) enum Command {
     Rebuild,
     /// A search found the index damaged.
     Damaged,
+    /// A search found these symbols damaged.
+    DamagedSymbols(Vec<PackId>),
 }
 
 /// What work that was started brings back.
@@ -44,6 +48,7 @@ enum Event {
     Queue(Queue),
     Forgotten(Result<Dirty, IndexError>),
     Tidied,
+    SymbolsDone(Result<(), String>),
 }
 
 /// First pause after a failed sync; it doubles up to the longest.
@@ -83,6 +88,11 @@ pub(super) struct Owner {
     retry_after: Duration,
     tidying: bool,
 
+    // Symbols.
+    symbols_wanted: bool,
+    symbols_running: bool,
+    symbols_at: Option<Instant>,
+
     // Telling.
     queue: Queue,
     /// A batch of ours has got in line, and `queue` doesn't show it yet.
@@ -99,6 +109,7 @@ struct Problems {
     root: Option<String>,
     unreadable: Option<String>,
     sync: Option<String>,
+    symbols: Option<String>,
 }
 
 impl Owner {
@@ -131,6 +142,9 @@ impl Owner {
             retry_at: None,
             retry_after: FIRST_RETRY,
             tidying: false,
+            symbols_wanted: false,
+            symbols_running: false,
+            symbols_at: None,
             queue: Vec::new(),
             queue_lags: false,
             last_sync: None,
@@ -149,6 +163,7 @@ impl Owner {
         loop {
             self.start_look();
             self.answer_waiting();
+            self.start_symbols();
             self.tell();
             let can_look = !self.looking;
             tokio::select! {
@@ -164,6 +179,10 @@ impl Owner {
                 () = until(self.debounce.deadline()), if !self.paused => self.submit(),
                 () = until(self.retry_at) => self.retry(),
                 () = until(self.next_walk) => self.look_at_tree = true,
+                () = until(self.symbols_at) => {
+                    self.symbols_at = None;
+                    self.symbols_wanted = true;
+                }
                 () = until(self.show.due()) => {}
             }
         }
@@ -178,8 +197,13 @@ impl Owner {
             }
             Command::Pause => self.paused = true,
             Command::Resume => self.paused = false,
-            Command::Rebuild => {
-                self.in_background(|shared| Event::Forgotten(shared.index.clear().map(|()| Dirty::Everything)))
+            Command::Rebuild => self.in_background(|shared| {
+                shared.symbols.clear();
+                Event::Forgotten(shared.index.clear().map(|()| Dirty::Everything))
+            }),
+            Command::DamagedSymbols(packs) => {
+                packs.into_iter().for_each(|pack| self.shared.symbols.forget(pack));
+                self.symbols_wanted = true;
             }
             Command::Damaged => self.in_background(|shared| {
                 let lost = shared.index.forget_damaged();
@@ -238,6 +262,14 @@ impl Owner {
             Event::Forgotten(Ok(_)) => {}
             Event::Forgotten(Err(error)) => self.failed(error.to_string()),
             Event::Tidied => self.tidying = false,
+            Event::SymbolsDone(done) => {
+                self.symbols_running = false;
+                if let Err(sentence) = &done {
+                    tracing::warn!(codebase = %self.shared.root().display(), "{sentence}");
+                    self.symbols_at = Some(Instant::now() + LONGEST_RETRY);
+                }
+                self.problems.symbols = done.err();
+            }
         }
     }
 
@@ -295,6 +327,7 @@ impl Owner {
                 if looked.differing == 0 && self.pending.is_empty() {
                     // What was damaged has been rebuilt or was nothing.
                     self.problems.index = None;
+                    self.symbols_wanted = true;
                     self.tidy();
                 }
                 let requested = self.sync_requests.iter().any(|(look, _)| *look <= self.looks_finished);
@@ -388,6 +421,7 @@ impl Owner {
                 self.look_at_tree |= self.problems.sync.take().is_some();
                 self.retry_at = None;
                 self.retry_after = FIRST_RETRY;
+                self.symbols_wanted = true;
                 if self.shared.overlay.view().is_empty() {
                     self.problems.index = None;
                     self.tidy();
@@ -433,6 +467,22 @@ impl Owner {
                     }
                 }
                 Event::Tidied
+            });
+        }
+    }
+
+    /// Brings the symbols up to date with the index, if something has been committed since they were.
+    fn start_symbols(&mut self) {
+        let may = !self.paused && !self.symbols_running && self.shared.settings.index.symbols;
+        if may && std::mem::take(&mut self.symbols_wanted) {
+            self.symbols_running = true;
+            let (shared, report) = (self.shared.clone(), self.report.clone());
+            tokio::spawn(async move {
+                let done = on_background_thread("syncline-symbols", move || symbols::bring_up_to_date(&shared)).await;
+                let broke =
+                    || Err("parsing for symbols broke off by a fault of syncline; its log says where".to_owned());
+                // The owner may have gone.
+                let _ = report.send(Event::SymbolsDone(done.unwrap_or_else(broke)));
             });
         }
     }
@@ -499,8 +549,8 @@ impl Owner {
         let index = IndexState {
             generation: snapshot.generation,
             files: snapshot.files(),
-            symbols: 0,
-            bytes: snapshot.bytes(),
+            symbols: self.shared.symbols.symbols(),
+            bytes: snapshot.bytes() + self.shared.symbols.bytes(),
             pending,
             fresh: settled && self.tree_seen && self.problems.root.is_none(),
         };
@@ -511,19 +561,20 @@ impl Owner {
             phase,
             position,
             queue,
-            progress: self.shared.progress(),
+            progress: self.shared.progress().or_else(|| self.shared.symbol_progress()),
             last_sync: self.last_sync.clone(),
             index,
+            symbols_known: self.tree_seen && pending == 0 && !self.symbols_wanted && !self.symbols_running,
         }
     }
 
     fn health(&self) -> Health {
-        let Problems { index, root, unreadable, sync } = &self.problems;
+        let Problems { index, root, unreadable, sync, symbols } = &self.problems;
         if let Some(sentence) = root {
             return Health::Error(sentence.clone());
         }
         let trouble = self.shared.watcher.trouble();
-        match sync.as_ref().or(trouble.as_ref()).or(index.as_ref()).or(unreadable.as_ref()) {
+        match sync.as_ref().or(trouble.as_ref()).or(index.as_ref()).or(unreadable.as_ref()).or(symbols.as_ref()) {
             Some(sentence) => Health::Degraded(sentence.clone()),
             None => Health::Ok,
         }

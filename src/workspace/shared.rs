@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::state::{Progress, Stage};
 use crate::core::settings::Settings;
 use crate::core::{Codebase, SyncBatch};
+use crate::index::symbols::SymbolStore;
 use crate::index::{Index, IndexError, Overlay, Unsaved, Update, View};
 use crate::sync::{Head, SyncTarget, Synced};
 use crate::watch::Watcher;
@@ -20,6 +21,7 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) index: Index,
     pub(super) overlay: Overlay,
+    pub(super) symbols: SymbolStore,
     pub(super) rules: TreeRules,
     pub(super) watcher: Arc<Watcher>,
     /// Threads that walk, build and search.
@@ -27,7 +29,8 @@ pub(super) struct Shared {
     /// The codebase is being closed.
     pub(super) cancel: CancellationToken,
     progress: Mutex<Option<Progress>>,
-    /// `progress` has moved.
+    symbol_progress: Mutex<Option<Progress>>,
+    /// One of them has moved.
     pub(super) progressed: Notify,
 }
 
@@ -36,6 +39,7 @@ impl Shared {
         codebase: Codebase,
         settings: Settings,
         index: Index,
+        symbols: SymbolStore,
         rules: TreeRules,
         watcher: Watcher,
         cancel: CancellationToken,
@@ -45,11 +49,13 @@ impl Shared {
             settings,
             index,
             overlay: Overlay::default(),
+            symbols,
             rules,
             watcher: Arc::new(watcher),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cancel,
             progress: Mutex::default(),
+            symbol_progress: Mutex::default(),
             progressed: Notify::new(),
         }
     }
@@ -66,6 +72,15 @@ impl Shared {
 
     pub(super) fn progress(&self) -> Option<Progress> {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn symbol_progress(&self) -> Option<Progress> {
+        *self.symbol_progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_symbol_progress(&self, progress: Option<Progress>) {
+        *self.symbol_progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        self.progressed.notify_one();
     }
 
     pub(super) fn set_progress(&self, progress: Option<Progress>) {

@@ -25,6 +25,8 @@ pub struct CodebaseState {
     pub last_sync: Option<SyncOutcome>,
     /// The index.
     pub index: IndexState,
+    /// The symbols of all texts in the index are known, as far as they will be.
+    pub symbols_known: bool,
 }
 
 /// Whether all is well, and if not, one sentence that says what, why, and how to mend it.
@@ -86,6 +88,8 @@ pub enum Stage {
     Scan,
     /// Texts are indexed.
     Text,
+    /// Texts are parsed for their symbols; no batch waits for it.
+    Symbols,
 }
 
 /// The index of a codebase at one moment.

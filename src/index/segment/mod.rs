@@ -21,7 +21,7 @@ mod writer;
 
 pub use builder::SegmentBuilder;
 pub use merge::merge;
-pub use reader::{Entry, Segment};
+pub use reader::{Entry, Segment, read_at};
 pub use writer::{SegmentWriter, create_private};
 
 use std::io;
@@ -85,6 +85,6 @@ pub enum SegmentError {
 }
 
 /// The low half of XXH3, for small pieces.
-fn checksum32(bytes: &[u8]) -> u32 {
+pub fn checksum32(bytes: &[u8]) -> u32 {
     xxhash_rust::xxh3::xxh3_64(bytes) as u32
 }

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{FOOTER, INDEX_ENTRY, INLINE, MAGIC, SegmentError, SegmentRef, checksum32};
-use crate::index::docs::{DocId, DocTable};
+use crate::index::docs::{ContentHash, DocId, DocTable};
 use crate::index::trigram::Trigram;
 use crate::index::varint;
 
@@ -23,6 +24,8 @@ pub struct Segment {
     docs: DocTable,
     /// The files that every search reads.
     scanned: Vec<DocId>,
+    /// The files by their content; made when first asked for.
+    by_hash: OnceLock<Vec<DocId>>,
 }
 
 struct Block {
@@ -91,7 +94,17 @@ impl Segment {
         let docs = DocTable::decode(&files).ok_or(damaged("its files can't be read"))?;
         let scanned = (0..docs.len()).filter(|&id| docs.doc(id).scanned).collect();
         let blocks = index.as_chunks::<INDEX_ENTRY>().0.iter().map(Block::decode).collect();
-        Ok(Segment { name, file, blocks, dictionary_at, dictionary_end: index_at, docs, scanned, path })
+        Ok(Segment {
+            name,
+            file,
+            blocks,
+            dictionary_at,
+            dictionary_end: index_at,
+            docs,
+            scanned,
+            by_hash: OnceLock::new(),
+            path,
+        })
     }
 
     /// What the manifest calls it.
@@ -107,6 +120,18 @@ impl Segment {
     /// Those of its files that aren't indexed.
     pub fn scanned(&self) -> &[DocId] {
         &self.scanned
+    }
+
+    /// Its files with this content.
+    pub fn with_hash(&self, hash: ContentHash) -> &[DocId] {
+        let sorted = self.by_hash.get_or_init(|| {
+            let mut ids: Vec<_> = (0..self.docs.len()).filter(|&id| !self.docs.doc(id).scanned).collect();
+            ids.sort_unstable_by_key(|&id| self.docs.doc(id).hash);
+            ids
+        });
+        let start = sorted.partition_point(|&id| self.docs.doc(id).hash < hash);
+        let end = start + sorted[start..].partition_point(|&id| self.docs.doc(id).hash == hash);
+        &sorted[start..end]
     }
 
     /// The dictionary's lines for `trigrams`, which must be sorted; those it doesn't have are left out.
@@ -239,12 +264,14 @@ impl Block {
 }
 
 #[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+/// Fills `buffer` from `offset` on.
+pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+/// Fills `buffer` from `offset` on.
+pub fn read_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !buffer.is_empty() {
         match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),

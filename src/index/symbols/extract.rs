@@ -1,0 +1,385 @@
+//! The definitions in a text.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use tree_sitter::{Node, ParseOptions, Parser};
+
+use super::language::{Language, Prepared, Rule};
+use super::symbol::{Column, Symbol, SymbolKind};
+
+/// A text that takes longer to parse is given up: grammars are slow on some that aren't of their language at all.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Longer names are cut, bytes.
+const LONGEST_NAME: usize = 200;
+/// Steps from a definition to its name; declarators nest.
+const STEPS: usize = 24;
+
+/// Finds definitions. It keeps a parser, so that many texts cost less.
+pub struct Extractor {
+    parser: Parser,
+}
+
+impl Default for Extractor {
+    fn default() -> Extractor {
+        Extractor { parser: Parser::new() }
+    }
+}
+
+impl Extractor {
+    /// The definitions in `text`, in the order they stand there. `None` when it was cancelled. A text that can't be
+    /// parsed in time has none.
+    pub fn symbols(&mut self, language: Language, text: &[u8], cancel: &CancellationToken) -> Option<Vec<Symbol>> {
+        let prepared = language.prepared(text);
+        if let Err(error) = self.parser.set_language(&prepared.grammar) {
+            tracing::error!(?language, %error, "a grammar can't be used");
+            return Some(Vec::new());
+        }
+        let deadline = Instant::now() + LONGEST;
+        let mut stop = |_: &tree_sitter::ParseState| {
+            if cancel.is_cancelled() || Instant::now() > deadline {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let options = ParseOptions::new().progress_callback(&mut stop);
+        let tree = self.parser.parse_with_options(&mut |at, _| text.get(at..).unwrap_or_default(), None, Some(options));
+        let Some(tree) = tree else {
+            // It would go on where it stopped.
+            self.parser.reset();
+            return (!cancel.is_cancelled()).then(Vec::new);
+        };
+        let mut finder = Finder { prepared, text, scopes: Vec::new(), found: Vec::new() };
+        finder.walk(tree.root_node(), cancel);
+        (!cancel.is_cancelled()).then_some(finder.found)
+    }
+}
+
+/// What encloses the node that is being looked at.
+struct Enclosing {
+    /// How deep in the tree it is.
+    depth: u32,
+    name: String,
+    kind: Option<SymbolKind>,
+    /// A heading's level; 0 for all else.
+    heading: u32,
+}
+
+struct Finder<'a> {
+    prepared: &'static Prepared,
+    text: &'a [u8],
+    scopes: Vec<Enclosing>,
+    found: Vec<Symbol>,
+}
+
+impl Finder<'_> {
+    fn walk(&mut self, root: Node<'_>, cancel: &CancellationToken) {
+        let mut cursor = root.walk();
+        let mut visited = 0_u32;
+        loop {
+            visited = visited.wrapping_add(1);
+            if visited.is_multiple_of(1 << 16) && cancel.is_cancelled() {
+                return;
+            }
+            let node = cursor.node();
+            let rule = if node.is_named() { self.prepared.rule(node.kind_id()) } else { None };
+            let descend = match rule {
+                None => true,
+                Some(rule) => self.apply(rule, node, cursor.depth()),
+            };
+            if descend && cursor.goto_first_child() {
+                continue;
+            }
+            while !cursor.goto_next_sibling() {
+                if !cursor.goto_parent() {
+                    return;
+                }
+            }
+            let depth = cursor.depth();
+            while self.scopes.last().is_some_and(|scope| scope.depth >= depth) {
+                self.scopes.pop();
+            }
+        }
+    }
+
+    /// Takes note of a node; gives whether what is in it is to be looked at.
+    fn apply(&mut self, rule: Rule, node: Node<'_>, depth: u32) -> bool {
+        match rule {
+            Rule::Skip => return false,
+            Rule::Define(SymbolKind::Heading) => self.heading(node),
+            Rule::Define(kind) => {
+                // Go and C name several at once.
+                let mut cursor = node.walk();
+                let names: Vec<_> = match node.child_by_field_name("declarator") {
+                    None => node.children_by_field_name("name", &mut cursor).collect(),
+                    Some(_) => node.children_by_field_name("declarator", &mut cursor).collect(),
+                };
+                if names.is_empty() {
+                    let is_name = |node: &Node<'_>| matches!(node.kind(), "name" | "variable_name" | "type");
+                    self.define(kind, node.named_child(0).filter(is_name), node, depth);
+                }
+                for name in names.into_iter().filter(Node::is_named) {
+                    self.define(kind, Some(name), node, depth);
+                }
+            }
+            Rule::Function => {
+                let name = node.child_by_field_name("name").or_else(|| node.child_by_field_name("declarator"));
+                let inside = self.scopes.last().and_then(|scope| scope.kind);
+                let is_method = inside.is_some_and(SymbolKind::is_type);
+                self.define(if is_method { SymbolKind::Method } else { SymbolKind::Function }, name, node, depth);
+            }
+            Rule::Scope(field) => {
+                if let Some(name) = node.child_by_field_name(field).and_then(|named| self.name(named)) {
+                    self.scopes.push(Enclosing {
+                        depth,
+                        name: self.text_of(name),
+                        kind: Some(SymbolKind::Type),
+                        heading: 0,
+                    });
+                }
+            }
+            Rule::DefineIf(kind, field, kinds) => {
+                if let Some(value) = node.child_by_field_name(field).filter(|value| kinds.contains(&value.kind())) {
+                    let name = node.child_by_field_name("name").unwrap_or(value);
+                    // Without a name the body would pass for one.
+                    if node.child_by_field_name("name").is_some() || field != "body" {
+                        self.define(kind, Some(name), node, depth);
+                    }
+                }
+            }
+            Rule::Members => {
+                let mut cursor = node.walk();
+                let names: Vec<_> = node.children_by_field_name("name", &mut cursor).collect();
+                for name in names {
+                    self.define(SymbolKind::EnumMember, Some(name), node, depth);
+                }
+            }
+            Rule::Declaration => self.declaration(node, depth),
+            Rule::TypeSpec => {
+                let kind = match node.child_by_field_name("type").map(|node| node.kind()) {
+                    Some("struct_type") => SymbolKind::Struct,
+                    Some("interface_type") => SymbolKind::Interface,
+                    _ => SymbolKind::Type,
+                };
+                self.define(kind, node.child_by_field_name("name"), node, depth);
+            }
+            Rule::Assign { name, value } => self.assign(node, name, value, depth),
+        }
+        true
+    }
+
+    /// Variables of C and C++: those with storage here, and no prototypes.
+    fn declaration(&mut self, node: Node<'_>, depth: u32) {
+        let mut cursor = node.walk();
+        let is_extern = node
+            .children(&mut cursor)
+            .any(|child| child.kind() == "storage_class_specifier" && self.text_of(child) == "extern");
+        let declarators: Vec<_> = node.children_by_field_name("declarator", &mut cursor).collect();
+        for declarator in declarators {
+            let is_initialised = declarator.kind() == "init_declarator";
+            if (is_initialised || !is_extern) && !is_prototype(declarator) {
+                self.define(SymbolKind::Variable, Some(declarator), node, depth);
+            }
+        }
+    }
+
+    fn assign(&mut self, node: Node<'_>, name: &str, value: &str, depth: u32) {
+        // Lua's lists have no field names; their first elements are looked at.
+        let side = |field: &str, at: u32| match field {
+            "" => node.named_child(at).and_then(|list| list.named_child(0)),
+            field => node.child_by_field_name(field),
+        };
+        let Some(name) = side(name, 0) else { return };
+        let value = side(value, 1);
+        let is_function = value.is_some_and(|value| {
+            let kind = value.kind();
+            kind == "arrow_function"
+                || kind.starts_with("function_")
+                || kind.starts_with("generator_function")
+                || kind == "lambda"
+        });
+        if is_function {
+            self.define(SymbolKind::Function, Some(name), node, depth);
+        } else if matches!(name.kind(), "identifier") && node.kind() != "assignment_statement" {
+            let is_constant = self
+                .text_of(name)
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+            self.define(if is_constant { SymbolKind::Constant } else { SymbolKind::Variable }, Some(name), node, depth);
+        }
+    }
+
+    /// A heading, which is in the last one before it of a higher level. The tree nests only some kinds of headings so.
+    fn heading(&mut self, node: Node<'_>) {
+        let level =
+            (0..node.child_count() as u32).filter_map(|at| node.child(at)).find_map(|child| match child.kind() {
+                "setext_h1_underline" => Some(1),
+                "setext_h2_underline" => Some(2),
+                kind => kind.strip_prefix("atx_h")?.get(..1)?.parse().ok(),
+            });
+        let (Some(level), Some(content)) = (level, node.child_by_field_name("heading_content")) else { return };
+        let text = self.text_of(content);
+        let before = text.len() - text.trim_start().len();
+        let Some(name) = text.trim().lines().next() else { return };
+        while self.scopes.last().is_some_and(|scope| scope.heading >= level) {
+            self.scopes.pop();
+        }
+        self.push(name.to_owned(), SymbolKind::Heading, content.start_byte() + before, content.start_position().row);
+        self.scopes.push(Enclosing { depth: 0, name: name.to_owned(), kind: None, heading: level });
+    }
+
+    fn define(&mut self, kind: SymbolKind, named: Option<Node<'_>>, node: Node<'_>, depth: u32) {
+        let Some(name) = named.and_then(|named| self.name(named)) else { return };
+        let is_function = |kind| matches!(kind, Some(SymbolKind::Function | SymbolKind::Method));
+        if kind.is_data() && self.scopes.iter().any(|scope| is_function(scope.kind)) {
+            return;
+        }
+        let text = self.text_of(name);
+        if text.is_empty() {
+            return;
+        }
+        let kind = match (kind, self.scopes.last().and_then(|scope| scope.kind)) {
+            (SymbolKind::Variable, Some(inside)) if inside.is_type() => SymbolKind::Field,
+            (kind, _) => kind,
+        };
+        let outer = self.outer_name(named, node);
+        let scopes = self.scopes.len();
+        if let Some(outer) = outer {
+            self.scopes.push(Enclosing { depth, name: outer, kind: Some(SymbolKind::Type), heading: 0 });
+        }
+        let kind = if self.scopes.len() > scopes && kind == SymbolKind::Function { SymbolKind::Method } else { kind };
+        self.push(text.clone(), kind, name.start_byte(), name.start_position().row);
+        self.scopes.truncate(scopes);
+        if !matches!(kind, SymbolKind::EnumMember | SymbolKind::Macro | SymbolKind::Type) && !kind.is_data() {
+            self.scopes.push(Enclosing { depth, name: text, kind: Some(kind), heading: 0 });
+        }
+    }
+
+    /// The type that a definition outside it names: `Type::method`, or Go's receiver.
+    fn outer_name(&self, named: Option<Node<'_>>, node: Node<'_>) -> Option<String> {
+        if let Some(receiver) = node.child_by_field_name("receiver") {
+            return self.first_of(receiver, &["type_identifier"]);
+        }
+        let mut at = named?;
+        for _ in 0..STEPS {
+            if let Some(scope) = at.child_by_field_name("scope") {
+                // Of `a::B::f` the nearest.
+                if let Some(inner) = at.child_by_field_name("name").filter(|n| n.child_by_field_name("scope").is_some())
+                {
+                    at = inner;
+                    continue;
+                }
+                return self.name(scope).map(|name| self.text_of(name)).filter(|name| !name.is_empty());
+            }
+            match at.kind() {
+                "dot_index_expression" | "method_index_expression" => {
+                    return at.child_by_field_name("table").map(|table| self.text_of(table));
+                }
+                _ => at = at.child_by_field_name("declarator")?,
+            }
+        }
+        None
+    }
+
+    /// The first node of one of these kinds in `node`.
+    fn first_of(&self, node: Node<'_>, kinds: &[&str]) -> Option<String> {
+        let mut cursor = node.walk();
+        let end = node.end_byte();
+        loop {
+            let here = cursor.node();
+            if here.start_byte() >= end && here != node {
+                return None;
+            }
+            if kinds.contains(&here.kind()) {
+                return Some(self.text_of(here));
+            }
+            if cursor.goto_first_child() {
+                continue;
+            }
+            while !cursor.goto_next_sibling() {
+                if !cursor.goto_parent() {
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The node that is a name alone, from one that declares it.
+    fn name<'t>(&self, node: Node<'t>) -> Option<Node<'t>> {
+        let mut at = node;
+        for _ in 0..STEPS {
+            if at.named_child_count() == 0 {
+                return Some(at);
+            }
+            at = match at.kind() {
+                "destructor_name" | "operator_name" | "private_property_identifier" | "variable_name" => {
+                    return Some(at);
+                }
+                // Of `Type<T>` the type; of brackets what they hold.
+                "generic_type" | "template_type" | "template_function" | "template_method" => {
+                    at.child_by_field_name("type").or_else(|| at.child_by_field_name("name"))?
+                }
+                "dot_index_expression" => at.child_by_field_name("field")?,
+                "method_index_expression" => at.child_by_field_name("method")?,
+                _ => at
+                    .child_by_field_name("declarator")
+                    .or_else(|| at.child_by_field_name("name"))
+                    .or_else(|| at.named_child(at.named_child_count() as u32 - 1))?,
+            };
+        }
+        None
+    }
+
+    fn push(&mut self, mut name: String, kind: SymbolKind, start: usize, row: usize) {
+        if name.len() > LONGEST_NAME {
+            name.truncate(name.floor_char_boundary(LONGEST_NAME));
+        }
+        let line_start = self.text[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let column = column(&self.text[line_start..start]);
+        let container = self.scopes.last().map(|scope| scope.name.clone()).unwrap_or_default();
+        self.found.push(Symbol { name, kind, line: saturate(row), column, container });
+    }
+
+    fn text_of(&self, node: Node<'_>) -> String {
+        let bytes = self.text.get(node.byte_range()).unwrap_or_default();
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+}
+
+/// Whether a declarator declares a function, and not a pointer to one.
+fn is_prototype(declarator: Node<'_>) -> bool {
+    let mut at = declarator;
+    for _ in 0..STEPS {
+        if at.kind() == "function_declarator" {
+            let inner = at.child_by_field_name("declarator");
+            return inner.is_none_or(|inner| inner.kind() != "parenthesized_declarator");
+        }
+        match at.child_by_field_name("declarator") {
+            Some(inner) => at = inner,
+            None => return false,
+        }
+    }
+    false
+}
+
+fn column(before: &[u8]) -> Column {
+    if before.is_ascii() {
+        let all = saturate(before.len());
+        return Column { utf8: all, utf16: all, utf32: all };
+    }
+    let text = String::from_utf8_lossy(before);
+    Column {
+        utf8: saturate(text.len()),
+        utf16: saturate(text.encode_utf16().count()),
+        utf32: saturate(text.chars().count()),
+    }
+}
+
+fn saturate(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

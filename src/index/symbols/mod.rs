@@ -1,0 +1,24 @@
+//! Symbols: the definitions in a codebase's files, found by name.
+//!
+//! They are the second stage of the index. An [`Update`] parses the texts of a [`super::Snapshot`] whose symbols aren't
+//! known and puts them into packs, where a text is known by its content and language alone: a renamed file, a branch seen
+//! before and a second worktree cost no parsing. A [`SymbolView`] answers a [`SymbolQuery`] from the packs, from unsaved
+//! texts and from files that have just changed.
+
+mod extract;
+mod language;
+mod pack;
+mod query;
+mod recent;
+mod store;
+mod symbol;
+mod text;
+mod update;
+
+pub use extract::Extractor;
+pub use language::Language;
+pub use pack::{PackId, TextKey};
+pub use query::{Fit, SymbolAnswer, SymbolMatch, SymbolQuery, SymbolView};
+pub use store::SymbolStore;
+pub use symbol::{Column, Symbol, SymbolKind};
+pub use update::{Shelf, Update};

@@ -1,0 +1,61 @@
+//! Collects symbols of texts until there are enough for a pack.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::reader::Occurrence;
+use super::writer::PackWriter;
+use super::{PackId, TextKey, cmp_names};
+use crate::index::segment::SegmentError;
+use crate::index::symbols::Symbol;
+
+/// Symbols of texts on their way into a pack.
+#[derive(Default)]
+pub struct PackBuilder {
+    texts: BTreeMap<TextKey, Vec<Symbol>>,
+    symbols: usize,
+}
+
+impl PackBuilder {
+    /// Adds a text. One that is there already stays as it is.
+    pub fn add(&mut self, key: TextKey, symbols: Vec<Symbol>) {
+        let count = symbols.len();
+        if let std::collections::btree_map::Entry::Vacant(place) = self.texts.entry(key) {
+            place.insert(symbols);
+            self.symbols += count;
+        }
+    }
+
+    /// Whether it holds enough: a pack's memory is bounded by it while it is built.
+    pub fn is_full(&self) -> bool {
+        self.symbols >= 200_000 || self.texts.len() >= 20_000
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// Writes the pack, and is empty after that.
+    ///
+    /// # Errors
+    /// When the file can't be written; then what was collected is lost, and the texts have to be parsed again.
+    pub fn write(&mut self, folder: &Path) -> Result<PackId, SegmentError> {
+        let texts = std::mem::take(&mut self.texts);
+        self.symbols = 0;
+        let mut all: Vec<(&Symbol, u32)> = Vec::new();
+        for (number, symbols) in texts.values().enumerate() {
+            all.extend(symbols.iter().map(|symbol| (symbol, number as u32)));
+        }
+        all.sort_by(|(a, x), (b, y)| {
+            cmp_names(a.name.as_bytes(), b.name.as_bytes()).then(x.cmp(y)).then(a.line.cmp(&b.line))
+        });
+        let mut writer = PackWriter::create(folder)?;
+        for same in all.chunk_by(|(a, _), (b, _)| a.name == b.name) {
+            let occurrences: Vec<_> = same.iter().map(|(symbol, text)| Occurrence::of(symbol, *text)).collect();
+            writer.add(same[0].0.name.as_bytes(), &occurrences)?;
+        }
+        let table: Vec<_> = texts.iter().map(|(key, symbols)| (*key, symbols.len() as u32)).collect();
+        writer.finish(folder, &table)
+    }
+}

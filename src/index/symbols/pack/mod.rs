@@ -1,0 +1,94 @@
+//! Packs: immutable files that hold the symbols of some texts, each text known by its content and language alone.
+//!
+//! Nothing in a pack tells of paths or of a codebase, so that a renamed file, another branch or a second worktree finds
+//! the symbols of what was parsed before.
+//!
+//! ```text
+//! magic, format version    8 bytes
+//! names                    blocks of 64 names, ascending: a mask of each name's letters; the names, each less what it
+//!                          shares with the one before it; the bytes of its occurrences
+//! occurrences              for each block: for each name, where it is defined
+//! blocks                   for each block: its place, its checksums, the mask of all its names, its first name
+//! texts                    content hash, language and number of symbols of each
+//! footer                   the places above, checksums of blocks and texts, of itself
+//! ```
+//!
+//! As with segments, everything is checked as it is read, by positioned reads.
+
+mod builder;
+mod merge;
+mod reader;
+mod writer;
+
+pub use builder::PackBuilder;
+pub use merge::merge;
+pub use reader::{Occurrence, Pack, Place};
+
+use std::cmp::Ordering;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::language::Language;
+use crate::index::docs::ContentHash;
+
+/// The first bytes of a pack; the last of them is the version of the format and of what is found in a text.
+const MAGIC: [u8; 8] = *b"SYNCSYM\x01";
+/// Names in a block.
+const BLOCK: usize = 64;
+/// Bytes of the footer.
+const FOOTER: usize = 8 * 6;
+/// The end of a pack's file name.
+pub const EXTENSION: &str = "symbols";
+
+/// A pack's name, which is never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PackId(Uuid);
+
+impl PackId {
+    fn new() -> PackId {
+        PackId(Uuid::new_v4())
+    }
+
+    /// The pack that a file is, by its name.
+    pub fn of(path: &Path) -> Option<PackId> {
+        let is_pack = path.extension().is_some_and(|extension| extension == EXTENSION);
+        let name = path.file_stem()?.to_str().filter(|_| is_pack)?;
+        Uuid::try_parse(name).ok().map(PackId)
+    }
+
+    /// The file that holds it.
+    pub fn file(self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.{EXTENSION}", self.0.simple()))
+    }
+}
+
+/// What a text's symbols are known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TextKey {
+    /// Of its bytes.
+    pub hash: ContentHash,
+    /// How it is parsed.
+    pub language: Language,
+}
+
+/// Letters of a name, one bit each: the Latin ones, digits, `_`, other ASCII, everything else. A name can hold the
+/// letters of a query in order only if its mask has all bits of the query's.
+pub fn mask(name: &[u8]) -> u32 {
+    name.iter().fold(0, |mask, byte| {
+        mask | 1
+            << match byte.to_ascii_lowercase() {
+                letter @ b'a'..=b'z' => letter - b'a',
+                b'0'..=b'9' => 26,
+                b'_' => 27,
+                0..=127 => 28,
+                _ => 29,
+            }
+    })
+}
+
+/// The order of names in a pack: without regard to case, so that a prefix in any case is one range.
+pub fn cmp_names(a: &[u8], b: &[u8]) -> Ordering {
+    let folded = a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase));
+    folded.then_with(|| a.cmp(b))
+}

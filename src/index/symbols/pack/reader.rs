@@ -1,0 +1,400 @@
+//! Reads a pack.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{FOOTER, MAGIC, PackId, TextKey, cmp_names};
+use crate::index::docs::ContentHash;
+use crate::index::segment::{SegmentError, checksum32, read_at};
+use crate::index::symbols::{Column, Language, Symbol, SymbolKind};
+use crate::index::varint;
+
+/// Bytes that are read at once when all names are looked through.
+const READ: u64 = 1 << 18;
+
+/// A pack, open.
+pub struct Pack {
+    id: PackId,
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    blocks: Vec<Block>,
+    texts: Vec<(TextKey, u32)>,
+    symbols: usize,
+}
+
+/// Where a block is, and what is in it.
+struct Block {
+    names: Range<u64>,
+    occurrences: Range<u64>,
+    count: usize,
+    names_checksum: u32,
+    occurrences_checksum: u32,
+    mask: u32,
+    first: Box<[u8]>,
+}
+
+/// Where a name is defined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    /// Number of the text in its pack.
+    pub text: u32,
+    /// What it names there.
+    pub kind: SymbolKind,
+    /// From 0.
+    pub line: u32,
+    /// Where in the line.
+    pub column: Column,
+    /// What it is in.
+    pub container: String,
+}
+
+/// Names of one block, and where their occurrences are.
+pub struct Names<'a> {
+    block: usize,
+    masks: &'a [[u8; 4]],
+    rest: &'a [u8],
+    name: Vec<u8>,
+    at: usize,
+    occurrences: usize,
+}
+
+/// Where the occurrences of a name are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    block: usize,
+    start: usize,
+    end: usize,
+}
+
+impl Occurrence {
+    pub(in crate::index::symbols) fn of(symbol: &Symbol, text: u32) -> Occurrence {
+        let Symbol { kind, line, column, container, .. } = symbol.clone();
+        Occurrence { text, kind, line, column, container }
+    }
+
+    /// Appends it in the form that [`Occurrence::decode`] reads; `before` is the text of the one before it.
+    pub(in crate::index::symbols) fn encode(&self, before: u32, out: &mut Vec<u8>) {
+        let Column { utf8, utf16, utf32 } = self.column;
+        let is_wide = utf16 != utf8 || utf32 != utf8;
+        varint::write(u64::from(self.text - before), out);
+        out.push(self.kind as u8 | u8::from(is_wide) << 6 | u8::from(!self.container.is_empty()) << 7);
+        varint::write(u64::from(self.line), out);
+        varint::write(u64::from(utf8), out);
+        if is_wide {
+            varint::write(u64::from(utf16), out);
+            varint::write(u64::from(utf32), out);
+        }
+        if !self.container.is_empty() {
+            varint::write(self.container.len() as u64, out);
+            out.extend_from_slice(self.container.as_bytes());
+        }
+    }
+
+    pub(in crate::index::symbols) fn decode(before: u32, bytes: &mut &[u8]) -> Option<Occurrence> {
+        let number = |bytes: &mut &[u8]| u32::try_from(varint::read(bytes)?).ok();
+        let text = before.checked_add(number(bytes)?)?;
+        let (&flags, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let kind = SymbolKind::from_number(flags & 0x3f)?;
+        let (line, utf8) = (number(bytes)?, number(bytes)?);
+        let (mut utf16, mut utf32) = (utf8, utf8);
+        if flags & 1 << 6 != 0 {
+            (utf16, utf32) = (number(bytes)?, number(bytes)?);
+        }
+        let mut container = String::new();
+        if flags & 1 << 7 != 0 {
+            let length = usize::try_from(varint::read(bytes)?).ok()?;
+            let (text, rest) = bytes.split_at_checked(length)?;
+            *bytes = rest;
+            container = std::str::from_utf8(text).ok()?.to_owned();
+        }
+        Some(Occurrence { text, kind, line, column: Column { utf8, utf16, utf32 }, container })
+    }
+}
+
+impl Pack {
+    /// Opens a pack.
+    ///
+    /// # Errors
+    /// When the file can't be read or isn't one that was written.
+    pub fn open(path: &Path) -> Result<Pack, SegmentError> {
+        let failed = |source| SegmentError::Io { path: path.to_owned(), source };
+        let damaged = |what| SegmentError::Damaged { path: path.to_owned(), what };
+        let id = PackId::of(path).ok_or(damaged("its name is not a pack's"))?;
+        let file = File::open(path).map_err(failed)?;
+        let bytes = file.metadata().map_err(failed)?.len();
+        let read = |range: Range<u64>, what| -> Result<Vec<u8>, SegmentError> {
+            let length = range.end.checked_sub(range.start).filter(|_| range.end <= bytes).ok_or(damaged(what))?;
+            let mut part = vec![0; usize::try_from(length).map_err(|_| damaged(what))?];
+            read_at(&file, &mut part, range.start).map_err(failed)?;
+            Ok(part)
+        };
+        let footer_at = bytes.checked_sub(FOOTER as u64).ok_or(damaged("it is too short"))?;
+        if read(0..MAGIC.len() as u64, "its beginning is missing")? != MAGIC {
+            return Err(damaged("it is not a pack of this version"));
+        }
+        let footer = read(footer_at..bytes, "its footer is missing")?;
+        let numbers: Vec<u64> = footer.as_chunks().0.iter().map(|c| u64::from_le_bytes(*c)).collect();
+        let &[occurrences_at, blocks_at, texts_at, blocks_checksum, texts_checksum, checksum] = &numbers[..] else {
+            return Err(damaged("its footer is missing"));
+        };
+        if checksum != xxh3_64(&footer[..FOOTER - 8]) {
+            return Err(damaged("its footer's checksum is wrong"));
+        }
+        let index = read(blocks_at..texts_at, "its blocks are missing")?;
+        let table = read(texts_at..footer_at, "its texts are missing")?;
+        if xxh3_64(&index) != blocks_checksum || xxh3_64(&table) != texts_checksum {
+            return Err(damaged("a checksum is wrong"));
+        }
+        let blocks = decode_blocks(&index, occurrences_at, blocks_at).ok_or(damaged("its blocks can't be read"))?;
+        let texts = decode_texts(&table).ok_or(damaged("its texts can't be read"))?;
+        let symbols = texts.iter().map(|(_, symbols)| *symbols as usize).sum();
+        Ok(Pack { id, path: path.to_owned(), file, bytes, blocks, texts, symbols })
+    }
+
+    /// Its name.
+    pub fn id(&self) -> PackId {
+        self.id
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Symbols in it.
+    pub fn symbols(&self) -> usize {
+        self.symbols
+    }
+
+    /// The texts it is about, ascending, each with the number of its symbols.
+    pub fn texts(&self) -> &[(TextKey, u32)] {
+        &self.texts
+    }
+
+    /// Whether it knows the symbols of a text.
+    pub fn holds(&self, key: TextKey) -> bool {
+        self.texts.binary_search_by_key(&key, |(key, _)| *key).is_ok()
+    }
+
+    /// Hands over the names that begin with `prefix` in any case, with their occurrences' places, until `take` says
+    /// that it has enough.
+    ///
+    /// # Errors
+    /// When a part can't be read or is damaged.
+    pub fn with_prefix(&self, prefix: &[u8], mut take: impl FnMut(&[u8], Place) -> bool) -> Result<(), SegmentError> {
+        let lower = prefix.to_ascii_lowercase();
+        // The least name that begins so is the one in capitals.
+        let least = prefix.to_ascii_uppercase();
+        let start = self.blocks.partition_point(|block| cmp_names(&block.first, &least).is_le()).saturating_sub(1);
+        let mut buffer = Vec::new();
+        for at in start..self.blocks.len() {
+            let mut names = self.names(at..at + 1, &mut buffer)?;
+            while let Some(entry) = names.next() {
+                let (name, place) = entry.ok_or_else(|| self.damaged("a block can't be read"))?;
+                let head = &name[..name.len().min(lower.len())];
+                match head.iter().map(u8::to_ascii_lowercase).cmp(lower.iter().copied()) {
+                    std::cmp::Ordering::Less => {}
+                    std::cmp::Ordering::Equal => {
+                        if !take(name, place) {
+                            return Ok(());
+                        }
+                    }
+                    std::cmp::Ordering::Greater => return Ok(()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of blocks of names.
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Hands over the names in `blocks` whose letters include those of `mask`.
+    ///
+    /// # Errors
+    /// When a part can't be read or is damaged.
+    pub fn with_letters(
+        &self,
+        blocks: Range<usize>,
+        mask: u32,
+        mut take: impl FnMut(&[u8], Place),
+    ) -> Result<(), SegmentError> {
+        let fits = |at: &usize| self.blocks[*at].mask & mask == mask;
+        let mut wanted = blocks.filter(fits).peekable();
+        let mut buffer = Vec::new();
+        while let Some(first) = wanted.next() {
+            let mut end = first + 1;
+            // Neighbours are read at once.
+            while let Some(next) = wanted
+                .next_if(|next| *next == end && self.blocks[*next].names.end - self.blocks[first].names.start <= READ)
+            {
+                end = next + 1;
+            }
+            self.read(self.blocks[first].names.start..self.blocks[end - 1].names.end, &mut buffer)?;
+            let start = self.blocks[first].names.start;
+            for at in first..end {
+                let Range { start: from, end: to } = self.blocks[at].names;
+                let part = buffer.get((from - start) as usize..(to - start) as usize).unwrap_or_default();
+                let mut names = self.decode(at, part)?;
+                while let Some(entry) = names.next_with(mask) {
+                    let (name, place) = entry.ok_or_else(|| self.damaged("a block can't be read"))?;
+                    take(name, place);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a name is defined.
+    ///
+    /// # Errors
+    /// When the block can't be read or is damaged.
+    pub fn occurrences(&self, place: Place) -> Result<Vec<Occurrence>, SegmentError> {
+        let mut buffer = Vec::new();
+        self.read_occurrences(place.block, &mut buffer)?;
+        self.decode_occurrences(place, &buffer)
+    }
+
+    pub(super) fn read_occurrences(&self, block: usize, buffer: &mut Vec<u8>) -> Result<(), SegmentError> {
+        let Block { occurrences, occurrences_checksum, .. } = &self.blocks[block];
+        self.read(occurrences.clone(), buffer)?;
+        match checksum32(buffer) == *occurrences_checksum {
+            true => Ok(()),
+            false => Err(self.damaged("a block's checksum is wrong")),
+        }
+    }
+
+    pub(super) fn decode_occurrences(&self, place: Place, buffer: &[u8]) -> Result<Vec<Occurrence>, SegmentError> {
+        let damaged = || self.damaged("a block can't be read");
+        let mut bytes = buffer.get(place.start..place.end).ok_or_else(damaged)?;
+        let (mut found, mut text) = (Vec::new(), 0);
+        while !bytes.is_empty() {
+            let occurrence = Occurrence::decode(text, &mut bytes).ok_or_else(damaged)?;
+            text = occurrence.text;
+            if text as usize >= self.texts.len() {
+                return Err(damaged());
+            }
+            found.push(occurrence);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn names<'b>(&self, block: Range<usize>, buffer: &'b mut Vec<u8>) -> Result<Names<'b>, SegmentError> {
+        self.read(self.blocks[block.start].names.clone(), buffer)?;
+        self.decode(block.start, buffer)
+    }
+
+    fn decode<'b>(&self, at: usize, bytes: &'b [u8]) -> Result<Names<'b>, SegmentError> {
+        let block = &self.blocks[at];
+        if checksum32(bytes) != block.names_checksum {
+            return Err(self.damaged("a block's checksum is wrong"));
+        }
+        let (masks, rest) =
+            bytes.split_at_checked(block.count * 4).ok_or_else(|| self.damaged("a block can't be read"))?;
+        Ok(Names { block: at, masks: masks.as_chunks().0, rest, name: Vec::new(), at: 0, occurrences: 0 })
+    }
+
+    fn read(&self, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), SegmentError> {
+        // `decode_blocks` has checked that the range lies in the file.
+        buffer.resize((range.end - range.start) as usize, 0);
+        read_at(&self.file, buffer, range.start).map_err(|source| SegmentError::Io { path: self.path.clone(), source })
+    }
+
+    pub(super) fn damaged(&self, what: &'static str) -> SegmentError {
+        SegmentError::Damaged { path: self.path.clone(), what }
+    }
+}
+
+impl Names<'_> {
+    /// The next name; `Some(None)` when the block is damaged.
+    pub(super) fn next(&mut self) -> Option<Option<(&[u8], Place)>> {
+        self.next_with(0)
+    }
+
+    /// The next name whose letters include those of `mask`; `Some(None)` when the block is damaged.
+    fn next_with(&mut self, mask: u32) -> Option<Option<(&[u8], Place)>> {
+        // Beyond the last fitting name nothing needs to be decoded.
+        let left = self.masks.get(self.at..)?;
+        let skip = left.iter().position(|letters| u32::from_le_bytes(*letters) & mask == mask)?;
+        for _ in 0..skip {
+            if self.advance().is_none() {
+                return Some(None);
+            }
+        }
+        let Some(place) = self.advance() else { return Some(None) };
+        Some(Some((&self.name, place)))
+    }
+
+    fn advance(&mut self) -> Option<Place> {
+        let shared = usize::try_from(varint::read(&mut self.rest)?).ok().filter(|shared| *shared <= self.name.len())?;
+        let length = usize::try_from(varint::read(&mut self.rest)?).ok()?;
+        let (suffix, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        self.name.truncate(shared);
+        self.name.extend_from_slice(suffix);
+        let bytes = usize::try_from(varint::read(&mut self.rest)?).ok()?;
+        let start = self.occurrences;
+        self.occurrences = start.checked_add(bytes)?;
+        self.at += 1;
+        Some(Place { block: self.block, start, end: self.occurrences })
+    }
+}
+
+fn decode_blocks(mut bytes: &[u8], occurrences_at: u64, blocks_at: u64) -> Option<Vec<Block>> {
+    let rest = &mut bytes;
+    let (mut names_at, mut at) = (MAGIC.len() as u64, occurrences_at);
+    let mut blocks = Vec::new();
+    while !rest.is_empty() {
+        let names_end = names_at.checked_add(varint::read(rest)?).filter(|end| *end <= occurrences_at)?;
+        let end = at.checked_add(varint::read(rest)?).filter(|end| *end <= blocks_at)?;
+        let (&count, numbers) = rest.split_first()?;
+        let (numbers, tail) = numbers.split_first_chunk::<12>()?;
+        *rest = tail;
+        let [names_checksum, occurrences_checksum, mask] = [0, 4, 8].map(|at| {
+            let [a, b, c, d] = [numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]];
+            u32::from_le_bytes([a, b, c, d])
+        });
+        let length = usize::try_from(varint::read(rest)?).ok()?;
+        let (first, tail) = rest.split_at_checked(length)?;
+        *rest = tail;
+        blocks.push(Block {
+            names: names_at..names_end,
+            occurrences: at..end,
+            count: usize::from(count),
+            names_checksum,
+            occurrences_checksum,
+            mask,
+            first: first.into(),
+        });
+        (names_at, at) = (names_end, end);
+    }
+    Some(blocks)
+}
+
+fn decode_texts(mut bytes: &[u8]) -> Option<Vec<(TextKey, u32)>> {
+    let rest = &mut bytes;
+    let count = usize::try_from(varint::read(rest)?).ok()?;
+    // Each takes 18 bytes at least, so a damaged count can't ask for more memory than the bytes' own.
+    if count > rest.len() / 18 {
+        return None;
+    }
+    let mut texts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (hash, tail) = rest.split_first_chunk::<16>()?;
+        let (&language, tail) = tail.split_first()?;
+        *rest = tail;
+        let key = TextKey { hash: ContentHash(u128::from_le_bytes(*hash)), language: Language::from_number(language)? };
+        if texts.last().is_some_and(|(before, _)| *before >= key) {
+            return None;
+        }
+        texts.push((key, u32::try_from(varint::read(rest)?).ok()?));
+    }
+    rest.is_empty().then_some(texts)
+}

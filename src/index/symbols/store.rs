@@ -1,0 +1,251 @@
+//! The packs of a codebase, and those that all codebases of a user share.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use super::pack::{self, EXTENSION, Pack, PackBuilder, PackId, TextKey};
+use super::recent::Recent;
+use crate::index::segment::{SegmentError, SegmentId};
+
+/// Packs of one size class that are merged into one.
+const MERGE_AT: usize = 6;
+/// Each size class holds packs of up to this many times the symbols of the class below.
+const CLASS: usize = 8;
+/// Packs about fewer texts aren't shared with other codebases: those of single saves are merged soon.
+const WORTH_SHARING: usize = 64;
+/// Most bytes of shared packs; the oldest go first.
+const MOST_SHARED: u64 = 1 << 30;
+
+/// All packs of a codebase at one moment.
+pub type Packs = Arc<Vec<Arc<Pack>>>;
+
+/// The packs of a codebase. Any thread may read them; changes take turns. Packs that other processes add are found by
+/// [`SymbolStore::refresh`].
+pub struct SymbolStore {
+    folder: PathBuf,
+    /// Where codebases find what others have parsed.
+    shared: PathBuf,
+    packs: RwLock<Packs>,
+    changing: Mutex<()>,
+    /// Segments all whose texts have been taken care of.
+    pub(super) covered: Mutex<HashSet<SegmentId>>,
+    pub(super) recent: Recent,
+}
+
+impl SymbolStore {
+    /// The store in a codebase's index folder. It has no packs before the first [`SymbolStore::refresh`].
+    pub fn new(folder: &Path, shared: &Path) -> SymbolStore {
+        SymbolStore {
+            folder: folder.to_owned(),
+            shared: shared.to_owned(),
+            packs: RwLock::default(),
+            changing: Mutex::new(()),
+            covered: Mutex::default(),
+            recent: Recent::default(),
+        }
+    }
+
+    /// The packs as they are now.
+    pub fn packs(&self) -> Packs {
+        self.packs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Symbols in all packs, those of texts included that no file has any more.
+    pub fn symbols(&self) -> usize {
+        self.packs().iter().map(|pack| pack.symbols()).sum()
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.packs().iter().map(|pack| pack.bytes()).sum()
+    }
+
+    /// Opens packs that aren't open yet. Damaged ones are removed: their texts are parsed again.
+    pub fn refresh(&self) {
+        let _turn = self.turn();
+        let mut packs = self.packs().to_vec();
+        for path in pack_files(&self.folder) {
+            let is_open = PackId::of(&path).is_some_and(|id| packs.iter().any(|pack| pack.id() == id));
+            if is_open {
+                continue;
+            }
+            match Pack::open(&path) {
+                Ok(pack) => packs.push(Arc::new(pack)),
+                Err(SegmentError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    self.remove(&path);
+                }
+            }
+        }
+        self.publish(packs);
+    }
+
+    /// Takes a pack out that turned out to be damaged; its texts are parsed again.
+    pub fn forget(&self, id: PackId) {
+        let _turn = self.turn();
+        let packs = self.packs().iter().filter(|pack| pack.id() != id).cloned().collect();
+        self.publish(packs);
+        self.remove(&id.file(&self.folder));
+        self.remove(&id.file(&self.shared));
+        self.covered().clear();
+    }
+
+    /// Forgets everything, here and where codebases share.
+    pub fn clear(&self) {
+        let _turn = self.turn();
+        for pack in self.packs().iter() {
+            self.remove(&pack.id().file(&self.folder));
+            self.remove(&pack.id().file(&self.shared));
+        }
+        self.publish(Vec::new());
+        self.covered().clear();
+        self.recent.clear();
+    }
+
+    /// Those of `keys` that no pack holds. They must be sorted.
+    pub(super) fn missing(&self, keys: Vec<TextKey>) -> Vec<TextKey> {
+        let packs = self.packs();
+        keys.into_iter().filter(|key| !packs.iter().any(|pack| pack.holds(*key))).collect()
+    }
+
+    /// Takes over packs of other codebases that hold any of `wanted`.
+    pub(super) fn adopt(&self, wanted: &[TextKey]) {
+        let _turn = self.turn();
+        let mut packs = self.packs().to_vec();
+        for path in pack_files(&self.shared) {
+            let Some(id) = PackId::of(&path) else { continue };
+            if packs.iter().any(|pack| pack.id() == id) {
+                continue;
+            }
+            let Ok(pack) = Pack::open(&path) else {
+                self.remove(&path);
+                continue;
+            };
+            let found = wanted.iter().filter(|key| pack.holds(**key)).count();
+            // A pack that is about something else would only be in the way.
+            if found * 4 < pack.texts().len().min(wanted.len()) || found == 0 {
+                continue;
+            }
+            let own = id.file(&self.folder);
+            match fs::hard_link(&path, &own).and_then(|()| Pack::open(&own).map_err(io::Error::other)) {
+                Ok(pack) => packs.push(Arc::new(pack)),
+                Err(error) => tracing::debug!(%error, "symbols of another codebase can't be taken over"),
+            }
+        }
+        self.publish(packs);
+    }
+
+    /// Writes what was collected as a pack.
+    pub(super) fn add(&self, builder: &mut PackBuilder) -> Result<(), SegmentError> {
+        if builder.is_empty() {
+            return Ok(());
+        }
+        let id = builder.write(&self.folder)?;
+        let pack = Arc::new(Pack::open(&id.file(&self.folder))?);
+        let _turn = self.turn();
+        self.share(&pack);
+        let packs = self.packs().iter().cloned().chain([pack]).collect();
+        self.publish(packs);
+        Ok(())
+    }
+
+    /// Merges packs, if there are too many of one size or most texts of one have no file any more, as `is_live` tells.
+    /// Gives whether there was anything to do.
+    ///
+    /// # Errors
+    /// When a file can't be read or written; the packs are as they were then.
+    pub fn merge(&self, is_live: impl Fn(TextKey) -> bool) -> Result<bool, SegmentError> {
+        let packs = self.packs();
+        let class = |pack: &Pack| pack.symbols().max(1).ilog(CLASS);
+        let crowded =
+            (0..=usize::BITS).find(|size| packs.iter().filter(|pack| class(pack) == *size).count() >= MERGE_AT);
+        let mostly_dead = |pack: &&Arc<Pack>| {
+            let live = pack.texts().iter().filter(|(key, _)| is_live(*key)).count();
+            pack.texts().len() > WORTH_SHARING && live < pack.texts().len() / 2
+        };
+        let (chosen, drop_dead): (Vec<_>, bool) = match crowded {
+            // With them go the smaller ones: they would only be merged again soon.
+            Some(size) => (packs.iter().filter(|pack| class(pack) <= size).cloned().collect(), false),
+            None => (packs.iter().find(mostly_dead).cloned().into_iter().collect(), true),
+        };
+        if chosen.is_empty() {
+            return Ok(false);
+        }
+        let sources: Vec<_> = chosen.iter().map(|pack| &**pack).collect();
+        let id = pack::merge(&self.folder, &sources, |key| !drop_dead || is_live(key))?;
+        let merged = Arc::new(Pack::open(&id.file(&self.folder))?);
+        let _turn = self.turn();
+        let is_chosen = |pack: &Arc<Pack>| chosen.iter().any(|chosen| chosen.id() == pack.id());
+        let packs = self.packs().iter().filter(|pack| !is_chosen(pack)).cloned().chain([merged.clone()]).collect();
+        self.publish(packs);
+        for pack in &chosen {
+            self.remove(&pack.id().file(&self.folder));
+            // What another branch needs again stays where it was shared.
+            if !drop_dead {
+                self.remove(&pack.id().file(&self.shared));
+            }
+        }
+        if !drop_dead {
+            self.share(&merged);
+        }
+        Ok(true)
+    }
+
+    pub(super) fn covered(&self) -> MutexGuard<'_, HashSet<SegmentId>> {
+        self.covered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, packs: Vec<Arc<Pack>>) {
+        *self.packs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(packs);
+    }
+
+    /// Lets other codebases have a pack. Not being able to costs them time only.
+    fn share(&self, pack: &Pack) {
+        if pack.texts().len() < WORTH_SHARING {
+            return;
+        }
+        let shared = fs::create_dir_all(&self.shared)
+            .and_then(|()| fs::hard_link(pack.id().file(&self.folder), pack.id().file(&self.shared)));
+        if let Err(error) = shared {
+            tracing::debug!(%error, "symbols can't be shared with other codebases");
+        }
+        let mut all: Vec<(SystemTime, u64, PathBuf)> = pack_files(&self.shared)
+            .filter_map(|path| {
+                let metadata = path.metadata().ok()?;
+                Some((metadata.modified().ok()?, metadata.len(), path))
+            })
+            .collect();
+        all.sort();
+        let mut bytes: u64 = all.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, size, path) in all {
+            if bytes <= MOST_SHARED {
+                break;
+            }
+            self.remove(&path);
+            bytes -= size;
+        }
+    }
+
+    fn remove(&self, path: &Path) {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "can't remove an index file");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn pack_files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION))
+}

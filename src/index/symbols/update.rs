@@ -1,0 +1,149 @@
+//! The second stage: parses the texts of the index whose symbols aren't known yet.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::extract::Extractor;
+use super::pack::{PackBuilder, TextKey};
+use super::store::SymbolStore;
+use super::{Symbol, text};
+use crate::core::RelPath;
+use crate::index::docs::ContentHash;
+use crate::index::segment::SegmentError;
+use crate::index::{Snapshot, open_regular};
+
+/// So few texts aren't worth looking for at other codebases.
+const FEW: usize = 64;
+/// Texts asked of others at once.
+const ASKED: usize = 256;
+
+/// Where others leave the symbols of texts they have parsed, in the form of [`text::encode`].
+pub trait Shelf: Sync {
+    /// What is there for each of `keys`.
+    fn take(&self, keys: &[TextKey]) -> Vec<Option<Vec<u8>>>;
+    /// Leaves the symbols of texts for others.
+    fn leave(&self, values: Vec<(TextKey, Vec<u8>)>);
+}
+
+/// What an update works on, and how.
+pub struct Update<'a> {
+    /// Where the symbols go.
+    pub store: &'a SymbolStore,
+    /// Whose texts are to be known.
+    pub snapshot: &'a Snapshot,
+    /// Where its files are.
+    pub root: &'a Path,
+    /// Larger files aren't parsed, bytes.
+    pub max_file_bytes: u64,
+    /// Threads that parse.
+    pub threads: usize,
+    /// What others have parsed already, where there are others.
+    pub shelf: Option<&'a dyn Shelf>,
+    /// Ends the update early: what was written stays.
+    pub cancel: &'a CancellationToken,
+    /// Told how many files are done, and how many there are.
+    pub progress: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+impl Update<'_> {
+    /// Works through the texts whose symbols aren't known. Packs are published as they fill. Gives how many texts were
+    /// parsed.
+    ///
+    /// # Errors
+    /// When a pack can't be written.
+    pub fn run(&self) -> Result<usize, SegmentError> {
+        let (wanted, segments) = self.snapshot.texts(&self.store.covered(), self.max_file_bytes);
+        let wanted = self.missing(wanted);
+        let (next, done, parsed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let builder = Mutex::new(PackBuilder::default());
+        let failure = Mutex::new(None);
+        let worker = || {
+            let mut extractor = Extractor::default();
+            while !self.cancel.is_cancelled() {
+                let start = next.fetch_add(ASKED, Ordering::Relaxed);
+                let Some(chunk) =
+                    wanted.get(start..wanted.len().min(start.saturating_add(ASKED))).filter(|c| !c.is_empty())
+                else {
+                    break;
+                };
+                let keys: Vec<_> = chunk.iter().map(|(key, _)| *key).collect();
+                let known = self.shelf.map(|shelf| shelf.take(&keys)).unwrap_or_default();
+                let mut new = Vec::new();
+                for (at, (key, path)) in chunk.iter().enumerate() {
+                    let given = known.get(at).and_then(Option::as_deref).and_then(text::decode);
+                    let was_given = given.is_some();
+                    let Some(symbols) = given.or_else(|| self.parse(&mut extractor, *key, path)) else { continue };
+                    if !was_given {
+                        parsed.fetch_add(1, Ordering::Relaxed);
+                        if self.shelf.is_some() {
+                            new.push((*key, text::encode(&symbols)));
+                        }
+                    }
+                    let mut full = {
+                        let mut builder = builder.lock().unwrap_or_else(PoisonError::into_inner);
+                        builder.add(*key, symbols);
+                        if builder.is_full() { std::mem::take(&mut *builder) } else { PackBuilder::default() }
+                    };
+                    if let Err(error) = self.store.add(&mut full) {
+                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        next.store(wanted.len(), Ordering::Relaxed);
+                        return;
+                    }
+                    (self.progress)(done.fetch_add(1, Ordering::Relaxed) + 1, wanted.len());
+                    if self.cancel.is_cancelled() {
+                        break;
+                    }
+                }
+                if let Some(shelf) = self.shelf.filter(|_| !new.is_empty()) {
+                    shelf.leave(new);
+                }
+            }
+        };
+        match self.threads.min(wanted.len().div_ceil(ASKED)) {
+            0 => {}
+            1 => worker(),
+            threads => std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker)))),
+        }
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        self.store.add(&mut builder.into_inner().unwrap_or_else(PoisonError::into_inner))?;
+        if !self.cancel.is_cancelled() {
+            self.store.covered().extend(segments);
+        }
+        Ok(parsed.into_inner())
+    }
+
+    /// Of `wanted`, which is sorted, each text that isn't known, once.
+    fn missing(&self, mut wanted: Vec<(TextKey, RelPath)>) -> Vec<(TextKey, RelPath)> {
+        wanted.dedup_by_key(|(key, _)| *key);
+        let keys = |wanted: &[(TextKey, RelPath)]| wanted.iter().map(|(key, _)| *key).collect::<Vec<_>>();
+        let mut missing = self.store.missing(keys(&wanted));
+        if missing.len() > FEW {
+            self.store.adopt(&missing);
+            missing = self.store.missing(missing);
+        }
+        wanted.retain(|(key, _)| missing.binary_search(key).is_ok());
+        // Files that lie together are read together.
+        wanted.sort_by(|(_, a), (_, b)| a.cmp(b));
+        wanted
+    }
+
+    /// A file's symbols; `None` when it isn't what the index knows any more: then it is dirty, and its turn comes again.
+    fn parse(&self, extractor: &mut Extractor, key: TextKey, path: &RelPath) -> Option<Vec<Symbol>> {
+        let bytes = read(&path.to_path(self.root), self.max_file_bytes)?;
+        (ContentHash::of(&bytes) == key.hash).then(|| extractor.symbols(key.language, &bytes, self.cancel))?
+    }
+}
+
+/// A file's bytes, unless there is no such file or it is larger than `most`.
+pub(super) fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
+    use std::io::Read;
+    let file = open_regular(path).ok()??;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= most).then_some(bytes)
+}
