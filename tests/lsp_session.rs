@@ -160,6 +160,27 @@ async fn unsaved_text_is_found_by_the_client_that_holds_it_and_by_nobody_else() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn symbols_are_found_on_disk_and_in_unsaved_text() {
+    let fixture = Fixture::new(&[("a.c", "/* \u{e9}\u{1d4b3} */ int first(void) { return 0; }\n")]);
+    let mut server = Server::fresh(&fixture).await;
+    let found = server.client.request("workspace/symbol", json!({"query": "frst"})).await.unwrap();
+    assert_eq!(found.as_array().map(Vec::len), Some(1), "{found}");
+    let path = fixture.root.join("a.c");
+    assert_eq!(found[0]["name"], "first");
+    assert_eq!(found[0]["kind"], 12, "a function");
+    assert_eq!(found[0]["location"]["uri"], uri(&path));
+    let range = json!({"start": {"line": 0, "character": 14}, "end": {"line": 0, "character": 19}});
+    assert_eq!(found[0]["location"]["range"], range, "in UTF-16 code units");
+    let document = json!({"uri": uri(&path), "languageId": "c", "version": 1, "text": "int second;\n"});
+    server.client.notify("textDocument/didOpen", json!({"textDocument": document})).await;
+    let found = server.client.request("workspace/symbol", json!({"query": "second"})).await.unwrap();
+    assert_eq!(found[0]["name"], "second");
+    let found = server.client.request("workspace/symbol", json!({"query": "first"})).await.unwrap();
+    assert_eq!(found, json!([]));
+    server.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn text_of_a_file_that_was_never_saved_is_found() {
     let fixture = Fixture::new(&[("dir/a.txt", "on disk\n"), (".ignore", "*.log\n")]);
     let mut server = Server::fresh(&fixture).await;

@@ -301,7 +301,8 @@ fn choose(parts: &[Part]) -> Vec<Part> {
     parts.iter().filter(mostly_dead).cloned().collect()
 }
 
-fn create_private_folder(folder: &Path) -> io::Result<()> {
+/// Makes a folder, and those above it, for this user only.
+pub fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -13,8 +13,8 @@ use super::state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBat
 use super::symbols;
 use crate::core::cache::{BatchState, CacheError, Queue};
 use crate::core::{BatchId, Dirty, Owner as LineOwner};
-use crate::index::IndexError;
 use crate::index::symbols::PackId;
+use crate::index::{Generation, IndexError};
 use crate::sync::{Debounce, InLine, SyncManager, SyncOutcome, Verdict};
 use crate::watch::Sight;
 use crate::watch::tree::WalkError;
@@ -48,7 +48,7 @@ enum Event {
     Queue(Queue),
     Forgotten(Result<Dirty, IndexError>),
     Tidied,
-    SymbolsDone(Result<(), String>),
+    SymbolsDone(Result<Generation, String>),
 }
 
 /// First pause after a failed sync; it doubles up to the longest.
@@ -92,6 +92,8 @@ pub(super) struct Owner {
     symbols_wanted: bool,
     symbols_running: bool,
     symbols_at: Option<Instant>,
+    /// The index whose symbols are known.
+    symbols_of: Option<Generation>,
 
     // Telling.
     queue: Queue,
@@ -145,6 +147,7 @@ impl Owner {
             symbols_wanted: false,
             symbols_running: false,
             symbols_at: None,
+            symbols_of: None,
             queue: Vec::new(),
             queue_lags: false,
             last_sync: None,
@@ -203,6 +206,7 @@ impl Owner {
             }),
             Command::DamagedSymbols(packs) => {
                 packs.into_iter().for_each(|pack| self.shared.symbols.forget(pack));
+                self.symbols_of = None;
                 self.symbols_wanted = true;
             }
             Command::Damaged => self.in_background(|shared| {
@@ -261,14 +265,23 @@ impl Owner {
             }
             Event::Forgotten(Ok(_)) => {}
             Event::Forgotten(Err(error)) => self.failed(error.to_string()),
-            Event::Tidied => self.tidying = false,
+            Event::Tidied => {
+                self.tidying = false;
+                self.symbols_wanted = true;
+            }
             Event::SymbolsDone(done) => {
                 self.symbols_running = false;
-                if let Err(sentence) = &done {
-                    tracing::warn!(codebase = %self.shared.root().display(), "{sentence}");
-                    self.symbols_at = Some(Instant::now() + LONGEST_RETRY);
+                match done {
+                    Ok(generation) => {
+                        self.symbols_of = Some(generation);
+                        self.problems.symbols = None;
+                    }
+                    Err(sentence) => {
+                        tracing::warn!(codebase = %self.shared.root().display(), "{sentence}");
+                        self.problems.symbols = Some(sentence);
+                        self.symbols_at = Some(Instant::now() + LONGEST_RETRY);
+                    }
                 }
-                self.problems.symbols = done.err();
             }
         }
     }
@@ -474,7 +487,8 @@ impl Owner {
     /// Brings the symbols up to date with the index, if something has been committed since they were.
     fn start_symbols(&mut self) {
         let may = !self.paused && !self.symbols_running && self.shared.settings.index.symbols;
-        if may && std::mem::take(&mut self.symbols_wanted) {
+        let wanted = may && std::mem::take(&mut self.symbols_wanted);
+        if wanted && self.symbols_of != Some(self.shared.index.snapshot().generation) {
             self.symbols_running = true;
             let (shared, report) = (self.shared.clone(), self.report.clone());
             tokio::spawn(async move {
@@ -564,7 +578,7 @@ impl Owner {
             progress: self.shared.progress().or_else(|| self.shared.symbol_progress()),
             last_sync: self.last_sync.clone(),
             index,
-            symbols_known: self.tree_seen && pending == 0 && !self.symbols_wanted && !self.symbols_running,
+            symbols_known: index.fresh && self.symbols_of == Some(snapshot.generation),
         }
     }
 

@@ -2,16 +2,18 @@
 
 use super::shared::Shared;
 use super::state::{Progress, Stage};
+use crate::index::Generation;
 use crate::index::symbols::Update;
 
 /// Files between two reports of progress.
 const STEP: usize = 64;
 
-/// Makes the symbols of every text in the index known, and merges packs where that is worth it. Blocks.
+/// Makes the symbols of every text in the index known, and merges packs where that is worth it. Gives the generation of
+/// the index that it saw. Blocks.
 ///
 /// # Errors
 /// One sentence that says what went wrong and how to mend it.
-pub(super) fn bring_up_to_date(shared: &Shared) -> Result<(), String> {
+pub(super) fn bring_up_to_date(shared: &Shared) -> Result<Generation, String> {
     let snapshot = shared.index.snapshot();
     shared.symbols.refresh();
     let update = Update {
@@ -39,5 +41,5 @@ pub(super) fn bring_up_to_date(shared: &Shared) -> Result<(), String> {
             Err(error) => return Err(format!("symbols can't be merged: {error}")),
         }
     }
-    Ok(())
+    Ok(snapshot.generation)
 }

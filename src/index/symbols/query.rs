@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use nucleo_matcher::{Config, Matcher, Utf32Str};
+use nucleo_matcher::{Config, Matcher, Utf32Str, Utf32String};
 use tokio_util::sync::CancellationToken;
 
 use super::extract::Extractor;
@@ -22,6 +22,8 @@ use crate::index::{Verdict, View};
 const MOST_PREFIXED: usize = 4096;
 /// Blocks of names a thread looks through at a time.
 const BLOCKS: usize = 256;
+/// While more of the index's files than these wait to be parsed, a query doesn't look which they are.
+const MOST_UNPARSED: usize = 4096;
 /// Files without a place in the packs that a query parses by itself; of more, the rest is left out.
 const MOST_PARSED: usize = 64;
 
@@ -147,22 +149,16 @@ impl Ord for Candidate {
 /// Ranks names; each thread has its own.
 struct Ranker<'a> {
     query: &'a SymbolQuery,
-    lower: Vec<char>,
+    lower: Utf32String,
     matcher: Matcher,
     buffer: Vec<char>,
 }
 
 impl<'a> Ranker<'a> {
     fn new(query: &'a SymbolQuery) -> Ranker<'a> {
-        let mut config = Config::DEFAULT;
-        config.prefer_prefix = true;
-        let lower = query
-            .name
-            .chars()
-            .map(nucleo_matcher::chars::to_lower_case)
-            .map(nucleo_matcher::chars::normalize)
-            .collect();
-        Ranker { query, lower, matcher: Matcher::new(config), buffer: Vec::new() }
+        let fold = |letter| nucleo_matcher::chars::normalize(nucleo_matcher::chars::to_lower_case(letter));
+        let lower = Utf32String::from(query.name.chars().map(fold).collect::<String>());
+        Ranker { query, lower, matcher: Matcher::new(Config::DEFAULT), buffer: Vec::new() }
     }
 
     /// How well `name` fits, if it does.
@@ -183,7 +179,7 @@ impl<'a> Ranker<'a> {
             false => {}
         }
         let haystack = Utf32Str::new(name, &mut self.buffer);
-        let score = self.matcher.fuzzy_match(haystack, Utf32Str::Unicode(&self.lower))?;
+        let score = self.matcher.fuzzy_match(haystack, self.lower.slice(..))?;
         Some(Rank::Fuzzy(Reverse(score), name.len()))
     }
 }
@@ -372,14 +368,28 @@ impl SymbolView<'_> {
         Ok(best.into_iter().map(|(rank, name, at)| (rank, name, places[at])).collect())
     }
 
-    /// Symbols that fit in unsaved texts and in files that are newer than the index.
+    /// Files of the index whose symbols aren't in the packs yet: those of the last commits.
+    fn unparsed(&self) -> Vec<RelPath> {
+        let View { dirty, snapshot, unsaved } = self.view;
+        let (texts, _) = snapshot.texts(&self.store.covered(), self.max_file_bytes);
+        if texts.len() > MOST_UNPARSED {
+            return Vec::new();
+        }
+        let packs = self.store.packs();
+        let unparsed = texts.into_iter().filter(|(key, _)| !packs.iter().any(|pack| pack.holds(*key)));
+        unparsed.map(|(_, path)| path).filter(|p| !dirty.contains_key(p) && !unsaved.contains_key(p)).collect()
+    }
+
+    /// Symbols that fit in unsaved texts and in files that are newer than the packs.
     fn loose(&self, query: &SymbolQuery, cancel: &CancellationToken) -> Vec<Candidate> {
         let View { dirty, unsaved, .. } = self.view;
         let mut ranker = Ranker::new(query);
         let mut extractor = Extractor::default();
         let mut candidates = Vec::new();
         let changed = dirty.iter().filter(|(path, dirt)| dirt.verdict == Verdict::Read && !unsaved.contains_key(path));
-        let files = unsaved.iter().map(|(path, text)| (path, Some(text))).chain(changed.map(|(path, _)| (path, None)));
+        let unparsed = self.unparsed();
+        let on_disk = changed.map(|(path, _)| path).chain(&unparsed);
+        let files = unsaved.iter().map(|(path, text)| (path, Some(text))).chain(on_disk.map(|path| (path, None)));
         for (path, text) in files.filter(|(path, _)| Language::of(path.as_bytes()).is_some()).take(MOST_PARSED) {
             let Some(language) = Language::of(path.as_bytes()) else { continue };
             let on_disk;

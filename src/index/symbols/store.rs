@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use super::pack::{self, EXTENSION, Pack, PackBuilder, PackId, TextKey};
 use super::recent::Recent;
 use crate::index::segment::{SegmentError, SegmentId};
+use crate::index::store::create_private_folder;
 
 /// Packs of one size class that are merged into one.
 const MERGE_AT: usize = 6;
@@ -213,7 +214,7 @@ impl SymbolStore {
         if pack.texts().len() < WORTH_SHARING {
             return;
         }
-        let shared = fs::create_dir_all(&self.shared)
+        let shared = create_private_folder(&self.shared)
             .and_then(|()| fs::hard_link(pack.id().file(&self.folder), pack.id().file(&self.shared)));
         if let Err(error) = shared {
             tracing::debug!(%error, "symbols can't be shared with other codebases");

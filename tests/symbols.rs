@@ -1,0 +1,169 @@
+//! Symbols are found by name, as they are now, and nothing is parsed twice.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use support::{Fixture, open, until_fresh, until_state};
+use syncline::core::RelPath;
+use syncline::index::Unsaved;
+use syncline::index::symbols::{Fit, SymbolKind, SymbolQuery};
+use syncline::workspace::{Health, Workspace};
+use tokio_util::sync::CancellationToken;
+
+async fn found_with(workspace: &Workspace, query: SymbolQuery, unsaved: Unsaved) -> Vec<String> {
+    let view = workspace.view(Arc::new(unsaved), true).await.view;
+    let answer = workspace.symbols(view, query, CancellationToken::new()).await;
+    let shown = |found: &syncline::index::symbols::SymbolMatch| {
+        format!("{}:{} {}", found.path, found.symbol.line + 1, found.symbol.name)
+    };
+    answer.symbols.iter().map(shown).collect()
+}
+
+async fn found(workspace: &Workspace, name: &str, fit: Fit) -> Vec<String> {
+    found_with(workspace, SymbolQuery::new(name, fit, 10), Unsaved::new()).await
+}
+
+async fn until_known(workspace: &Workspace) {
+    until_state(workspace, |state| state.symbols_known).await;
+}
+
+/// Files whose content the index knows for certain: later looks find nothing to do.
+fn packs(fixture: &Fixture) -> Vec<std::path::PathBuf> {
+    let codebase = std::fs::read_dir(&fixture.index_dir).unwrap().flatten();
+    let files = codebase.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten());
+    files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "symbols")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_best_come_first() {
+    let fixture = Fixture::new(&[
+        ("a.c", "void ksmbd_vfs_read(void) {}\nvoid vfs_readv(void) {}\nvoid VFS_READ(void) {}\n"),
+        ("near/b.c", "void vfs_read(void) {}\n"),
+        ("far/away/c.c", "void vfs_read(void) {}\n"),
+        ("other.rs", "struct Index; impl Index { fn vfs_reset_and(&self) {} }\n"),
+    ]);
+    let (engine, workspace) = open(&fixture);
+    until_known(&workspace).await;
+    let expected = [
+        "far/away/c.c:1 vfs_read",
+        "near/b.c:1 vfs_read",
+        "a.c:3 VFS_READ",
+        "a.c:2 vfs_readv",
+        "a.c:1 ksmbd_vfs_read",
+        "other.rs:1 vfs_reset_and",
+    ];
+    assert_eq!(found(&workspace, "vfs_read", Fit::Fuzzy).await, expected);
+    assert_eq!(found(&workspace, "vfs_read", Fit::Exact).await, expected[..2]);
+    assert_eq!(found(&workspace, "VFS_R", Fit::Prefix).await.len(), 5);
+    assert_eq!(found(&workspace, "Index::vfs", Fit::Fuzzy).await, ["other.rs:1 vfs_reset_and"]);
+    let near = SymbolQuery::new("vfs_read", Fit::Exact, 10).near(RelPath::new(Path::new("near")));
+    assert_eq!(found_with(&workspace, near, Unsaved::new()).await, ["near/b.c:1 vfs_read", "far/away/c.c:1 vfs_read"]);
+    let kinds = SymbolQuery::new("index", Fit::Fuzzy, 10).of_kinds([SymbolKind::Struct]);
+    assert_eq!(found_with(&workspace, kinds, Unsaved::new()).await, ["other.rs:1 Index"]);
+    assert_eq!(found(&workspace, "", Fit::Fuzzy).await, [""; 0]);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_renames_and_deletes_are_seen_at_once() {
+    let fixture = Fixture::new(&[("a.c", "void before(void) {}\n"), ("b.c", "void stays(void) {}\n")]);
+    let (engine, workspace) = open(&fixture);
+    until_known(&workspace).await;
+    fixture.write("a.c", "void after(void) {}\n");
+    assert_eq!(found(&workspace, "after", Fit::Exact).await, ["a.c:1 after"]);
+    assert_eq!(found(&workspace, "before", Fit::Exact).await, [""; 0]);
+    std::fs::rename(fixture.root.join("b.c"), fixture.root.join("moved.c")).unwrap();
+    assert_eq!(found(&workspace, "stays", Fit::Exact).await, ["moved.c:1 stays"]);
+    std::fs::remove_file(fixture.root.join("moved.c")).unwrap();
+    assert_eq!(found(&workspace, "stays", Fit::Exact).await, [""; 0]);
+    // The same when all of it has been synced.
+    until_known(&workspace).await;
+    assert_eq!(found(&workspace, "after", Fit::Exact).await, ["a.c:1 after"]);
+    assert_eq!(found(&workspace, "stays", Fit::Exact).await, [""; 0]);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unsaved_texts_stand_for_their_files() {
+    let fixture = Fixture::new(&[("a.c", "void saved(void) {}\n")]);
+    let (engine, workspace) = open(&fixture);
+    until_known(&workspace).await;
+    let unsaved = Unsaved::from([(RelPath::new(Path::new("a.c")).unwrap(), Arc::from("\nvoid typed(void) {}\n"))]);
+    let exact = |name| SymbolQuery::new(name, Fit::Exact, 10);
+    assert_eq!(found_with(&workspace, exact("typed"), unsaved.clone()).await, ["a.c:2 typed"]);
+    assert_eq!(found_with(&workspace, exact("saved"), unsaved).await, [""; 0]);
+    assert_eq!(found_with(&workspace, exact("saved"), Unsaved::new()).await, ["a.c:1 saved"]);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_worktree_and_another_start_parse_nothing() {
+    let mut text = String::new();
+    let fixture = Fixture::new(&[]);
+    for number in 0..200 {
+        text.push_str("int x;\n");
+        fixture.write(&format!("f{number}.c"), format!("void function_{number}(void) {{}}\n{text}"));
+    }
+    let (engine, workspace) = open(&fixture);
+    until_known(&workspace).await;
+    engine.shutdown().await;
+    let first = packs(&fixture);
+    let (engine, workspace) = open(&fixture);
+    until_known(&workspace).await;
+    assert_eq!(packs(&fixture), first, "another start writes nothing");
+    engine.shutdown().await;
+
+    // A copy elsewhere, with the same place for indexes.
+    let copy = fixture.root.with_file_name("copy");
+    std::fs::create_dir(&copy).unwrap();
+    for number in 0..200 {
+        let name = format!("f{number}.c");
+        std::fs::copy(fixture.root.join(&name), copy.join(&name)).unwrap();
+    }
+    let settings = fixture.settings();
+    let engine = syncline::workspace::Engine::new(&settings);
+    let workspace = engine.open(&copy, &settings).unwrap();
+    until_known(&workspace).await;
+    assert_eq!(found(&workspace, "function_77", Fit::Exact).await, ["f77.c:1 function_77"]);
+    let names = |paths: &[std::path::PathBuf]| {
+        let mut names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    assert_eq!(names(&packs(&fixture)), names(&first), "the copy uses the packs of the first");
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_packs_are_made_again() {
+    for damage in 0..3 {
+        let fixture = Fixture::new(&[("a.c", "void one(void) {}\n"), ("b.rs", "fn two() {}\n")]);
+        let (engine, workspace) = open(&fixture);
+        until_known(&workspace).await;
+        let pack = packs(&fixture).pop().unwrap();
+        let mut bytes = std::fs::read(&pack).unwrap();
+        let middle = bytes.len() / 3;
+        match damage {
+            0 => bytes.truncate(middle),
+            1 => bytes[12] ^= 0xff,
+            _ => bytes.clear(),
+        }
+        std::fs::write(&pack, &bytes).unwrap();
+        // Under the open codebase first, then at its next start.
+        for _ in 0..2 {
+            found(&workspace, "one", Fit::Exact).await;
+        }
+        engine.shutdown().await;
+        let (engine, workspace) = open(&fixture);
+        until_known(&workspace).await;
+        let state = until_fresh(&workspace).await;
+        assert_eq!(state.health, Health::Ok);
+        assert_eq!(found(&workspace, "one", Fit::Exact).await, ["a.c:1 one"], "damage {damage}");
+        assert_eq!(found(&workspace, "two", Fit::Exact).await, ["b.rs:1 two"], "damage {damage}");
+        engine.shutdown().await;
+    }
+}
