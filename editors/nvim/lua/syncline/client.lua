@@ -42,10 +42,13 @@ local function record(root)
   return roots[root]
 end
 
+--- Says something to the person. Not at once: an error message would end the command that is being run.
 ---@param message string
 ---@param level? integer
 function M.tell(message, level)
-  vim.notify('syncline: ' .. message, level or vim.log.levels.INFO)
+  vim.schedule(function()
+    vim.notify('syncline: ' .. message, level or vim.log.levels.INFO)
+  end)
 end
 
 --- Says something once in this Neovim.

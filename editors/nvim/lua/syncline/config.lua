@@ -210,9 +210,12 @@ function M.get()
       end
     end
     found_problems = problems
-    for _, problem in ipairs(problems) do
-      vim.notify('syncline: ' .. problem, vim.log.levels.ERROR)
-    end
+    -- Not at once: an error message would end the command that is being run.
+    vim.schedule(function()
+      for _, problem in ipairs(problems) do
+        vim.notify('syncline: ' .. problem, vim.log.levels.ERROR)
+      end
+    end)
   end
   return current
 end

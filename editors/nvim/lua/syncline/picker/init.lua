@@ -20,6 +20,9 @@ local PREVIEW_MS = 30
 local namespace = vim.api.nvim_create_namespace('syncline-picker')
 local cursor_namespace = vim.api.nvim_create_namespace('syncline-picker-cursor')
 
+--- What means something only where a source has filters.
+local FILTER_ACTIONS = { toggle_regex = true, toggle_case = true, toggle_word = true, globs = true }
+
 ---@class syncline.Source What a picker searches.
 ---@field title string
 ---@field run fun(client: vim.lsp.Client, query: syncline.Query, sink: syncline.Sink): fun()
@@ -143,8 +146,7 @@ function Picker:place()
       vim.wo[window].cursorline = name == 'list'
       vim.wo[window].scrolloff = name == 'list' and 2 or 0
       if name == 'preview' then
-        vim.wo[window].number = true
-        vim.wo[window].cursorline = true
+        preview.show(window, nil, 'Preview')
       end
     end
   end
@@ -225,6 +227,58 @@ function Picker:footer()
   vim.api.nvim_win_set_config(self.windows.list, { footer = parts, footer_pos = 'left' })
 end
 
+--- The keys, in the order in which they are needed.
+local HELP = {
+  { 'open', 'open' },
+  { 'split', 'in a split' },
+  { 'vsplit', 'in a vertical split' },
+  { 'tab', 'in a tab' },
+  { 'quickfix', 'all to quickfix' },
+  { 'next', 'next' },
+  { 'previous', 'previous' },
+  { 'page_down', 'half a page down' },
+  { 'page_up', 'half a page up' },
+  { 'toggle_regex', 'regex or plain text' },
+  { 'toggle_case', 'smart case, case, none' },
+  { 'toggle_word', 'whole words' },
+  { 'globs', 'pattern or files' },
+  { 'toggle_preview', 'preview on or off' },
+  { 'preview_down', 'preview down' },
+  { 'preview_up', 'preview up' },
+  { 'close', 'close; <Esc><Esc> too' },
+}
+local HELP_KEY, HELP_CELL = 14, 40
+
+--- The keys and what they do, in as many columns as there is room for.
+---@return syncline.Row[]
+function Picker:help()
+  local shown = {}
+  for _, entry in ipairs(HELP) do
+    local keys = config.get().picker.keys[entry[1]]
+    if keys and (self.source.has_filters or not FILTER_ACTIONS[entry[1]]) then
+      shown[#shown + 1] = { type(keys) == 'table' and table.concat(keys, ' ') or keys, entry[2] }
+    end
+  end
+  local columns = math.max(1, math.floor(vim.api.nvim_win_get_width(self.windows.list) / HELP_CELL))
+  local height = math.ceil(#shown / columns)
+  local rows = {}
+  for row = 1, height do
+    local text, marks = '', {}
+    for column = 1, columns do
+      local entry = shown[(column - 1) * height + row]
+      if entry then
+        text = text .. (' '):rep((column - 1) * HELP_CELL + 2 - #text)
+        table.insert(marks, { #text, #text + #entry[1], 'SynclineKey' })
+        text = text .. entry[1] .. (' '):rep(math.max(1, HELP_KEY - #entry[1]))
+        table.insert(marks, { #text, #text + #entry[2], 'SynclineHint' })
+        text = text .. entry[2]
+      end
+    end
+    rows[row] = { text = text, marks = marks }
+  end
+  return rows
+end
+
 --- What the list shows when there are no rows.
 ---@return syncline.Row[]
 function Picker:instead()
@@ -234,34 +288,7 @@ function Picker:instead()
   end
   say('')
   if self.show_help then
-    local function key(name, does)
-      local keys = config.get().picker.keys[name]
-      if keys then
-        local shown = type(keys) == 'table' and table.concat(keys, ' ') or keys
-        local text = ('  %-16s%s'):format(shown, does)
-        rows[#rows + 1] =
-          { text = text, marks = { { 2, 2 + #shown, 'SynclineKey' }, { 18, #text, 'SynclineHint' } } }
-      end
-    end
-    key('open', 'open')
-    key('split', 'open in a split')
-    key('vsplit', 'open in a vertical split')
-    key('tab', 'open in a tab')
-    key('quickfix', 'all to the quickfix list')
-    key('next', 'next')
-    key('previous', 'previous')
-    key('page_down', 'half a page down')
-    key('page_up', 'half a page up')
-    key('preview_down', 'preview: half a page down')
-    key('preview_up', 'preview: half a page up')
-    key('toggle_preview', 'preview on, off')
-    if self.source.has_filters then
-      key('toggle_regex', 'regular expression, or plain text')
-      key('toggle_case', 'case: smart, counts, ignored')
-      key('toggle_word', 'whole words only')
-      key('globs', 'between pattern and files')
-    end
-    key('close', 'close, as <Esc> does in normal mode')
+    vim.list_extend(rows, self:help())
   elseif self.problem then
     for index, line in ipairs(vim.split(self.problem, '\n', { trimempty = true })) do
       say(line, index == 1 and 'SynclineError' or 'SynclineHint')
@@ -628,8 +655,6 @@ for _, how in ipairs({ 'open', 'split', 'vsplit', 'tab' }) do
     picker:choose(how)
   end
 end
-
-local FILTER_ACTIONS = { toggle_regex = true, toggle_case = true, toggle_word = true, globs = true }
 
 ---@param name string
 ---@param bufnr integer

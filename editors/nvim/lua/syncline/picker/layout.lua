@@ -5,7 +5,7 @@ local config = require('syncline.config')
 local M = {}
 
 --- Below this the preview goes under the list, or away.
-local SIDE_BY_SIDE_COLUMNS = 100
+local SIDE_BY_SIDE_COLUMNS = 90
 local STACKED_LINES = 24
 
 ---@class syncline.Box

@@ -62,6 +62,8 @@ function M.show(window, item, title)
   if vim.api.nvim_win_get_config(window).title then
     vim.api.nvim_win_set_config(window, { title = { { (' %s '):format(title), 'SynclineTitle' } }, title_pos = 'left' })
   end
+  vim.wo[window].number = item ~= nil
+  vim.wo[window].cursorline = item ~= nil
   if not item then
     vim.b[bufnr].syncline_path = nil
     vim.treesitter.stop(bufnr)
