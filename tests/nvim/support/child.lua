@@ -3,11 +3,14 @@
 
 local M = {}
 
-local DEADLINE_MS = 30000
+local DEADLINE_MS = tonumber(os.getenv('TEST_DEADLINE_MS')) or 30000
+--- Those that are running.
+---@type table<integer, true>
+local running = {}
 
 --- The program to test with; the one that runs this file may be another.
 local NEOVIM = assert(os.getenv('TEST_NVIM'), 'TEST_NVIM names the Neovim to test')
-local here = vim.fs.dirname(vim.fs.normalize(debug.getinfo(1, 'S').source:sub(2)))
+local here = vim.fs.dirname(assert(vim.uv.fs_realpath(debug.getinfo(1, 'S').source:sub(2))))
 M.project = vim.fn.fnamemodify(here, ':h:h:h')
 M.plugin = M.project .. '/editors/nvim'
 
@@ -24,13 +27,15 @@ Child.__index = Child
 ---@field cwd? string
 ---@field env? table<string, string>
 ---@field arguments? string[]
+---@field program? string Another Neovim
 
 --- Starts a Neovim.
 ---@param options? ChildOptions
 ---@return Child
 function M.start(options)
   options = options or {}
-  local command = { NEOVIM, '--clean', '-n', '--embed', '--headless' }
+  local program = options.program or NEOVIM
+  local command = { program, '--clean', '-n', '--embed', '--headless' }
   local function early(text)
     vim.list_extend(command, { '--cmd', text })
   end
@@ -54,7 +59,8 @@ function M.start(options)
       vim.list_extend(self.stderr, lines)
     end,
   })
-  assert(self.channel > 0, 'cannot start ' .. NEOVIM)
+  assert(self.channel > 0, 'cannot start ' .. program)
+  running[self.channel] = true
   return self
 end
 
@@ -158,17 +164,22 @@ function Child:wait_fresh()
   )
 end
 
---- Ends it; whatever went wrong in it is an error here.
+--- Ends it; an error that it showed is one here.
 function Child:stop()
   local messages = self:lua('return vim.fn.execute("messages")')
-  local servers = self:lua([[
-    local pids = {}
-    for _, client in ipairs(vim.lsp.get_clients({ name = 'syncline' })) do table.insert(pids, client.id) end
-    return #pids]])
   vim.rpcnotify(self.channel, 'nvim_command', 'qall!')
   local code = vim.fn.jobwait({ self.channel }, DEADLINE_MS)[1]
-  assert(code == 0, ('the child ended with %d, with %d clients; %s'):format(code, servers, table.concat(self.stderr, '\n')))
-  assert(not messages:find('stack traceback') and not messages:find('Error'), 'errors were shown:\n' .. messages)
+  running[self.channel] = nil
+  assert(code == 0, ('it ended with %d; %s'):format(code, table.concat(self.stderr, '\n')))
+  assert(not messages:find('stack traceback') and not messages:find('E%d+:'), 'errors were shown:\n' .. messages)
+end
+
+--- Ends those that a failed test has left.
+function M.end_all()
+  for channel in pairs(running) do
+    vim.fn.jobstop(channel)
+    running[channel] = nil
+  end
 end
 
 return M

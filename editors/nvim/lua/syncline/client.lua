@@ -329,6 +329,17 @@ local function why_none(root)
   )
 end
 
+--- The buffer that a person has in mind: the current one, or where it is no file, that of the window before.
+---@return integer
+function M.current_buffer()
+  local bufnr = vim.api.nvim_get_current_buf()
+  if vim.bo[bufnr].buftype ~= '' then
+    local before = vim.fn.winbufnr(vim.fn.winnr('#'))
+    return before > 0 and before or bufnr
+  end
+  return bufnr
+end
+
 --- The client that a person means: the current buffer's, or else that of the current folder, which is started when it
 --- doesn't run.
 ---@param use fun(client: vim.lsp.Client)
@@ -337,7 +348,7 @@ function M.with_current(use, otherwise)
   otherwise = otherwise or function(problem)
     M.tell(problem, vim.log.levels.WARN)
   end
-  local bufnr = vim.api.nvim_get_current_buf()
+  local bufnr = M.current_buffer()
   local client = M.clients({ bufnr = bufnr })[1]
   if not client then
     local lsp_config = M.lsp_config()
@@ -389,21 +400,31 @@ function M.when_ready(client, use, otherwise)
   look()
 end
 
+--- Sends the edits that Neovim still holds back, so that an answer knows them.
+---@param client vim.lsp.Client
+local function send_edits(client)
+  -- Neovim does so by itself only for the one buffer that a request is about, and has no public function for it.
+  local known, tracking = pcall(require, 'vim.lsp._changetracking')
+  if known then
+    pcall(tracking.flush, client)
+  end
+end
+
 --- Asks the server. The reply's error is a sentence.
 ---@param client vim.lsp.Client
 ---@param method string
 ---@param params table
 ---@param reply fun(problem?: string, result: any)
----@param bufnr? integer Its edits that Neovim still holds back are sent before
 ---@return fun() cancel After it, `reply` isn't called
-function M.request(client, method, params, reply, bufnr)
+function M.request(client, method, params, reply)
   local open = true
+  send_edits(client)
   local sent, id = request(client, method, params, function(err, result)
     if open then
       open = false
       reply(err and (err.message or vim.inspect(err)) or nil, result)
     end
-  end, bufnr or vim.api.nvim_get_current_buf())
+  end, vim.api.nvim_get_current_buf())
   if not sent then
     open = false
     reply(('%s: its server has ended; :Syncline restart'):format(M.label(client)))

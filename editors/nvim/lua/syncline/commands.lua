@@ -66,7 +66,7 @@ end
 
 --- The codebase of the current file, when its client has several.
 local function state_here(client)
-  return states.at(client.id, vim.api.nvim_buf_get_name(0))
+  return states.at(client.id, vim.api.nvim_buf_get_name(client_of.current_buffer()))
 end
 
 ---@param command 'sync'|'pause'|'resume'

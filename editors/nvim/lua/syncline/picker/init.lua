@@ -309,7 +309,7 @@ function Picker:instead()
     local query = self.query
     local function hint(condition, text, name)
       if condition then
-        say(('%-44s%s'):format(text, key_name(name)))
+        say(('%-8s%s'):format(key_name(name), text))
       end
     end
     if self.source.has_filters then
