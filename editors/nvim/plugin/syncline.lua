@@ -15,8 +15,7 @@ vim.api.nvim_create_user_command('Syncline', function(opts)
 end, {
   nargs = '*',
   bang = true,
-  range = 0,
-  addr = 'other',
+  range = true,
   desc = 'Search, and the waiting line: :help :Syncline',
   complete = function(lead, line)
     return require('syncline.commands').complete(lead, line)

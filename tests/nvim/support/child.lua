@@ -4,8 +4,10 @@
 local M = {}
 
 local DEADLINE_MS = tonumber(os.getenv('TEST_DEADLINE_MS')) or 30000
---- Those that are running.
----@type table<integer, true>
+--- A child that is older than this is killed: it waits for a key that nobody types.
+local LIFETIME_MS = 3 * DEADLINE_MS
+--- Those that are running, with what kills them.
+---@type table<integer, uv.uv_timer_t>
 local running = {}
 
 --- The program to test with; the one that runs this file may be another.
@@ -60,15 +62,26 @@ function M.start(options)
     end,
   })
   assert(self.channel > 0, 'cannot start ' .. program)
-  running[self.channel] = true
+  -- Without a screen it would answer questions by itself.
+  vim.rpcrequest(self.channel, 'nvim_ui_attach', options.columns or 110, options.lines or 30, { rgb = true })
+  local pid = vim.fn.jobpid(self.channel)
+  running[self.channel] = assert(vim.uv.new_timer())
+  running[self.channel]:start(LIFETIME_MS, 0, function()
+    vim.uv.kill(pid, 'sigkill')
+  end)
   return self
 end
 
 --- Runs Lua in it.
 function Child:lua(code, ...)
+  local mode = self:mode()
+  if mode.blocking or mode.mode == 'r' or mode.mode == 'rm' then
+    error('it waits for a key, in mode ' .. mode.mode, 2)
+  end
   return vim.rpcrequest(self.channel, 'nvim_exec_lua', code, { ... })
 end
 
+--- Runs a command in it.
 function Child:command(command)
   return vim.rpcrequest(self.channel, 'nvim_command', command)
 end
@@ -79,7 +92,7 @@ function Child:type(keys)
   assert(written == #keys, 'keys were lost')
 end
 
---- Whether it waits for a key, so that nothing else can be asked of it.
+--- Its mode, and whether it waits for a key so that nothing else can be asked of it.
 function Child:mode()
   return vim.rpcrequest(self.channel, 'nvim_get_mode')
 end
@@ -114,7 +127,8 @@ function Child:wait(what, condition)
   end, 10)
   if not met then
     local mode = self:mode()
-    local shown = mode.blocking and '(it waits for a key)' or self:screen_text()
+    local readable, shown = pcall(self.screen_text, self)
+    shown = readable and shown or '(no screen)'
     error(('not in time: %s\nlast: %s\nmode: %s\n%s'):format(what, vim.inspect(result), vim.inspect(mode), shown), 2)
   end
   return result
@@ -124,6 +138,13 @@ end
 function Child:wait_screen(text)
   self:wait('on the screen: ' .. text, function()
     return self:screen_text():find(text, 1, true)
+  end)
+end
+
+--- Waits until it asks a question that a key answers.
+function Child:wait_question()
+  self:wait('a question', function()
+    return self:mode().mode == 'r?'
   end)
 end
 
@@ -164,12 +185,17 @@ function Child:wait_fresh()
   )
 end
 
+local function forget(channel)
+  running[channel]:close()
+  running[channel] = nil
+end
+
 --- Ends it; an error that it showed is one here.
 function Child:stop()
   local messages = self:lua('return vim.fn.execute("messages")')
   vim.rpcnotify(self.channel, 'nvim_command', 'qall!')
   local code = vim.fn.jobwait({ self.channel }, DEADLINE_MS)[1]
-  running[self.channel] = nil
+  forget(self.channel)
   assert(code == 0, ('it ended with %d; %s'):format(code, table.concat(self.stderr, '\n')))
   assert(not messages:find('stack traceback') and not messages:find('E%d+:'), 'errors were shown:\n' .. messages)
 end
@@ -178,7 +204,7 @@ end
 function M.end_all()
   for channel in pairs(running) do
     vim.fn.jobstop(channel)
-    running[channel] = nil
+    forget(channel)
   end
 end
 

@@ -14,7 +14,6 @@ local LOG_LINES = 500
 ---@class syncline.Call
 ---@field arguments string What follows the subcommand
 ---@field bang boolean
----@field count? integer
 ---@field selection? string What is selected, when there is a range
 
 ---@class syncline.Subcommand
@@ -116,6 +115,13 @@ function M.parse_search(text)
       end
       table.insert(given.globs, glob)
       after = remaining
+    elseif flag == '-m' then
+      local most, remaining = after:match('^([1-9]%d*)%s+(.*)$')
+      if not most then
+        return '', given, '-m wants a number behind it, 1 or more'
+      end
+      given.max_results = tonumber(most)
+      after = remaining
     else
       return '', given, ('there is no flag %s; `--` ends the flags'):format(flag)
     end
@@ -143,7 +149,6 @@ local function find(name)
       if not call.bang then
         return require('syncline.picker').start(name, client, query)
       end
-      query.max_results = call.count
       if name == 'search' then
         search.to_quickfix(client, query)
       else
@@ -225,7 +230,7 @@ local function status_chunks(client, state)
     chunks[#chunks + 1] = { (' · %s, %s ago'):format(wording.outcome(last), wording.age(last.finishedAt)) }
   end
   if state.message then
-    chunks[#chunks + 1] = { '\n  ' .. state.message, 'SynclineWarn' }
+    chunks[#chunks + 1] = { ' · ' .. state.message, 'SynclineWarn' }
   end
   return chunks
 end
@@ -249,7 +254,7 @@ end
 
 ---@type table<string, syncline.Subcommand>
 M.subcommands = {
-  search = { run = find('search'), complete = { '-e', '-F', '-w', '-i', '-s', '-S', '-g' } },
+  search = { run = find('search'), complete = { '-e', '-F', '-w', '-i', '-s', '-S', '-g', '-m' } },
   symbols = { run = find('symbols') },
   queue = {
     run = function()
@@ -269,7 +274,10 @@ M.subcommands = {
   },
   log = {
     run = function(call)
-      M.log(call.count)
+      if call.arguments ~= '' and not call.arguments:match('^[1-9]%d*$') then
+        return client_of.tell('`:Syncline log` wants a number of lines, or nothing', vim.log.levels.ERROR)
+      end
+      M.log(tonumber(call.arguments))
     end,
   },
   restart = {
@@ -281,10 +289,16 @@ M.subcommands = {
   },
 }
 
---- What is selected in visual mode.
-local function selection()
-  local text = vim.fn.getregion(vim.fn.getpos("'<"), vim.fn.getpos("'>"), { type = vim.fn.visualmode() })
-  return text[1]
+--- What a range means: what was selected in Visual mode, if it is that range, or else its first line. A match is
+--- within a line, so of several lines the first counts.
+---@param opts vim.api.keyset.create_user_command.command_args
+---@return string
+local function selection(opts)
+  local from, to = vim.fn.getpos("'<"), vim.fn.getpos("'>")
+  if from[2] == opts.line1 and to[2] == opts.line2 then
+    return vim.fn.getregion(from, to, { type = vim.fn.visualmode() })[1]
+  end
+  return vim.trim(vim.fn.getline(opts.line1))
 end
 
 --- Runs `:Syncline`.
@@ -302,8 +316,7 @@ function M.run(opts)
   subcommand.run({
     arguments = rest,
     bang = opts.bang,
-    count = opts.range == 1 and opts.count > 0 and opts.count or nil,
-    selection = opts.range == 2 and selection() or nil,
+    selection = opts.range > 0 and selection(opts) or nil,
   })
 end
 

@@ -103,7 +103,7 @@ local function add_codebase(page, owner, state, width)
     #state.queue == 0 and ', nobody in it' or '',
   })
   if #state.queue > 0 then
-    page:row(owner, { '   ' }, { pad('', LABEL) .. '    files      owner                  since', 'SynclineHint' })
+    page:row(owner, { '   ' }, { pad('', LABEL) .. '     files       owner                  since', 'SynclineHint' })
     for index, batch in ipairs(state.queue) do
       local who = batch.owner.self and 'this editor' or ('%s, %d'):format(batch.owner.host, batch.owner.pid)
       local busy = batch.state == 'syncing'
@@ -111,7 +111,7 @@ local function add_codebase(page, owner, state, width)
         owner,
         { '   ' .. (' '):rep(LABEL) },
         { config.get().signs[busy and 'busy' or 'waiting'], busy and 'SynclineBusy' or 'SynclineHint' },
-        { (' %2d '):format(index):gsub('^ ', '') .. pad(wording.files(batch.files), 11) .. pad(who, 23) },
+        { (' %2d '):format(index) .. pad(wording.files(batch.files), 12) .. pad(who, 23) },
         { wording.age(batch.createdAt) }
       )
     end

@@ -476,7 +476,7 @@ function Picker:search()
     return
   end
   self.searching = true
-  local query = vim.tbl_extend('force', self.query, { max_results = config.get().picker.max_results })
+  local query = vim.tbl_extend('keep', self.query, { max_results = config.get().picker.max_results })
   self.cancel = self.source.run(self.client, query, {
     items = function(items)
       if self.closed or #items == 0 then
