@@ -76,7 +76,10 @@ end
 function Child:lua(code, ...)
   local mode = self:mode()
   if mode.blocking or mode.mode == 'r' or mode.mode == 'rm' then
-    error('it waits for a key, in mode ' .. mode.mode, 2)
+    -- So that the error can say what it shows.
+    vim.rpcrequest(self.channel, 'nvim_input', '<CR>')
+    local messages = vim.rpcrequest(self.channel, 'nvim_exec2', 'messages', { output = true }).output
+    error(('it waits for a key, in mode %s; messages:\n%s'):format(mode.mode, messages), 2)
   end
   return vim.rpcrequest(self.channel, 'nvim_exec_lua', code, { ... })
 end

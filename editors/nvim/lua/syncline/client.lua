@@ -42,13 +42,24 @@ local function record(root)
   return roots[root]
 end
 
---- Says something to the person. Not at once: an error message would end the command that is being run.
+--- Says something to the person, in one line of 80 columns where that can be: a longer one waits for <CR>. Not at once: an error message would end the command that is being run.
 ---@param message string
 ---@param level? integer
 function M.tell(message, level)
   vim.schedule(function()
     vim.notify('syncline: ' .. message, level or vim.log.levels.INFO)
   end)
+end
+
+--- How long after the end of a server it is told. Neovim says a line of its own at once, and two lines at a time would
+--- wait for <CR>.
+local TELL_END_MS = 200
+
+--- Says what follows from the end of a server.
+local function tell_end(message, level)
+  vim.defer_fn(function()
+    M.tell(message, level)
+  end, TELL_END_MS)
 end
 
 --- Says something once in this Neovim.
@@ -193,8 +204,8 @@ local function adopt(client)
   local protocol = vim.tbl_get(experimental or {}, 'syncline', 'protocol')
   if type(protocol) ~= 'number' or protocol < M.PROTOCOL then
     tell_once(
-      ('`%s` is older than this plugin needs: update it; :checkhealth syncline'):format(
-        type(client.config.cmd) == 'table' and client.config.cmd[1] or 'syncline'
+      ('%s is older than the plugin; see :checkhealth syncline'):format(
+        type(client.config.cmd) == 'table' and vim.fs.basename(client.config.cmd[1]) or 'the program'
       ),
       vim.log.levels.ERROR
     )
@@ -221,8 +232,8 @@ local function on_exit(root, client_id, code, signal)
   local name = vim.fs.basename(root)
   local how = signal ~= 0 and ('was ended by signal %d'):format(signal) or ('ended with code %d'):format(code)
   if not was_initialized then
-    known.blocked = ('its server %s before it was ready'):format(how)
-    M.tell(('%s: %s; see :Syncline log and :checkhealth syncline'):format(name, known.blocked), vim.log.levels.ERROR)
+    known.blocked = ('its server %s at its start'):format(how)
+    tell_end(('%s: %s; see :checkhealth syncline'):format(name, known.blocked), vim.log.levels.ERROR)
     return
   end
   local now = vim.uv.now()
@@ -232,13 +243,10 @@ local function on_exit(root, client_id, code, signal)
   table.insert(known.crashes, now)
   if #known.crashes >= M.MAX_CRASHES then
     known.blocked = ('its server crashed %d times, last it %s'):format(#known.crashes, how)
-    M.tell(
-      ('%s: %s; :Syncline log says why, :Syncline restart tries again'):format(name, known.blocked),
-      vim.log.levels.ERROR
-    )
+    tell_end(('%s: its server crashed %d times; see :Syncline'):format(name, #known.crashes), vim.log.levels.ERROR)
     return
   end
-  M.tell(('%s: its server %s and starts again'):format(name, how), vim.log.levels.WARN)
+  tell_end(('%s: its server %s and starts again'):format(name, how), vim.log.levels.WARN)
   vim.defer_fn(function()
     M.attach_all(root)
   end, M.RESTART_DELAY_MS * 2 ^ (#known.crashes - 1))
@@ -270,7 +278,7 @@ local function start(lsp_config, root, bufnr)
   local missing = M.missing_program(lsp_config.cmd)
   if missing then
     tell_once(
-      ('can’t find the program `%s`: install it, or set the option `cmd`; :checkhealth syncline'):format(missing),
+      ('can’t find `%s`; see :checkhealth syncline'):format(missing),
       vim.log.levels.WARN
     )
     return
@@ -319,13 +327,12 @@ end
 --- Why there is no client here, as a sentence.
 local function why_none(root)
   if not root then
-    local markers = table.concat(M.lsp_config().root_markers or {}, ', ')
-    return ('no codebase here: neither this file nor the current folder is below one of %s'):format(markers)
+    return 'no codebase above this file or the current folder; :help syncline-start'
   end
   local known = record(root)
-  return ('%s isn’t served: %s; :Syncline restart tries again'):format(
+  return ('%s: %s; :Syncline restart tries again'):format(
     vim.fs.basename(root),
-    known.blocked or (known.stopped and 'it was stopped') or 'its server can’t be started'
+    known.blocked or (known.stopped and 'its server was stopped') or 'its server can’t be started'
   )
 end
 
@@ -360,7 +367,7 @@ function M.with_current(use, otherwise)
     if root and not record(root).blocked and not record(root).stopped then
       local missing = M.missing_program(lsp_config.cmd)
       if missing then
-        otherwise(('can’t find the program `%s`; :checkhealth syncline'):format(missing))
+        otherwise(('can’t find `%s`; see :checkhealth syncline'):format(missing))
         return
       end
       local id = start(lsp_config, root)

@@ -14,7 +14,15 @@ local TIMEOUT_MS = 3000
 --- Below this a system is likely to run out of file watches.
 local MIN_WATCHES = 65536
 
+--- Where Linux tells how many folders a user may watch.
+M.WATCH_LIMIT_FILE = '/proc/sys/fs/inotify/max_user_watches'
+
 local health = vim.health
+if not (health and health.start) then
+  -- Before 0.10 its functions have other names.
+  local old = health or require('health')
+  health = { start = old.report_start, ok = old.report_ok, error = old.report_error }
+end
 
 --- Runs a program; its output, or what went wrong as the end of a sentence.
 ---@param command string[]
@@ -25,7 +33,7 @@ local function output_of(command)
     return nil, 'can’t be started: ' .. tostring(process):gsub('^.-%.lua:%d+: ', '')
   end
   local result = process:wait(TIMEOUT_MS)
-  if result.code == 124 and result.signal ~= 0 then
+  if not result or result.code == 124 then
     return nil, ('did not answer within %d s'):format(TIMEOUT_MS / 1000)
   elseif result.code ~= 0 then
     local first = vim.split(vim.trim(result.stderr or ''), '\n')[1]
@@ -36,7 +44,8 @@ end
 
 local function check_neovim()
   health.start('Neovim')
-  local version = tostring(vim.version()):gsub('%+.*', '')
+  local version = vim.version()
+  version = ('%d.%d.%d'):format(version.major, version.minor, version.patch)
   if vim.fn.has('nvim-0.10') == 0 then
     health.error(('%s is too old: 0.10 or newer is needed'):format(version))
   elseif vim.fn.has('nvim-0.11') == 0 then
@@ -115,13 +124,13 @@ local function check_watches()
     return
   end
   health.start('File watches')
-  local file = io.open('/proc/sys/fs/inotify/max_user_watches')
+  local file = io.open(M.WATCH_LIMIT_FILE)
   local limit = file and tonumber(file:read('*l'))
   if file then
     file:close()
   end
   if not limit then
-    health.warn('can’t read how many the system allows (/proc/sys/fs/inotify/max_user_watches)')
+    health.warn(('can’t read how many the system allows (%s)'):format(M.WATCH_LIMIT_FILE))
   elseif limit < MIN_WATCHES then
     health.warn(('the system allows %s folders; a large tree needs more'):format(wording.number(limit)), {
       'sudo sysctl fs.inotify.max_user_watches=524288',
