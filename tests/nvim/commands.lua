@@ -107,7 +107,9 @@ test('status, sync, pause, resume, rebuild', function()
   local child = open()
   child:command('Syncline status')
   child:wait('one line', function()
-    return child:lua('return vim.fn.execute("messages")'):match('✓ tree: up to date · 3 files, [^\n]+ · synced 3 files in [^\n]+ ago')
+    return child
+      :lua('return vim.fn.execute("messages")')
+      :match('✓ tree: up to date · 3 files, [^\n]+ · synced 3 files in [^\n]+ ago')
   end)
   child:command('Syncline sync')
   child:wait_said('^syncline: tree: synced 0 files in %d+ ms$')
@@ -159,7 +161,16 @@ test('completion', function()
     return child:lua('return vim.fn.getcompletion(..., "cmdline")', line)
   end
   equal(complete('Syncline '), {
-    'log', 'pause', 'queue', 'rebuild', 'restart', 'resume', 'search', 'status', 'symbols', 'sync',
+    'log',
+    'pause',
+    'queue',
+    'rebuild',
+    'restart',
+    'resume',
+    'search',
+    'status',
+    'symbols',
+    'sync',
   }, 'subcommands')
   equal(complete('Syncline re'), { 'rebuild', 'restart', 'resume' }, 'subcommands')
   equal(complete('Syncline! search -'), { '-F', '-S', '-e', '-g', '-i', '-m', '-s', '-w' }, 'flags')
@@ -170,9 +181,12 @@ test('completion', function()
 end)
 
 test('bad input is one clear sentence', function()
-  local child = open({ search = { case = 'loud' }, picker = { widht = 1, width = 2, keys = { open = 1 } }, signs = 'x' }, {
-    before = 'vim.o.cmdheight = 12',
-  })
+  local child = open(
+    { search = { case = 'loud' }, picker = { widht = 1, width = 2, keys = { open = 1 } }, signs = 'x' },
+    {
+      before = 'vim.o.cmdheight = 12',
+    }
+  )
   for _, pattern in ipairs({
     'option search.case: expected one of smart, sensitive, ignore, got loud',
     'there is no option `picker.widht`; see :help syncline%-options',
@@ -231,7 +245,9 @@ test('the functions of Lua', function()
   child:wait_screen('│needle')
   child:type('<Esc><Esc>')
   for _, name in ipairs({ 'sync', 'pause', 'resume' }) do
-    child:lua(([[_G.problem = 'not called' require('syncline').%s(function(problem) _G.problem = problem end)]]):format(name))
+    child:lua(
+      ([[_G.problem = 'not called' require('syncline').%s(function(problem) _G.problem = problem end)]]):format(name)
+    )
     child:wait_lua(name, 'return _G.problem == nil')
   end
   child:lua([[require('syncline').queue()]])

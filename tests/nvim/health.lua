@@ -91,7 +91,10 @@ test('the shared engine', function()
   end
   contains(says('echo "runs, 2 clients"'), 'OK runs, 2 clients')
   contains(says('echo "error: unrecognized subcommand" >&2; exit 2'), 'this version of the program has none')
-  contains(says('echo "no daemon runs" >&2; exit 1'), 'daemon status` ended with code 1: no daemon runs; an editor starts it')
+  contains(
+    says('echo "no daemon runs" >&2; exit 1'),
+    'daemon status` ended with code 1: no daemon runs; an editor starts it'
+  )
 end)
 
 test('options that are wrong', function()

@@ -96,11 +96,17 @@ test('functions and mappings', function()
   names[#names + 1] = 'txt' -- `syncline.txt`, the file itself
   equal(tags('syncline.'), sorted(names), 'functions')
   local child = suite.child()
-  local mapped = child:lua([[return vim.tbl_map(function(map) return map.lhs end,
-    vim.tbl_filter(function(map) return vim.startswith(map.lhs, '<Plug>(syncline-') end, vim.api.nvim_get_keymap('n')))]])
-  equal(tags('<Plug>'), sorted(vim.tbl_map(function(lhs)
-    return lhs:sub(#'<Plug>' + 1)
-  end, mapped)), 'mappings')
+  local mapped = child:lua(
+    [[return vim.tbl_map(function(map) return map.lhs end,
+    vim.tbl_filter(function(map) return vim.startswith(map.lhs, '<Plug>(syncline-') end, vim.api.nvim_get_keymap('n')))]]
+  )
+  equal(
+    tags('<Plug>'),
+    sorted(vim.tbl_map(function(lhs)
+      return lhs:sub(#'<Plug>' + 1)
+    end, mapped)),
+    'mappings'
+  )
   child:stop()
 end)
 
@@ -111,7 +117,8 @@ test('helptags are made of it, and every link leads somewhere', function()
   vim.opt.runtimepath:prepend(copy)
   for link in help:gmatch('|([^|%s]+)|') do
     local known = pcall(vim.cmd.help, link)
-    assert(known, 'no help for |' .. link .. '|')
+    -- What is said of newer versions has no help in older ones.
+    assert(known or vim.fn.has('nvim-0.11') == 0, 'no help for |' .. link .. '|')
   end
   for line in help:gmatch('[^\n]+') do
     assert(vim.fn.strdisplaywidth(line) <= 85, 'too wide: ' .. line)

@@ -58,7 +58,9 @@ test('the window is aligned and live, and its keys act', function()
   child:wait_screen('up to date')
   child:type('s')
   child:wait_said('tree: synced 0 files in')
-  child:type('Rn')
+  child:type('R')
+  child:wait_question()
+  child:type('n')
   child:type('R')
   child:wait_question()
   child:type('y')
@@ -164,7 +166,8 @@ end)
 
 test('an index folder that can’t be written is an error with its cause', function()
   local root = suite.tree(FILES)
-  local child = suite.child(nil, { env = { SYNCLINE_INDEX_DIR = root .. '/a.lua/index' }, before = 'vim.o.cmdheight = 6' })
+  local child =
+    suite.child(nil, { env = { SYNCLINE_INDEX_DIR = root .. '/a.lua/index' }, before = 'vim.o.cmdheight = 6' })
   child:command('edit ' .. root .. '/a.lua')
   child:wait('not ok', function()
     return vim.list_contains({ '✗ error', '! degraded' }, statusline(child))
@@ -188,7 +191,10 @@ test('the event carries the state, and the end of a codebase', function()
   equal(events[#events].state.index.fresh, true, 'fresh')
   child:lua([[local client = vim.lsp.get_clients({ name = 'syncline' })[1]
     if vim.fn.has('nvim-0.11') == 1 then client:stop() else client.stop() end]])
-  child:wait_lua('the end', 'local last = _G.events[#_G.events] return last.state == nil and last.codebase.name == "tree"')
+  child:wait_lua(
+    'the end',
+    'local last = _G.events[#_G.events] return last.state == nil and last.codebase.name == "tree"'
+  )
   equal(statusline(child), '', 'status line')
   child:stop()
 end)

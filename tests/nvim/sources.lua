@@ -41,7 +41,9 @@ end)
 
 test('lualine has a component', function()
   local child = open()
-  child:lua([[require('lualine').setup({ options = { icons_enabled = false }, sections = { lualine_x = { 'syncline' } } })]])
+  child:lua(
+    [[require('lualine').setup({ options = { icons_enabled = false }, sections = { lualine_x = { 'syncline' } } })]]
+  )
   child:wait('the sign', function()
     local rows = child:screen()
     return (rows[#rows - 1]):find('✓', 1, true)

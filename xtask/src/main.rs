@@ -1,6 +1,7 @@
 //! The commands a contributor runs: `cargo xtask test` and `cargo xtask bench`.
 
 mod bench;
+mod neovim;
 mod sandbox;
 mod test;
 mod tools;

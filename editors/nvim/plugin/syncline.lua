@@ -6,7 +6,10 @@ end
 vim.g.loaded_syncline = true
 
 if vim.fn.has('nvim-0.10') == 0 then
-  vim.notify('syncline: Neovim 0.10 or newer is needed; this one is older, so the plugin does nothing', vim.log.levels.WARN)
+  vim.notify(
+    'syncline: Neovim 0.10 or newer is needed; this one is older, so the plugin does nothing',
+    vim.log.levels.WARN
+  )
   return
 end
 

@@ -277,10 +277,7 @@ end
 local function start(lsp_config, root, bufnr)
   local missing = M.missing_program(lsp_config.cmd)
   if missing then
-    tell_once(
-      ('can’t find `%s`; see :checkhealth syncline'):format(missing),
-      vim.log.levels.WARN
-    )
+    tell_once(('can’t find `%s`; see :checkhealth syncline'):format(missing), vim.log.levels.WARN)
     return
   end
   local running = client_of_root(root)
