@@ -121,7 +121,8 @@ end
 local SymbolRows = {}
 SymbolRows.__index = SymbolRows
 
-local KIND_WIDTH, NAME_WIDTH, CONTAINER_WIDTH = 13, 40, 24
+--- Widest columns, in cells.
+local NAME_WIDTH, CONTAINER_WIDTH = 32, 16
 
 local function cell(text, width)
   local shown = vim.fn.strcharpart(text, 0, width)
@@ -140,8 +141,9 @@ end
 ---@return integer first
 function SymbolRows:add(items)
   local first = #self.rows + 1
-  local name_width, container_width = 8, 0
+  local kind_width, name_width, container_width = 4, 8, 0
   for _, item in ipairs(items) do
+    kind_width = math.max(kind_width, #(item.kind or ''))
     name_width = math.max(name_width, math.min(NAME_WIDTH, vim.fn.strdisplaywidth(item.text)))
     container_width = math.max(container_width, math.min(CONTAINER_WIDTH, vim.fn.strdisplaywidth(item.container or '')))
   end
@@ -153,7 +155,7 @@ function SymbolRows:add(items)
       end
       row.text = row.text .. text .. INDENT
     end
-    put(cell(item.kind or '', KIND_WIDTH), 'SynclineKind')
+    put(cell(item.kind or '', kind_width), 'SynclineKind')
     put(cell(item.text, name_width))
     if container_width > 0 then
       put(cell(item.container or '', container_width), 'SynclineHint')
