@@ -62,7 +62,7 @@ test('a program that is missing', function()
 end)
 
 test('a program that hangs, fails, is another, or is old', function()
-  local hangs = suite.program('sleep 60')
+  local hangs = suite.program('exec sleep 60')
   contains(
     report_with({ autostart = false, cmd = { hangs, 'lsp' } }),
     ('ERROR `%s --version` did not answer within 3 s'):format(hangs)

@@ -167,7 +167,11 @@ pub(crate) fn unpack_debian(folder: &Path, release: &str, packages: &[&str]) -> 
     for entry in fs::read_dir(state.join("cache/archives"))? {
         let package = entry?.path();
         if package.extension().is_some_and(|extension| extension == "deb") {
-            run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&root).stdin(Stdio::null()))?;
+            let status =
+                Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&root).stdin(Stdio::null()).status();
+            if !status.context("there is no dpkg-deb")?.success() {
+                bail!("dpkg-deb can't unpack {}", package.display());
+            }
         }
     }
     // Parsers of tree-sitter are in a folder that only an installed Neovim looks into.
