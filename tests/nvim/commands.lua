@@ -58,6 +58,18 @@ test('search to the quickfix list, with flags and a count', function()
   child:stop()
 end)
 
+test('what a search streams is no progress to others', function()
+  local child = open()
+  child:lua([[_G.strange = 0
+    vim.api.nvim_create_autocmd('LspProgress', { callback = function(event)
+      if not event.data.params.value.kind then _G.strange = _G.strange + 1 end
+    end })]])
+  child:command('Syncline! search needle')
+  child:wait_said('5 matches')
+  equal(child:lua('return { _G.strange, vim.lsp.status() }'), { 0, '' }, 'progress')
+  child:stop()
+end)
+
 test('search for what is selected, and for the word under the cursor', function()
   local child = open()
   child:type('gg0wvf=:Syncline search<CR>')
