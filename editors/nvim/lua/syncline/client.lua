@@ -519,12 +519,6 @@ end
 
 --- Listens to what happens to buffers and clients. Called once, by `plugin/syncline.lua`.
 function M.listen()
-  -- A client finds its handlers when a message comes, so this holds for every client, however it was started.
-  vim.lsp.handlers['syncline/queueState'] = function(_, state, ctx)
-    if state and vim.lsp.get_client_by_id(ctx.client_id) then
-      states.put(ctx.client_id, state)
-    end
-  end
   local group = vim.api.nvim_create_augroup('syncline', {})
   vim.api.nvim_create_autocmd('LspAttach', {
     group = group,
@@ -567,6 +561,13 @@ function M.listen()
     end,
   })
   local function begin()
+    -- A client finds its handlers when a message comes, so this holds for every client, however it was started. Not
+    -- earlier, since it loads Neovim's LSP client, for which nobody's start is to wait.
+    vim.lsp.handlers['syncline/queueState'] = function(_, state, ctx)
+      if state and vim.lsp.get_client_by_id(ctx.client_id) then
+        states.put(ctx.client_id, state)
+      end
+    end
     require('syncline.highlights').define()
     vim.api.nvim_create_autocmd('ColorScheme', {
       group = group,

@@ -120,7 +120,7 @@ end
 
 local KEYS = {
   { 's', 'sync' },
-  { 'p', 'pause, resume' },
+  { 'p', 'pause' },
   { 'R', 'rebuild' },
   { '/', 'search' },
   { 'l', 'log' },

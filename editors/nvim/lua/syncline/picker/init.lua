@@ -162,9 +162,9 @@ function Picker:decorate()
       footer[#footer + 1] = { (' %s '):format(word), on and 'SynclineToggle' or 'SynclineHint' }
     end
     local cases = { smart = 'case: smart', sensitive = 'case: counts', ignore = 'case: ignored' }
-    toggle(query.regex and 'regex' or 'plain text', query.regex)
+    toggle(query.regex and 'regex' or 'plain', query.regex)
     toggle(cases[query.case], query.case ~= 'smart')
-    toggle(query.word and 'whole words' or 'words: any part', query.word)
+    toggle(query.word and 'whole words' or 'words: any', query.word)
     prompt.footer, prompt.footer_pos = footer, 'right'
     vim.api.nvim_win_set_config(self.windows.globs, {
       title = { { ' Files ', 'SynclineTitle' } },
