@@ -119,19 +119,10 @@ end
 ---@param bufnr integer
 ---@param found fun(root: string)
 local function find_root(lsp_config, bufnr, found)
-  local markers = config.get().root_markers
   if type(lsp_config.root_dir) == 'string' then
     found(lsp_config.root_dir)
-  elseif lsp_config.root_dir and not markers then
-    lsp_config.root_dir(bufnr, found)
   elseif lsp_config.root_dir then
-    -- It still decides which buffers count.
-    lsp_config.root_dir(bufnr, function()
-      local root = vim.fs.root(bufnr, markers)
-      if root then
-        found(root)
-      end
-    end)
+    lsp_config.root_dir(bufnr, found, config.get().root_markers)
   end
 end
 
