@@ -1,4 +1,5 @@
--- A plain Neovim, without a plugin, works with `syncline lsp`: state, saves, searches, unsaved text, a clean end.
+-- A plain Neovim, with the file `lsp/syncline.lua` and no plugin, works with `syncline lsp`: state, progress, saves,
+-- searches, symbols, unsaved text, a clean end. Where it isn't said otherwise, as `vim.lsp.enable()` starts it.
 -- Run as `nvim --clean --headless -l tests/nvim/lsp.lua` with SYNCLINE_BIN naming the program; exit code 0 is a pass.
 
 local DEADLINE_MS = 60000
@@ -16,7 +17,10 @@ local function write(path, text)
   file:close()
 end
 
+local is_011 = vim.fn.has('nvim-0.11') == 1
+local config = assert(vim.uv.fs_realpath('editors/nvim/lsp/syncline.lua'))
 local states = {}
+local progress = {}
 
 -- Waits for a condition; what it gives is handed on.
 local function wait(what, condition)
@@ -31,7 +35,13 @@ end
 
 local function request(client, method, params)
   -- The buffer by its number: with 0, Neovim 0.11 doesn't send the edits that it still holds back.
-  local reply = assert(client:request_sync(method, params, DEADLINE_MS, vim.api.nvim_get_current_buf()))
+  local bufnr = vim.api.nvim_get_current_buf()
+  local reply
+  if is_011 then
+    reply = assert(client:request_sync(method, params, DEADLINE_MS, bufnr))
+  else
+    reply = assert(client.request_sync(method, params, DEADLINE_MS, bufnr))
+  end
   assert(not reply.err, vim.inspect(reply.err))
   return reply.result
 end
@@ -54,24 +64,44 @@ local function test()
   assert(vim.system({ 'git', 'init', '-q', root }):wait().code == 0, 'git init')
 
   vim.cmd.filetype('on')
-  vim.lsp.config('syncline', {
+  vim.api.nvim_create_autocmd('LspProgress', {
+    callback = function(event)
+      progress[#progress + 1] = event.data.params.value.kind
+    end,
+  })
+  local changes = {
     cmd = { binary, 'lsp', '--stdio', '--standalone' },
     cmd_env = { SYNCLINE_INDEX_DIR = scratch .. '/index' },
-    root_markers = { '.git' },
     handlers = {
       ['syncline/queueState'] = function(_, state)
         states[#states + 1] = state
       end,
     },
-  })
-  -- Before the server is enabled: it would start for the empty buffer, and the folder that Neovim was started in.
-  vim.cmd.edit(root .. '/a.lua')
-  vim.lsp.enable('syncline')
+  }
+  if is_011 then
+    local folder = scratch .. '/config'
+    vim.fn.mkdir(folder .. '/lsp', 'p')
+    assert(vim.uv.fs_copyfile(config, folder .. '/lsp/syncline.lua'))
+    vim.opt.runtimepath:prepend(folder)
+    vim.lsp.config('syncline', changes)
+    -- With the empty buffer that Neovim starts with, which belongs to no codebase.
+    vim.lsp.enable('syncline')
+    vim.cmd.edit(root .. '/a.lua')
+  else
+    vim.cmd.edit(root .. '/a.lua')
+    local plain = vim.tbl_extend('force', dofile(config), changes, { name = 'syncline' })
+    plain.root_dir(0, function(found)
+      plain.root_dir = found
+    end)
+    vim.lsp.start(plain)
+  end
 
   local client = wait('the server starts', function()
     local client = vim.lsp.get_clients({ name = 'syncline' })[1]
     return client and client.initialized and client
   end)
+  assert(#vim.lsp.get_clients() == 1)
+  assert(client.config.root_dir == root, client.config.root_dir)
   local announced = client.server_capabilities.experimental
   assert(announced and announced.syncline.protocol == 1, vim.inspect(announced))
 
@@ -81,6 +111,17 @@ local function test()
   end)
   assert(fresh.codebase.root == vim.uri_from_fname(root), fresh.codebase.root)
   assert(fresh.index.files == 2, vim.inspect(fresh.index))
+
+  if client.server_capabilities.workspaceSymbolProvider then
+    write('src/symbols.rs', 'fn a_definition() {}\n')
+    request(client, 'syncline/sync', vim.empty_dict())
+    local symbols = wait('symbols', function()
+      local list = request(client, 'workspace/symbol', { query = 'a_definition' })
+      return #list > 0 and list
+    end)
+    assert(symbols[1].name == 'a_definition', vim.inspect(symbols))
+    vim.fn.delete(root .. '/src/symbols.rs')
+  end
 
   local found = search(client, 'needle')
   assert(#found.matches == 1, vim.inspect(found))
@@ -105,8 +146,13 @@ local function test()
   -- Columns are in the encoding that was agreed on, as Neovim's own functions take them.
   local range = found.matches[1].range
   local line = vim.api.nvim_buf_get_lines(0, range.start.line, range.start.line + 1, false)[1]
-  local start = vim.str_byteindex(line, client.offset_encoding, range.start.character)
-  local finish = vim.str_byteindex(line, client.offset_encoding, range['end'].character)
+  local function bytes(column)
+    if is_011 then
+      return vim.str_byteindex(line, client.offset_encoding, column)
+    end
+    return vim.str_byteindex(line, column, client.offset_encoding == 'utf-16')
+  end
+  local start, finish = bytes(range.start.character), bytes(range['end'].character)
   assert(line:sub(start + 1, finish) == 'needle', line:sub(start + 1, finish))
 
   -- What isn't saved is found too.
@@ -118,9 +164,36 @@ local function test()
   local outcome = request(client, 'syncline/sync', vim.empty_dict())
   assert(outcome.outcome == 'synced', vim.inspect(outcome))
 
+  -- Work that takes a while shows as progress. What a while is depends on the machine, so there is more each time.
+  for round = 1, 5 do
+    for index = 1, 2000 * 2 ^ round do
+      write(
+        ('many/%d/%d-%d.txt'):format(index % 50, round, index),
+        ('%d words, round %d\n'):format(index, round):rep(20)
+      )
+    end
+    request(client, 'syncline/sync', vim.empty_dict())
+    local generation = states[#states].index.generation
+    request(client, 'workspace/executeCommand', { command = 'syncline.rebuild', arguments = {} })
+    wait('the index is built anew', function()
+      local last = states[#states]
+      return last.phase == 'idle' and last.index.fresh and last.index.generation ~= generation
+    end)
+    if vim.list_contains(progress, 'begin') then
+      break
+    end
+  end
+  wait('progress, and its end', function()
+    return vim.list_contains(progress, 'begin') and vim.list_contains(progress, 'end')
+  end)
+
   -- A clean end.
   local id = client.id
-  client:stop()
+  if is_011 then
+    client:stop()
+  else
+    client.stop()
+  end
   wait('the server ends', function()
     return vim.lsp.get_client_by_id(id) == nil
   end)

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod lsp;
+mod neovim;
 mod sandbox;
 mod test;
 mod tools;

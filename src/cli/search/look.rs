@@ -20,6 +20,8 @@ pub(super) struct Look {
     line_numbers: bool,
     headings: bool,
     file_names: bool,
+    /// A line for each match, with its column.
+    each_match: bool,
     color: bool,
     terminal: bool,
     /// Files are searched as a whole, not read bit by bit: binary ones are then told by other bytes.
@@ -46,7 +48,7 @@ impl Look {
         let only_file = matches!(paths, [path] if path == stdin || !path.is_dir());
         let (before, after) = arguments.contexts();
         let line_numbers = match mode {
-            Mode::Lines => terminal && !only_stdin,
+            Mode::Lines => arguments.vimgrep || (terminal && !only_stdin),
             Mode::Json => true,
             Mode::Names | Mode::Counts => false,
         };
@@ -56,8 +58,9 @@ impl Look {
             after,
             max_count: arguments.max_count,
             line_numbers: arguments.line_numbers().unwrap_or(line_numbers),
-            headings: arguments.headings().unwrap_or(terminal),
-            file_names: !only_file,
+            headings: arguments.headings().unwrap_or(terminal) && !arguments.vimgrep,
+            file_names: arguments.vimgrep || !only_file,
+            each_match: arguments.vimgrep,
             color: match arguments.color {
                 Color::Always => true,
                 Color::Never => false,
@@ -113,6 +116,8 @@ impl Look {
                     .color_specs(colors)
                     .heading(self.headings)
                     .path(self.file_names)
+                    .column(self.each_match)
+                    .per_match(self.each_match)
                     .per_match_one_line(true)
                     .separator_search(self.separator().map(<[u8]>::to_vec));
                 return Printer::Standard(builder.build(writer));

@@ -1,0 +1,57 @@
+--- Text in fzf-lua: `require('syncline.sources.fzf_lua').search()`.
+
+local client_of = require('syncline.client')
+local config = require('syncline.config')
+local rows = require('syncline.picker.rows')
+local search = require('syncline.search')
+
+local M = {}
+
+--- Opens fzf-lua on text.
+---@param opts? table Options of fzf-lua
+function M.search(opts)
+  client_of.with_current(function(client)
+    local fzf = require('fzf-lua')
+    local root = client.config.root_dir or ''
+    local cancel
+    fzf.fzf_live(
+      function(arguments)
+        local pattern = type(arguments) == 'table' and arguments[1] or arguments or ''
+        return function(put)
+          if cancel then
+            cancel()
+            cancel = nil
+          end
+          if pattern == '' then
+            return put(nil)
+          end
+          local query = search.query(pattern, { max_results = config.get().picker.max_results })
+          cancel = search.run(client, query, {
+            items = function(items)
+              for _, item in ipairs(items) do
+                -- As `rg --column` prints it, which fzf-lua's actions and previewer read.
+                local path = rows.relative(item.path, root)
+                put(('%s:%d:%d:%s'):format(path, item.lnum, item.col + 1, item.text))
+              end
+            end,
+            done = function(_, problem)
+              cancel = nil
+              if problem then
+                client_of.tell(problem, vim.log.levels.WARN)
+              end
+              put(nil)
+            end,
+          })
+        end
+      end,
+      vim.tbl_extend('force', {
+        prompt = client_of.label(client) .. '> ',
+        cwd = root,
+        previewer = 'builtin',
+        actions = fzf.defaults.actions.files,
+      }, opts or {})
+    )
+  end)
+end
+
+return M

@@ -1,0 +1,94 @@
+--- Text and definitions in telescope: `:Telescope syncline`, `:Telescope syncline symbols`.
+
+local client_of = require('syncline.client')
+local config = require('syncline.config')
+local rows = require('syncline.picker.rows')
+local search = require('syncline.search')
+local symbols = require('syncline.symbols')
+
+local M = {}
+
+--- What telescope keeps of an item.
+local function entry_of(root)
+  return function(item)
+    local place = ('%s:%d'):format(rows.relative(item.path, root), item.lnum)
+    local shown = item.kind and ('%-12s %s  %s'):format(item.kind, item.text, place)
+      or ('%s: %s'):format(place, vim.trim(item.text))
+    return {
+      value = item,
+      ordinal = place .. ' ' .. item.text,
+      display = shown,
+      filename = item.path,
+      lnum = item.lnum,
+      col = item.col + 1,
+      colend = item.end_col + 1,
+      text = item.text,
+    }
+  end
+end
+
+--- Asks the server anew for each prompt, and hands over what comes.
+local function live_finder(client, run)
+  local cancel
+  local make_entry = entry_of(client.config.root_dir or '')
+  local function stop()
+    if cancel then
+      cancel()
+      cancel = nil
+    end
+  end
+  return setmetatable({ close = stop }, {
+    __call = function(_, prompt, process_result, process_complete)
+      stop()
+      if not prompt or prompt == '' then
+        return process_complete()
+      end
+      local query = search.query(prompt, { max_results = config.get().picker.max_results })
+      local count, full = 0, false
+      cancel = run(client, query, {
+        items = function(items)
+          for _, item in ipairs(items) do
+            if full then
+              return
+            end
+            count = count + 1
+            local entry = make_entry(item)
+            entry.index = count
+            full = process_result(entry) == true
+          end
+        end,
+        done = function(_, problem)
+          cancel = nil
+          if problem then
+            client_of.tell(problem, vim.log.levels.WARN)
+          end
+          process_complete()
+        end,
+      })
+    end,
+  })
+end
+
+local function picker(title, run)
+  return function(opts)
+    opts = opts or {}
+    client_of.with_current(function(client)
+      local values = require('telescope.config').values
+      require('telescope.pickers')
+        .new(opts, {
+          prompt_title = ('%s in %s'):format(title, client_of.label(client)),
+          finder = live_finder(client, run),
+          previewer = values.grep_previewer(opts),
+          sorter = require('telescope.sorters').highlighter_only(opts),
+        })
+        :find()
+    end)
+  end
+end
+
+--- Opens telescope on text.
+M.search = picker('Search', search.run)
+--- Opens telescope on definitions.
+M.symbols = picker('Symbols', symbols.run)
+
+return M

@@ -1,0 +1,82 @@
+--- Definitions by name, from `workspace/symbol`.
+
+local client_of = require('syncline.client')
+
+local M = {}
+
+--- Whether the server knows symbols.
+---@param client vim.lsp.Client
+---@return boolean
+function M.are_known(client)
+  return (client.server_capabilities.workspaceSymbolProvider or false) ~= false
+end
+
+--- Asks for definitions; all come at once.
+---@param client vim.lsp.Client
+---@param query syncline.Query Only its pattern counts
+---@param sink syncline.Sink
+---@return fun() cancel
+function M.run(client, query, sink)
+  if not M.are_known(client) then
+    sink.done(nil, 'this version of syncline knows no symbols yet; update it')
+    return function() end
+  end
+  return client_of.request(client, 'workspace/symbol', { query = query.pattern }, function(problem, result)
+    if problem then
+      return sink.done(nil, problem)
+    end
+    local limit = query.max_results or math.huge
+    local items = {}
+    for _, symbol in ipairs(result or {}) do
+      if #items >= limit then
+        break
+      end
+      local range = symbol.location.range
+      local column = range and range.start.character or 0
+      items[#items + 1] = {
+        path = vim.uri_to_fname(symbol.location.uri),
+        lnum = range and range.start.line + 1 or 1,
+        col = column,
+        end_col = column,
+        text = symbol.name,
+        kind = vim.lsp.protocol.SymbolKind[symbol.kind] or 'Symbol',
+        container = symbol.containerName ~= '' and symbol.containerName or nil,
+      }
+    end
+    sink.items(items)
+    sink.done({ limit_hit = #(result or {}) > #items, fresh = true })
+  end)
+end
+
+--- Asks for definitions into a new quickfix list.
+---@param client vim.lsp.Client
+---@param query syncline.Query
+function M.to_quickfix(client, query)
+  M.run(client, query, {
+    items = function(items)
+      M.quickfix(query.pattern, items)
+    end,
+    done = function(_, problem)
+      if problem then
+        client_of.tell(problem, vim.log.levels.ERROR)
+      end
+    end,
+  })
+end
+
+--- Puts definitions into a new quickfix list.
+---@param pattern string
+---@param items syncline.Item[]
+function M.quickfix(pattern, items)
+  if #items == 0 then
+    return client_of.tell(('no definition found for %s'):format(pattern))
+  end
+  local list = vim.tbl_map(function(item)
+    local text = ('%s %s%s'):format(item.kind, item.text, item.container and ' in ' .. item.container or '')
+    return { filename = item.path, lnum = item.lnum, col = item.col + 1, text = text }
+  end, items)
+  vim.fn.setqflist({}, ' ', { title = 'Syncline: symbols ' .. pattern, items = list })
+  vim.cmd('botright copen')
+end
+
+return M

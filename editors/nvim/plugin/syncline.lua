@@ -1,0 +1,36 @@
+--- What is there from the start: `:Syncline`, `<Plug>` mappings, and listening to files that are opened.
+
+if vim.g.loaded_syncline then
+  return
+end
+vim.g.loaded_syncline = true
+
+if vim.fn.has('nvim-0.10') == 0 then
+  vim.notify(
+    'syncline: Neovim 0.10 or newer is needed; this one is older, so the plugin does nothing',
+    vim.log.levels.WARN
+  )
+  return
+end
+
+vim.api.nvim_create_user_command('Syncline', function(opts)
+  require('syncline.commands').run(opts)
+end, {
+  nargs = '*',
+  bang = true,
+  range = true,
+  desc = 'Search, and the waiting line: :help :Syncline',
+  complete = function(lead, line)
+    return require('syncline.commands').complete(lead, line)
+  end,
+})
+
+vim.keymap.set('n', '<Plug>(syncline-search)', '<Cmd>Syncline search<CR>', { desc = 'Syncline: search' })
+vim.keymap.set('n', '<Plug>(syncline-word)', function()
+  require('syncline').search({ pattern = vim.fn.expand('<cword>'), word = true })
+end, { desc = 'Syncline: search the word under the cursor' })
+vim.keymap.set('x', '<Plug>(syncline-search)', ':Syncline search<CR>', { silent = true, desc = 'Syncline: search' })
+vim.keymap.set('n', '<Plug>(syncline-symbols)', '<Cmd>Syncline symbols<CR>', { desc = 'Syncline: symbols' })
+vim.keymap.set('n', '<Plug>(syncline-queue)', '<Cmd>Syncline queue<CR>', { desc = 'Syncline: the line' })
+
+require('syncline.client').listen()

@@ -1,0 +1,55 @@
+-- Telescope and lualine, as Debian packages them. TEST_NVIM_PLUGINS names the folder that holds them.
+
+local here = vim.fs.dirname(assert(vim.uv.fs_realpath(debug.getinfo(1, 'S').source:sub(2))))
+package.path = here .. '/support/?.lua;' .. package.path
+local suite = require('suite')
+local test, contains = suite.test, suite.contains
+
+local plugins = assert(os.getenv('TEST_NVIM_PLUGINS'), 'TEST_NVIM_PLUGINS names the folder of other plugins')
+
+---@return Child
+local function open()
+  local root = suite.tree({ ['a.lua'] = 'local needle = 1\n', ['src/b.lua'] = 'local x = 1\nlocal y = "needle"\n' })
+  local before = {}
+  for _, name in ipairs({ 'neovim-plenary', 'neovim-telescope', 'nvim-lualine' }) do
+    assert(vim.uv.fs_stat(plugins .. '/' .. name), 'missing: ' .. plugins .. '/' .. name)
+    before[#before + 1] = ('vim.opt.runtimepath:append(%q)'):format(plugins .. '/' .. name)
+  end
+  local child = suite.child(nil, { before = table.concat(before, ' ') })
+  child:command('edit ' .. root .. '/a.lua')
+  child:wait_fresh()
+  return child
+end
+
+test('telescope finds as one types, and opens at the place', function()
+  local child = open()
+  child:type(':Telescope syncline<CR>')
+  child:wait_screen('Search in tree')
+  child:type('needle')
+  child:wait_screen('a.lua:1: local needle = 1')
+  child:wait_screen('src/b.lua:2: local y = "needle"')
+  child:type('<BS><BS><BS>dle"')
+  child:wait('only one', function()
+    return not child:screen_text():find('a.lua:1: local', 1, true)
+  end)
+  child:type('<CR>')
+  child:wait('the place', function()
+    return vim.deep_equal(child:lua('return vim.api.nvim_win_get_cursor(0)'), { 2, 11 })
+  end)
+  child:stop()
+end)
+
+test('lualine has a component', function()
+  local child = open()
+  child:lua(
+    [[require('lualine').setup({ options = { icons_enabled = false }, sections = { lualine_x = { 'syncline' } } })]]
+  )
+  child:wait('the sign', function()
+    local rows = child:screen()
+    return (rows[#rows - 1]):find('✓', 1, true)
+  end)
+  contains(child:screen()[29], 'a.lua')
+  child:stop()
+end)
+
+suite.run()

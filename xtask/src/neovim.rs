@@ -1,0 +1,220 @@
+//! Neovim: the versions that the plugin is tested with, its tests, and the checks of its Lua.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::sandbox::{self, Scratch};
+use crate::tools::{Installed, LUACHECK, NEOVIM, NEOVIM_FIRST, NEOVIM_NEWEST, NEOVIM_TOO_OLD, STYLUA};
+use crate::workspace::{Workspace, run};
+
+/// How long one file of tests may take before it is killed and counts as failed.
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// What the plugin and its tests are in, below the root.
+const LUA: [&str; 2] = ["editors/nvim", "tests/nvim"];
+
+/// Everything that the tests of the plugin need.
+pub(crate) struct Neovim {
+    /// The version that most people have.
+    pub(crate) usual: Installed,
+    first: Installed,
+    newest: Installed,
+    too_old: Installed,
+    luacheck: Installed,
+    stylua: Installed,
+}
+
+impl Neovim {
+    /// Installs what is missing.
+    pub(crate) fn prepare(workspace: &Workspace) -> Result<Self> {
+        Ok(Self {
+            usual: NEOVIM.ensure(workspace)?,
+            first: NEOVIM_FIRST.ensure(workspace)?,
+            newest: NEOVIM_NEWEST.ensure(workspace)?,
+            too_old: NEOVIM_TOO_OLD.ensure(workspace)?,
+            luacheck: LUACHECK.ensure(workspace)?,
+            stylua: STYLUA.ensure(workspace)?,
+        })
+    }
+
+    /// What there is, for people.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
+        [&self.first, &self.usual, &self.newest, &self.too_old, &self.luacheck, &self.stylua]
+            .into_iter()
+            .map(|tool| tool.label.as_str())
+    }
+
+    /// Checks the Lua: how it is laid out, and what luacheck sees.
+    pub(crate) fn check_lua(&self, workspace: &Workspace) -> Result<()> {
+        run_stylua(workspace, &self.stylua, &["--check"])?;
+        let mut luacheck = Command::new(&self.luacheck.program);
+        luacheck.args(["--quiet", "--config", "editors/nvim/.luacheckrc"]).args(LUA);
+        run(luacheck.current_dir(&workspace.root).stdin(Stdio::null()))
+    }
+
+    /// The files of tests, each with a version to run it in.
+    pub(crate) fn tests(&self, workspace: &Workspace) -> Result<Vec<(PathBuf, &Installed)>> {
+        let folder = workspace.root.join("tests/nvim");
+        let entries = fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        let mut scripts: Vec<_> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        scripts.retain(|path| path.extension().is_some_and(|extension| extension == "lua"));
+        scripts.sort();
+        let mut tests = Vec::new();
+        for script in scripts {
+            let name = script.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            let versions = match name {
+                // The other plugins are packaged for the newest; the one that is too old can't run tests itself.
+                "sources" => vec![&self.newest],
+                "too_old" => vec![&self.usual],
+                _ => vec![&self.first, &self.usual, &self.newest],
+            };
+            tests.extend(versions.into_iter().map(|version| (script.clone(), version)));
+        }
+        Ok(tests)
+    }
+
+    /// Runs one file of tests in a Neovim with an empty home; exit code 0 within [`DEADLINE`] is a pass.
+    pub(crate) fn run_test(&self, workspace: &Workspace, script: &Path, version: &Installed) -> Result<()> {
+        // In the system's temporary folder because a socket's path must be short.
+        let home = Scratch::folder(&std::env::temp_dir())?;
+        let mut command = Command::new(&version.program);
+        command.args(["--clean", "--headless", "-l"]).arg(script);
+        sandbox::isolate(&mut command, home.path())?;
+        // An editor around us would hand on its own runtime files.
+        for name in ["VIM", "VIMRUNTIME", "NVIM", "NVIM_APPNAME"] {
+            command.env_remove(name);
+        }
+        command.env("SYNCLINE_BIN", workspace.target.join("debug/syncline"));
+        command.env("TEST_NVIM", &version.program);
+        command.env("TEST_NVIM_OLD", &self.too_old.program);
+        if let Some(folder) = self.newest.program.ancestors().nth(2) {
+            command.env("TEST_NVIM_PLUGINS", folder.join("root/usr/share"));
+        }
+        command.current_dir(&workspace.root).stdin(Stdio::null());
+
+        eprintln!("$ nvim --clean --headless -l {} ({})", script.display(), version.label);
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", version.program.display()))?;
+        let start = Instant::now();
+        while start.elapsed() < DEADLINE {
+            if let Some(status) = child.try_wait().context("cannot wait for nvim")? {
+                // What it wrote last may have no newline at its end.
+                eprintln!();
+                if !status.success() {
+                    bail!("nvim ended with {status}");
+                }
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        eprintln!();
+        sandbox::end_descendants();
+        bail!("not done after {} s, killed", DEADLINE.as_secs());
+    }
+}
+
+/// Formats the plugin's Lua.
+pub(crate) fn format_lua(workspace: &Workspace) -> Result<()> {
+    run_stylua(workspace, &STYLUA.ensure(workspace)?, &[])
+}
+
+fn run_stylua(workspace: &Workspace, stylua: &Installed, arguments: &[&str]) -> Result<()> {
+    let mut node = Command::new("node");
+    node.arg("editors/nvim/scripts/format.mjs").arg(&stylua.program).args(arguments).args(LUA);
+    run(node.current_dir(&workspace.root).stdin(Stdio::null()))
+}
+
+/// Unpacks packages of a Debian release, with all that they need, into a folder, and puts `bin/nvim` there, which
+/// starts with the libraries of that release. The system's own packages stay as they are.
+pub(crate) fn unpack_debian(folder: &Path, release: &str, packages: &[&str]) -> Result<()> {
+    let state = folder.join("apt");
+    for name in ["state/lists/partial", "cache/archives/partial"] {
+        fs::create_dir_all(state.join(name))?;
+    }
+    fs::write(state.join("status"), "")?;
+    // From where the system has its own packages.
+    let sites = Command::new("apt-get")
+        .args(["indextargets", "--format", "$(SITE)", "Created-By: Packages"])
+        .stdin(Stdio::null())
+        .output()
+        .context("there is no apt-get")?;
+    let sites = String::from_utf8_lossy(&sites.stdout).into_owned();
+    let site = sites.lines().find(|site| !site.contains("security")).context("apt knows no source of packages")?;
+    let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+    fs::write(state.join("sources.list"), format!("deb [signed-by={keyring}] {site} {release} main\n"))?;
+    let at = state.display();
+    fs::write(
+        state.join("apt.conf"),
+        format!(
+            "Dir::State \"{at}/state\";\nDir::State::status \"{at}/status\";\nDir::Cache \"{at}/cache\";\n\
+             Dir::Etc::sourcelist \"{at}/sources.list\";\nDir::Etc::sourceparts \"-\";\n\
+             APT::Sandbox::User \"\";\nAcquire::Languages \"none\";\nAPT::Keep-Downloaded-Packages \"true\";\n"
+        ),
+    )?;
+    let apt_get = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("APT_CONFIG", state.join("apt.conf")).stdin(Stdio::null()).stdout(Stdio::null());
+        run(&mut command)
+    };
+    apt_get(&["update", "--quiet", "--quiet"])?;
+    apt_get(&[&["install", "--quiet", "--yes", "--no-install-recommends", "--download-only"], packages].concat())?;
+
+    let root = folder.join("root");
+    for entry in fs::read_dir(state.join("cache/archives"))? {
+        let package = entry?.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            let status =
+                Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&root).stdin(Stdio::null()).status();
+            if !status.context("there is no dpkg-deb")?.success() {
+                bail!("dpkg-deb can't unpack {}", package.display());
+            }
+        }
+    }
+    // Parsers of tree-sitter are in a folder that only an installed Neovim looks into.
+    let parsers = root.join("usr/lib/nvim/parser");
+    let runtime = root.join("usr/share/nvim/runtime");
+    if parsers.is_dir() && !runtime.join("parser").exists() {
+        std::os::unix::fs::symlink(&parsers, runtime.join("parser"))?;
+    }
+    let loader = loader(&root)?;
+    let libraries: Vec<_> = ["usr/lib", "lib"]
+        .iter()
+        .flat_map(|name| fs::read_dir(root.join(name)).into_iter().flatten().flatten())
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir() && path.to_string_lossy().ends_with("-linux-gnu"))
+        .map(|path| path.display().to_string())
+        .collect();
+    let program = folder.join("bin/nvim");
+    fs::create_dir_all(folder.join("bin"))?;
+    fs::write(
+        &program,
+        format!(
+            "#!/bin/sh\nexport VIMRUNTIME='{}'\nexec '{}' --library-path '{}' --argv0 \"$0\" '{}' \"$@\"\n",
+            runtime.display(),
+            loader.display(),
+            libraries.join(":"),
+            root.join("usr/bin/nvim").display()
+        ),
+    )?;
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    fs::remove_dir_all(&state)?;
+    Ok(())
+}
+
+/// The program that loads programs and their libraries, of an unpacked system.
+fn loader(root: &Path) -> Result<PathBuf> {
+    for name in ["usr/lib", "lib"] {
+        for folder in fs::read_dir(root.join(name)).into_iter().flatten().flatten() {
+            for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+                if file.file_name().to_string_lossy().starts_with("ld-linux") {
+                    return Ok(file.path());
+                }
+            }
+        }
+    }
+    bail!("the packages hold no ld-linux");
+}
