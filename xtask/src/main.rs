@@ -1,6 +1,7 @@
-//! The commands a contributor runs: `cargo xtask test` and `cargo xtask bench`.
+//! The commands a contributor runs: `cargo xtask test`, `cargo xtask bench` and `cargo xtask dist`.
 
 mod bench;
+mod extension;
 mod sandbox;
 mod test;
 mod tools;
@@ -16,6 +17,8 @@ use clap::Parser;
 enum Command {
     /// Install what the tests need where it is missing, then run every test.
     Test(test::Options),
+    /// Make the packages of the VS Code extension.
+    Dist(extension::DistOptions),
     /// Measure syncline beside ripgrep and codesearch over one tree, in one run.
     Bench(Box<bench::Options>),
     /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
     let command = Command::parse();
     let outcome = sandbox::install().and_then(|()| match command {
         Command::Test(options) => test::run(&options),
+        Command::Dist(options) => extension::dist(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Floor(options) => bench::floor::run(&options),
     });

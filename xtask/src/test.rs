@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::extension::Extension;
 use crate::sandbox::{self, Scratch};
 use crate::tools::{GIT, NEOVIM, RIPGREP};
 use crate::workspace::{Workspace, run as run_command};
@@ -64,6 +65,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 }));
             }
         }
+    }
+
+    if !options.no_editors {
+        let extension = Extension::prepare(&workspace)?;
+        suites.push(suite("editors/vscode: types, style, unit tests".into(), || extension.check()));
+        suites.push(suite("editors/vscode: in VS Code".into(), || {
+            run_command(&mut workspace.cargo(&["build"]))?;
+            extension.end_to_end(&workspace, &workspace.target.join("debug/syncline"))
+        }));
     }
     summary(&suites)
 }

@@ -249,6 +249,11 @@ export class Server implements Disposable {
         errorHandler: this.#errorHandler(),
         middleware: {
           workspace: {
+            didChangeWorkspaceFolders: async (change, next) => {
+              await next(change);
+              // Codebases that were closed say nothing any more, so those that are left are asked for.
+              await this.queue();
+            },
             configuration: ({ items }) =>
               items.map((item) => (item.section === 'syncline' ? serverSection(log.logLevel) : null)),
           },
@@ -305,15 +310,9 @@ export class Server implements Disposable {
     this.#changed.fire();
   }
 
+  /** The first folder starts the server, and the last one ends it; what is between, the client tells the server. */
   async #followFolders(): Promise<void> {
-    if (this.#client === undefined || !hasLocalFolder()) {
-      await (hasLocalFolder() ? this.start() : this.stop());
-    } else if (this.#client.isRunning()) {
-      // The client has told the server already; its answer comes after that.
-      await this.queue().catch((error: unknown) => {
-        this.#log.warn(`the server doesn't tell its codebases: ${String(error)}`);
-      });
-    }
+    await (hasLocalFolder() ? this.start() : this.stop());
   }
 
   #tellSettings(): void {
@@ -386,7 +385,10 @@ async function withSignal<T>(
   };
   signal.addEventListener('abort', cancel);
   try {
-    return await ask(source.token);
+    const answer = await ask(source.token);
+    // It may have been on its way already.
+    signal.throwIfAborted();
+    return answer;
   } finally {
     signal.removeEventListener('abort', cancel);
     source.dispose();

@@ -39,8 +39,8 @@ export function leveled(log: LogOutputChannel): OutputChannel {
   };
   const reader = new LineReader(write);
   // What the client asks for beside writing, the channel does as it always does.
-  const channel = Object.create(log) as LogOutputChannel;
-  return Object.assign(channel, {
+  return {
+    ...log,
     append: (value: string) => {
       reader.push(value);
     },
@@ -53,5 +53,5 @@ export function leveled(log: LogOutputChannel): OutputChannel {
     dispose: () => {
       reader.end();
     },
-  });
+  };
 }

@@ -37,6 +37,11 @@ export function duration(ms: number): string {
   return ms < 1000 ? l10n.t('{0} ms', ms) : l10n.t('{0} s', (ms / 1000).toFixed(1));
 }
 
+/** "5 s ago", "just now". */
+export function ago(then: number, now: number): string {
+  return now - then < 1000 ? l10n.t('just now') : l10n.t('{0} ago', age(then, now));
+}
+
 /** "5 s", "3 min": how long ago `then` was. Clocks of two hosts may differ, so it is never less than nothing. */
 export function age(then: number, now: number): string {
   const seconds = Math.max(0, Math.round((now - then) / 1000));
@@ -103,14 +108,14 @@ export function state(state: QueueState): string {
 }
 
 export function lastSync(last: LastSync, now: number): string {
-  const ago = age(last.finishedAt, now);
+  const when = ago(last.finishedAt, now);
   switch (last.outcome) {
     case 'synced':
-      return l10n.t('{0} in {1}, {2} ago', files(last.files), duration(last.durationMs), ago);
+      return l10n.t('{0} in {1}, {2}', files(last.files), duration(last.durationMs), when);
     case 'failed':
-      return l10n.t('failed {0} ago: {1}', ago, last.error ?? l10n.t('the log says why'));
+      return l10n.t('failed {0}: {1}', when, last.error ?? l10n.t('the log says why'));
     case 'superseded':
-      return l10n.t('gave way to another batch, {0} ago', ago);
+      return l10n.t('gave way to another batch, {0}', when);
   }
 }
 

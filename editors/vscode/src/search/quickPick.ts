@@ -114,6 +114,7 @@ class SearchPick implements Disposable {
   #hasPreviewed = false;
   #hasLeft = false;
   #previewTimer: NodeJS.Timeout | undefined;
+  #previewing: Promise<unknown> = Promise.resolve();
 
   constructor(context: ExtensionContext, server: Server, results: ResultsView, closed: () => void) {
     this.#context = context;
@@ -345,7 +346,7 @@ class SearchPick implements Disposable {
     }
     this.#previewTimer = setTimeout(() => {
       this.#hasPreviewed = true;
-      showMatch(match, { preview: true, preserveFocus: true }).then(undefined, () => {
+      this.#previewing = showMatch(match, { preview: true, preserveFocus: true }).catch(() => {
         // A file that can't be shown, or is gone, has no preview; choosing it says why.
       });
     }, PREVIEW_AFTER_MS);
@@ -354,8 +355,12 @@ class SearchPick implements Disposable {
   /** Back to where the user was, when nothing was chosen. */
   async #comeBack(): Promise<void> {
     if (this.#hasPreviewed && this.#origin !== undefined) {
+      // One that is on its way would come after it.
+      await this.#previewing;
       const { uri, selection, column } = this.#origin;
-      await window.showTextDocument(uri, { selection, ...(column === undefined ? {} : { viewColumn: column }) });
+      // VS Code gives the focus back by itself; taken once more, it would close a search that was opened meanwhile.
+      const options = { selection, preserveFocus: true };
+      await window.showTextDocument(uri, column === undefined ? options : { ...options, viewColumn: column });
     }
   }
 
