@@ -92,7 +92,11 @@ async function syncNow(server: Server, params: CodebaseParams): Promise<void> {
   switch (outcome.outcome) {
     case 'synced': {
       const took = words.duration(outcome.durationMs);
-      window.setStatusBarMessage(l10n.t('Synced {0} in {1}', words.files(outcome.files), took), 5000);
+      const sentence =
+        outcome.files === 0
+          ? l10n.t('The index agrees with the files')
+          : l10n.t('Synced {0} in {1}', words.files(outcome.files), took);
+      window.setStatusBarMessage(sentence, 5000);
       break;
     }
     case 'failed':

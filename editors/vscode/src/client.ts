@@ -11,13 +11,11 @@ import {
 } from 'vscode';
 import {
   CloseAction,
-  type ErrorHandler,
   ErrorAction,
   ExecuteCommandRequest,
   LanguageClient,
   ProgressType,
   RevealOutputChannelOn,
-  State,
   type StaticFeature,
   type SymbolInformation,
   type WorkspaceSymbol,
@@ -60,6 +58,8 @@ export class Server implements Disposable {
   #path: string | undefined;
   #turn: Promise<void> = Promise.resolve();
   #searches = 0;
+  #restarts = new Restarts();
+  #restartTimer: NodeJS.Timeout | undefined;
 
   /** Its status or one of its states changed. */
   readonly onDidChange = this.#changed.event;
@@ -117,6 +117,7 @@ export class Server implements Disposable {
   /** Ends it, and starts it anew. */
   restart(): Promise<void> {
     return this.#inTurn(async () => {
+      this.#restarts = new Restarts();
       await this.#stop();
       await this.#start();
     });
@@ -181,6 +182,7 @@ export class Server implements Disposable {
   }
 
   dispose(): void {
+    clearTimeout(this.#restartTimer);
     Disposable.from(...this.#disposables).dispose();
   }
 
@@ -217,11 +219,37 @@ export class Server implements Disposable {
       this.#become({ kind: 'running', version: found.version, source: found.source });
     } catch (error) {
       await this.#stop();
-      this.#fail(error instanceof Error ? error : new Error(String(error)));
+      if (error instanceof ServerProblem) {
+        this.#fail(error);
+      } else {
+        this.#startAgain(error instanceof Error ? error.message : String(error));
+      }
     }
   }
 
+  /** A server that ended is started again after a while, unless it ends again and again. */
+  #startAgain(why: string): void {
+    this.#log.warn(`the server has ended: ${why}`);
+    // The states of a process that is gone say nothing any more.
+    this.#states = [];
+    const delay = this.#restarts.next(Date.now());
+    if (delay === undefined) {
+      this.#fail(
+        new Error(l10n.t('The Syncline server ends again and again, so it is left alone. Its log may say why.')),
+      );
+      return;
+    }
+    this.#become({ kind: 'restarting' });
+    this.#restartTimer = setTimeout(() => {
+      void this.#inTurn(async () => {
+        await this.#stop();
+        await this.#start();
+      });
+    }, delay);
+  }
+
   async #stop(): Promise<void> {
+    clearTimeout(this.#restartTimer);
     const client = this.#client;
     this.#client = undefined;
     this.#states = [];
@@ -236,7 +264,7 @@ export class Server implements Disposable {
 
   #createClient(command: string): LanguageClient {
     const log = this.#log;
-    const client = new LanguageClient(
+    const client: LanguageClient = new LanguageClient(
       'syncline',
       'Syncline',
       { command, args: ['lsp', '--stdio'] },
@@ -246,7 +274,20 @@ export class Server implements Disposable {
         revealOutputChannelOn: RevealOutputChannelOn.Never,
         initializationOptions: serverSection(log.logLevel),
         initializationFailedHandler: () => false,
-        errorHandler: this.#errorHandler(),
+        errorHandler: {
+          error: (error) => {
+            this.#log.error(`the connection to the server has an error: ${error.message}`);
+            // One that is broken is closed as well.
+            return { action: ErrorAction.Continue, handled: true };
+          },
+          closed: () => {
+            // While it starts, or is being stopped, those who do that see it themselves.
+            if (this.#client === client && this.#status.kind === 'running') {
+              this.#startAgain('the connection was closed');
+            }
+            return { action: CloseAction.DoNotRestart, handled: true };
+          },
+        },
         middleware: {
           workspace: {
             didChangeWorkspaceFolders: async (change, next) => {
@@ -266,42 +307,7 @@ export class Server implements Disposable {
         this.#take(state);
       }
     });
-    client.onDidChangeState(({ newState, oldState }) => {
-      if (this.#client !== client) {
-        return;
-      }
-      const was = this.#status;
-      if (newState === State.Running && was.kind === 'restarting') {
-        this.#become({ kind: 'running', version: was.version, source: was.source });
-      }
-      if (newState === State.Stopped && oldState === State.Running && was.kind === 'running') {
-        // The states of a process that is gone say nothing any more.
-        this.#states = [];
-        this.#become({ ...was, kind: 'restarting' });
-      }
-    });
     return client;
-  }
-
-  /** A server that ends is started again, unless it ends again and again. */
-  #errorHandler(): ErrorHandler {
-    const restarts = new Restarts();
-    return {
-      error: (error, _message, count) => {
-        this.#log.error(`the connection to the server has an error: ${error.message}`);
-        return { action: (count ?? 0) <= 3 ? ErrorAction.Continue : ErrorAction.Shutdown, handled: true };
-      },
-      closed: () => {
-        if (restarts.mayRestart(Date.now())) {
-          const message = 'the server has ended; it is started again';
-          return { action: CloseAction.Restart, message, handled: true };
-        }
-        const sentence = l10n.t('The Syncline server ends again and again, so it is left alone. Its log may say why.');
-        this.#states = [];
-        this.#fail(new Error(sentence));
-        return { action: CloseAction.DoNotRestart, message: sentence, handled: true };
-      },
-    };
   }
 
   #take(state: QueueState): void {

@@ -8,6 +8,7 @@ import { createLog } from './log.ts';
 import { QueueView } from './queueView.ts';
 import { registerSearch } from './search/quickPick.ts';
 import { ResultsView } from './search/resultsView.ts';
+import { registerSearchEditors } from './search/searchEditor.ts';
 import { showStatus } from './status.ts';
 
 /** What other extensions, and tests, get from this one. */
@@ -33,6 +34,7 @@ export function activate(context: ExtensionContext): Api {
     new QueueView(started),
     ...showStatus(started),
     ...registerActions(started, log),
+    ...registerSearchEditors(),
     ...registerSearch(context, started, results),
     ...registerTools(started),
     started.onDidChange(tellViews),

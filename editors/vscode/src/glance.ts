@@ -8,7 +8,7 @@ export type ServerStatus =
   | { kind: 'starting' }
   | { kind: 'running'; version: string; source: ServerSource }
   /** It ended, and is being started again. */
-  | { kind: 'restarting'; version: string; source: ServerSource }
+  | { kind: 'restarting' }
   | { kind: 'failed'; problem: string; cause: 'missing' | 'broken' | 'tooOld' | 'ended' };
 
 export type ServerSource = 'setting' | 'bundled' | 'path';

@@ -69,7 +69,7 @@ export class QueueView implements TreeDataProvider<QueueNode>, Disposable {
         const item = new TreeItem(node.text);
         item.iconPath = new ThemeIcon(node.icon);
         item.description = node.description ?? '';
-        item.tooltip = node.text;
+        item.tooltip = node.description === undefined ? node.text : `${node.text}: ${node.description}`;
         return item;
       }
     }
@@ -112,10 +112,11 @@ function below(state: QueueState): QueueNode[] {
   }
   nodes.push(...state.queue.map((batch, position): QueueNode => ({ kind: 'batch', batch, position })));
   if (state.phase === 'paused') {
-    const text = l10n.t('Paused: changes are found by searches, and indexed when you resume.');
-    nodes.push({ kind: 'note', icon: 'debug-pause', text });
+    const description = l10n.t('searches stay right; resume to index');
+    nodes.push({ kind: 'note', icon: 'debug-pause', text: l10n.t('Paused'), description });
   } else if (state.queue.length === 0) {
-    nodes.push({ kind: 'note', icon: 'circle-outline', text: l10n.t('Nothing waits. A save puts a batch in line.') });
+    const description = l10n.t('each save puts a batch in line');
+    nodes.push({ kind: 'note', icon: 'circle-outline', text: l10n.t('Nothing waits'), description });
   }
   if (state.lastSync !== undefined) {
     const icon = state.lastSync.outcome === 'failed' ? 'error' : 'history';

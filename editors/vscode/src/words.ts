@@ -32,8 +32,11 @@ export function place(position: number): string {
   });
 }
 
-/** "12 ms", "3.4 s". */
+/** "12 ms", "3.4 s". The server counts whole milliseconds. */
 export function duration(ms: number): string {
+  if (ms < 1) {
+    return l10n.t('less than 1 ms');
+  }
   return ms < 1000 ? l10n.t('{0} ms', ms) : l10n.t('{0} s', (ms / 1000).toFixed(1));
 }
 

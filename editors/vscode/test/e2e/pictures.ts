@@ -7,7 +7,7 @@ import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 
-import { PATIENCE_MS, Rig, until } from './rig.ts';
+import { PATIENCE_MS, Rig } from './rig.ts';
 
 const images = path.resolve(import.meta.dirname, '../../images');
 const project = path.resolve(import.meta.dirname, '../../../..');
@@ -34,18 +34,18 @@ try {
   await page.locator('.tab.active', { hasText: 'manager.rs' }).waitFor({ timeout: PATIENCE_MS });
   await page.keyboard.press('Control+Alt+f');
   await window.waitForTitle('Search Text');
-  await window.type('waiting line');
+  await window.type('queuestate');
   await window.waitForTitle('results in');
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('ArrowDown');
-  await until('the preview is still', async () => (await page.locator('.monaco-progress-container.active').count()) === 0);
-  await page.screenshot({ path: path.join(images, 'search.png') });
+  await page.locator('.tab.active', { hasText: 'presence.rs' }).waitFor({ timeout: PATIENCE_MS });
+  await window.shot('search', images);
 
   await page.keyboard.press('Alt+k');
   const results = page.locator('.pane', { hasText: 'Search Results' });
   await results.locator('.message', { hasText: 'results in' }).waitFor({ timeout: PATIENCE_MS });
   await results.locator('.monaco-list-row').nth(1).click();
-  await page.screenshot({ path: path.join(images, 'results.png') });
+  await window.shot('results', images);
 
   await page.keyboard.press('F1');
   await window.type('>Syncline: Sync Now');
@@ -53,7 +53,7 @@ try {
   await page.locator('.monaco-list-row', { hasText: 'Last sync' }).waitFor({ timeout: PATIENCE_MS });
   await window.status('Syncline').hover();
   await page.locator('.monaco-hover', { hasText: 'Files:' }).waitFor({ timeout: PATIENCE_MS });
-  await page.screenshot({ path: path.join(images, 'line.png') });
+  await window.shot('line', images);
   await window.close();
 } finally {
   await rig.stop();

@@ -40,6 +40,7 @@ const QUIET = {
   'chat.disableAIFeatures': true,
   'chat.commandCenter.enabled': false,
   'editor.minimap.enabled': false,
+  'workbench.reduceMotion': 'on',
   // An engine that windows share ends with the last of them.
   'syncline.daemon.idleMinutes': 0,
 };
@@ -235,8 +236,18 @@ export class Window {
     return this.page.locator('.notification-list-item', { hasText: text });
   }
 
-  async shot(name: string): Promise<void> {
-    await this.page.screenshot({ path: path.join(provided.shots, `${name}.png`) });
+  /** Takes a picture, once all that fades in is there; by default into the folder of the test run. */
+  async shot(name: string, folder = provided.shots): Promise<void> {
+    await this.page.evaluate(async () => {
+      interface Animation {
+        effect: { getTiming(): { iterations: number } } | null;
+        finished: Promise<unknown>;
+      }
+      const { document } = globalThis as unknown as { document: { getAnimations(): Animation[] } };
+      const ending = document.getAnimations().filter(({ effect }) => effect?.getTiming().iterations === 1);
+      await Promise.allSettled(ending.map(({ finished }) => finished));
+    });
+    await this.page.screenshot({ path: path.join(folder, `${name}.png`) });
   }
 
   /** Closes it as a user does, so that its extension host ends as well. */

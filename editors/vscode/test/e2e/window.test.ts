@@ -1,5 +1,6 @@
 /** The extension as its users see it, installed from its vsix into a real VS Code. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
@@ -66,6 +67,17 @@ describe('a window with a repository of 10,000 files', () => {
     assert.match(await readFile(path.join(root, 'src/part_000/worker_00042.rs'), 'utf8'), /^\/\/ freshly written/);
   });
 
+  test('a symbol is found by the picker that VS Code has for them', { skip: !hasSymbols() }, async () => {
+    await window.page.keyboard.press('Control+t');
+    await window.type('run_04711');
+    await window.rows().filter({ hasText: 'run_04711' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.shot('symbol');
+    await window.page.keyboard.press('Enter');
+    await activeTab(window, 'worker_04711.rs');
+    await window.page.locator('.statusbar-item', { hasText: /Ln 13, Col/ }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.locator('.tab.active .codicon-close').click();
+  });
+
   test('a search streams, previews and opens', async () => {
     await openSearch(window, 'Some(format!("worker 100');
     await window.rows().filter({ hasText: 'worker 100 did' }).first().waitFor({ timeout: PATIENCE_MS });
@@ -126,7 +138,11 @@ describe('a window with a repository of 10,000 files', () => {
     await window.page.keyboard.press('Alt+Enter');
     await window.page.locator('.view-line', { hasText: 'src/part_002/worker_00200.rs:' }).waitFor({ timeout: PATIENCE_MS });
     await window.page.locator('.view-line', { hasText: '33 results in 11 files' }).waitFor({ timeout: PATIENCE_MS });
+    await activeTab(window, 'Search: worker 200');
     await window.shot('search-editor');
+    await window.page.locator('.tab.active .codicon-close').click();
+    // Nothing is asked about saving.
+    await activeTab(window, 'worker_00200.rs');
   });
 
   test('pauses and resumes, and shows the waiting line', async () => {
@@ -134,7 +150,7 @@ describe('a window with a repository of 10,000 files', () => {
     await window.waitForLabel(/Syncline: paused/);
     await window.status('Syncline: paused').waitFor({ timeout: PATIENCE_MS });
     await writeFile(path.join(root, 'src/paused.rs'), '// written while paused\n');
-    await window.page.locator('.monaco-list-row', { hasText: 'Paused: changes are found' }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.locator('.monaco-list-row', { hasText: 'searches stay right; resume to index' }).waitFor({ timeout: PATIENCE_MS });
     await window.shot('paused');
     await window.command('Syncline: Resume');
     await window.waitForLabel(/Syncline: up to date/);
@@ -186,6 +202,7 @@ describe('a window with a repository of 10,000 files', () => {
     for (const name of ['Open Settings', 'How to Install', 'Retry']) {
       await missing.getByRole('button', { name }).waitFor({ timeout: PATIENCE_MS });
     }
+    await window.page.getByText('The Syncline server does not run.').waitFor({ timeout: PATIENCE_MS });
     await window.shot('missing');
 
     await writeFile(program, '#!/bin/sh\necho "syncline 0.0.9 (0000000 2025-01-01)"\n', { mode: 0o755 });
@@ -198,9 +215,15 @@ describe('a window with a repository of 10,000 files', () => {
     const other = window.notification('is not a Syncline server');
     await other.waitFor({ timeout: PATIENCE_MS });
 
+    const ending = '#!/bin/sh\n[ "$1" = --version ] && echo "syncline 9.0.0 (0000000 2030-01-01)"\n';
+    await writeFile(program, ending);
+    await other.getByRole('button', { name: 'Retry' }).click();
+    const ends = window.notification('ends again and again');
+    await ends.waitFor({ timeout: PATIENCE_MS });
+
     await rm(program);
     await symlink(provided.server, program);
-    await other.getByRole('button', { name: 'Retry' }).click();
+    await ends.getByRole('button', { name: 'Retry' }).click();
     await window.waitForLabel(/Syncline: up to date/);
   });
 
@@ -213,6 +236,11 @@ describe('a window with a repository of 10,000 files', () => {
 
 async function activeTab(window: Window, name: string): Promise<void> {
   await window.page.locator('.tab.active', { hasText: name }).waitFor({ timeout: PATIENCE_MS });
+}
+
+/** Whether the server knows symbols. */
+function hasSymbols(): boolean {
+  return spawnSync(provided.server, ['symbols', '--help']).status === 0;
 }
 
 /** Kills the servers whose home is the rig's, and no others. */

@@ -118,9 +118,10 @@ describe('the log', () => {
 
 test('a server that ends is restarted, but not for ever', () => {
   const restarts = new Restarts();
-  assert.deepEqual([0, 1, 2, 3, 4].map((second) => restarts.mayRestart(second * 1000)), [true, true, true, true, false]);
+  const delays = [0, 1, 2, 3, 4].map((second) => restarts.next(second * 1000));
+  assert.deepEqual(delays, [100, 200, 400, 800, undefined]);
   const slow = new Restarts();
-  assert.ok(Array.from({ length: 50 }, (_, minute) => slow.mayRestart(minute * 60_000)).every(Boolean));
+  assert.ok(Array.from({ length: 50 }, (_, minute) => slow.next(minute * 60_000)).every((delay) => delay !== undefined));
 });
 
 test('settings are nested by section', () => {
