@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import * as path from 'node:path';
 import {
   commands,
+  type ConfigurationChangeEvent,
   type Disposable,
   l10n,
   type LogOutputChannel,
@@ -12,9 +13,10 @@ import {
   workspace,
 } from 'vscode';
 
-import type { Server } from './client.ts';
+import type { Server } from './server.ts';
 import { type CodebaseParams, type QueueState, serverCommands } from './ext.ts';
 import { glanceOf } from './glance.ts';
+import { SERVER_SETTINGS } from './settings.ts';
 import * as words from './words.ts';
 
 /** The checks look at disks and hosts, each with its own limit; beyond this, something hangs. */
@@ -78,6 +80,19 @@ export async function offerRemedies(server: Server, cause: 'missing' | 'broken' 
       break;
     case undefined:
       break;
+  }
+}
+
+/** Tells that a setting of the server counts only after a restart, and offers that. */
+export async function offerRestart(server: Server, change: ConfigurationChangeEvent): Promise<void> {
+  const isOver = (key: string): boolean => key !== 'log.level' && change.affectsConfiguration(`syncline.${key}`);
+  if (server.status.kind !== 'running' || !SERVER_SETTINGS.some(isOver)) {
+    return;
+  }
+  const restart = l10n.t('Restart the Server');
+  const sentence = l10n.t('The settings of Syncline have changed, and count once its server has been restarted.');
+  if ((await window.showInformationMessage(sentence, restart)) === restart) {
+    await server.restart();
   }
 }
 

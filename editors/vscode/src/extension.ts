@@ -1,8 +1,8 @@
 /** The extension's begin and end: makes the parts and ties them together. */
-import { commands, type ExtensionContext } from 'vscode';
+import { commands, type ExtensionContext, workspace } from 'vscode';
 
-import { offerRemedies, registerActions } from './actions.ts';
-import { Server } from './client.ts';
+import { offerRemedies, offerRestart, registerActions } from './actions.ts';
+import { Server } from './server.ts';
 import { registerTools } from './languageModel.ts';
 import { createLog } from './log.ts';
 import { QueueView } from './queueView.ts';
@@ -38,6 +38,7 @@ export function activate(context: ExtensionContext): Api {
     ...registerSearch(context, started, results),
     ...registerTools(started),
     started.onDidChange(tellViews),
+    workspace.onDidChangeConfiguration((change) => void offerRestart(started, change)),
     started.onDidFail(() => {
       if (started.status.kind === 'failed') {
         void offerRemedies(started, started.status.cause);

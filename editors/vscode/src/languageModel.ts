@@ -12,9 +12,10 @@ import {
   SymbolKind,
 } from 'vscode';
 
-import type { Server } from './client.ts';
+import type { Server } from './server.ts';
 import { boundedLimit, searchReport, type SearchInput, statusReport, type SymbolInput, symbolReport } from './report.ts';
 import { pathOf } from './search/place.ts';
+import { optionsFrom } from './search/query.ts';
 import { type Found, SearchSession } from './search/session.ts';
 
 /** Registers the tools, where this VS Code knows of such. */
@@ -55,14 +56,7 @@ export function searchTextTool(server: Server): LanguageModelTool<SearchInput> {
       });
       try {
         await session.search(
-          {
-            text: input.query,
-            isRegex: input.isRegex === true,
-            isCaseSensitive: input.isCaseSensitive === true,
-            wholeWord: input.wholeWord === true,
-            include: input.include ?? [],
-            exclude: input.exclude ?? [],
-          },
+          { ...optionsFrom(input), text: input.query },
           boundedLimit(input.maxResults),
         );
       } finally {
@@ -118,8 +112,9 @@ export function indexStatusTool(server: Server): LanguageModelTool<object> {
 
 
 /** What the user is asked before the tool runs. The query was written by a model, so it is shown as text. */
-function prepared(invocation: string, title: string, question: string, query: string): PreparedToolInvocation {
-  const message = new MarkdownString().appendText(`${question}:`).appendCodeblock(query.slice(0, 500), 'text');
+function prepared(invocation: string, title: string, question: string, query: unknown): PreparedToolInvocation {
+  const shown = typeof query === 'string' ? query.slice(0, 500) : '';
+  const message = new MarkdownString().appendText(`${question}:`).appendCodeblock(shown, 'text');
   return { invocationMessage: invocation.slice(0, 200), confirmationMessages: { title, message } };
 }
 

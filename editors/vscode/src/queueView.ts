@@ -12,7 +12,7 @@ import {
   window,
 } from 'vscode';
 
-import type { Server } from './client.ts';
+import type { Server } from './server.ts';
 import type { Batch, QueueState } from './ext.ts';
 import { activityOf, glanceOf } from './glance.ts';
 import { tooltipOf } from './status.ts';

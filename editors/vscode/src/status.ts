@@ -2,7 +2,7 @@
 import { type Disposable, MarkdownString, StatusBarAlignment, type StatusBarItem, window } from 'vscode';
 import { l10n } from 'vscode';
 
-import type { Server } from './client.ts';
+import type { Server } from './server.ts';
 import type { QueueState } from './ext.ts';
 import { type Glance, glanceOf, type ServerStatus } from './glance.ts';
 import * as words from './words.ts';

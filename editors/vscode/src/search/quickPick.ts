@@ -10,14 +10,16 @@ import {
   type QuickPickItem,
   QuickPickItemKind,
   type Selection,
+  type Tab,
+  TabInputText,
   type TextEditor,
   ThemeIcon,
-  type Uri,
+  Uri,
   ViewColumn,
   window,
 } from 'vscode';
 
-import type { Server } from '../client.ts';
+import type { Server } from '../server.ts';
 import { maxResults, previewsOnMove } from '../config.ts';
 import type { SearchMatch } from '../ext.ts';
 import * as words from '../words.ts';
@@ -111,7 +113,10 @@ class SearchPick implements Disposable {
   };
   #options: Options;
   #isEditingGlobs = false;
-  #hasPreviewed = false;
+  /** The file that was previewed last. */
+  #previewed: Uri | undefined;
+  /** The files that were open before. */
+  readonly #openBefore = openFiles();
   #hasLeft = false;
   #previewTimer: NodeJS.Timeout | undefined;
   #previewing: Promise<unknown> = Promise.resolve();
@@ -211,6 +216,7 @@ class SearchPick implements Disposable {
   dispose(): void {
     clearTimeout(this.#previewTimer);
     this.#session.cancel();
+    void this.#context.workspaceState.update(TEXT_KEY, this.#pick.value);
     this.#pick.dispose();
     void commands.executeCommand('setContext', CONTEXT_KEY, false);
     this.#closed();
@@ -269,7 +275,6 @@ class SearchPick implements Disposable {
       return;
     }
     this.#pick.busy = true;
-    void this.#context.workspaceState.update(TEXT_KEY, query.text);
     void this.#session.search(query, MOST_ENTRIES);
   }
 
@@ -288,12 +293,12 @@ class SearchPick implements Disposable {
       pick.items = byFile(found.matches).flatMap(({ uri, matches }) => {
         const path = pathOf(uri);
         const separator: Entry = { label: path, kind: QuickPickItemKind.Separator };
-        return [separator, ...matches.map((match) => this.#entry(match, path))];
+        return [separator, ...matches.map((match) => this.#entry(match))];
       });
     }
   }
 
-  #entry(match: SearchMatch, path: string): Entry {
+  #entry(match: SearchMatch): Entry {
     const { text } = snippet(match, LONGEST_ENTRY);
     const line = match.range.start.line + 1;
     return {
@@ -302,9 +307,8 @@ class SearchPick implements Disposable {
       description: String(line),
       alwaysShow: true,
       buttons: [this.#sideButton],
-      tooltip: `${path}:${line}`,
       match,
-    } as Entry;
+    };
   }
 
   #titleOf(found?: Found): string {
@@ -345,7 +349,7 @@ class SearchPick implements Disposable {
       return;
     }
     this.#previewTimer = setTimeout(() => {
-      this.#hasPreviewed = true;
+      this.#previewed = Uri.parse(match.uri);
       this.#previewing = showMatch(match, { preview: true, preserveFocus: true }).catch(() => {
         // A file that can't be shown, or is gone, has no preview; choosing it says why.
       });
@@ -354,13 +358,21 @@ class SearchPick implements Disposable {
 
   /** Back to where the user was, when nothing was chosen. */
   async #comeBack(): Promise<void> {
-    if (this.#hasPreviewed && this.#origin !== undefined) {
-      // One that is on its way would come after it.
-      await this.#previewing;
+    const previewed = this.#previewed?.toString();
+    if (previewed === undefined) {
+      return;
+    }
+    // One that is on its way would come after it.
+    await this.#previewing;
+    if (this.#origin !== undefined) {
       const { uri, selection, column } = this.#origin;
       // VS Code gives the focus back by itself; taken once more, it would close a search that was opened meanwhile.
       const options = { selection, preserveFocus: true };
       await window.showTextDocument(uri, column === undefined ? options : { ...options, viewColumn: column });
+    }
+    if (!this.#openBefore.has(previewed)) {
+      const left = tabs().filter((tab) => tab.isPreview && fileIn(tab) === previewed);
+      await window.tabGroups.close(left, true);
     }
   }
 
@@ -418,6 +430,18 @@ function hasGlobs({ include, exclude }: Options): boolean {
 
 function originOf(editor: TextEditor | undefined): Origin | undefined {
   return editor && { uri: editor.document.uri, selection: editor.selection, column: editor.viewColumn };
+}
+
+function tabs(): Tab[] {
+  return window.tabGroups.all.flatMap((group) => group.tabs);
+}
+
+function fileIn(tab: Tab): string | undefined {
+  return tab.input instanceof TabInputText ? tab.input.uri.toString() : undefined;
+}
+
+function openFiles(): ReadonlySet<string | undefined> {
+  return new Set(tabs().map(fileIn));
 }
 
 /** What is selected, if it is within one line. */

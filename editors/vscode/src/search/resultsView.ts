@@ -13,7 +13,7 @@ import {
   window,
 } from 'vscode';
 
-import type { Server } from '../client.ts';
+import type { Server } from '../server.ts';
 import { maxResults } from '../config.ts';
 import type { SearchMatch } from '../ext.ts';
 import { pathOf, rangeOf } from './place.ts';

@@ -21,8 +21,8 @@ export async function bundleForHost(source: string, bundle: string): Promise<voi
 }
 
 /**
- * Opens a workspace with the extension in folder `extension`, and has its host run `bundle`. Gives the page and the exit
- * code to come. What the bundle prints is handed to `say`.
+ * Opens a workspace with the extension in folder `extension`, and has its host run `bundle`. Gives the page and the
+ * exit code to come. What the bundle prints is handed to `say`.
  */
 export async function runInHost(
   rig: Rig,

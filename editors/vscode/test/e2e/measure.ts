@@ -1,6 +1,6 @@
 /**
- * Measures whether typing is held up while a large folder is indexed for the first time, with the extension and without:
- * `node test/e2e/measure.ts FOLDER`, with the environment of the tests. It tests nothing.
+ * Measures whether typing is held up while a large folder is indexed for the first time, with the extension and
+ * without: `node test/e2e/measure.ts FOLDER`, with the environment of the tests. It tests nothing.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -63,13 +63,17 @@ await rm(scratch, { recursive: true });
 
 /** Runs in the page: from the next key to the frame after the editor has changed. */
 function echo(): void {
+  interface Observer {
+    observe(target: unknown, options: object): void;
+    disconnect(): void;
+  }
   const page = globalThis as unknown as {
     shown: Promise<number>;
     document: {
       querySelector(selector: string): unknown;
       addEventListener(type: string, listener: () => void, options: object): void;
     };
-    MutationObserver: new (changed: () => void) => { observe(target: unknown, options: object): void; disconnect(): void };
+    MutationObserver: new (changed: () => void) => Observer;
     requestAnimationFrame(then: () => void): void;
   };
   page.shown = new Promise((resolve) => {

@@ -7,7 +7,7 @@ import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 
-import { PATIENCE_MS, Rig } from './rig.ts';
+import { PATIENCE_MS, Rig, until } from './rig.ts';
 
 const images = path.resolve(import.meta.dirname, '../../images');
 const project = path.resolve(import.meta.dirname, '../../../..');
@@ -36,9 +36,12 @@ try {
   await window.waitForTitle('Search Text');
   await window.type('queuestate');
   await window.waitForTitle('results in');
-  await page.keyboard.press('ArrowDown');
-  await page.keyboard.press('ArrowDown');
-  await page.locator('.tab.active', { hasText: 'presence.rs' }).waitFor({ timeout: PATIENCE_MS });
+  await window.rows().filter({ hasText: 'presence.rs' }).first().waitFor({ timeout: PATIENCE_MS });
+  await until('the second file is previewed', async () => {
+    await page.keyboard.press('ArrowDown');
+    await page.waitForTimeout(300);
+    return await page.locator('.tab.active', { hasText: 'presence.rs' }).isVisible();
+  });
   await window.shot('search', images);
 
   await page.keyboard.press('Alt+k');

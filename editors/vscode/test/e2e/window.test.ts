@@ -24,7 +24,7 @@ describe('a window with a repository of 10,000 files', () => {
   });
 
   afterEach(async (context) => {
-    if ('passed' in context && context.passed !== true) {
+    if ('passed' in context && !context.passed) {
       await window.shot(`failed-${context.name.replace(/\W+/g, '-')}`);
     }
   });
@@ -69,13 +69,13 @@ describe('a window with a repository of 10,000 files', () => {
 
   test('a symbol is found by the picker that VS Code has for them', { skip: !hasSymbols() }, async () => {
     await window.page.keyboard.press('Control+t');
-    await window.type('run_04711');
+    await window.type('#run_04711');
     await window.rows().filter({ hasText: 'run_04711' }).first().waitFor({ timeout: PATIENCE_MS });
     await window.shot('symbol');
     await window.page.keyboard.press('Enter');
     await activeTab(window, 'worker_04711.rs');
     await window.page.locator('.statusbar-item', { hasText: /Ln 13, Col/ }).waitFor({ timeout: PATIENCE_MS });
-    await window.page.locator('.tab.active .codicon-close').click();
+    await closeTab(window);
   });
 
   test('a search streams, previews and opens', async () => {
@@ -140,7 +140,7 @@ describe('a window with a repository of 10,000 files', () => {
     await window.page.locator('.view-line', { hasText: '33 results in 11 files' }).waitFor({ timeout: PATIENCE_MS });
     await activeTab(window, 'Search: worker 200');
     await window.shot('search-editor');
-    await window.page.locator('.tab.active .codicon-close').click();
+    await closeTab(window);
     // Nothing is asked about saving.
     await activeTab(window, 'worker_00200.rs');
   });
@@ -236,6 +236,10 @@ describe('a window with a repository of 10,000 files', () => {
 
 async function activeTab(window: Window, name: string): Promise<void> {
   await window.page.locator('.tab.active', { hasText: name }).waitFor({ timeout: PATIENCE_MS });
+}
+
+async function closeTab(window: Window): Promise<void> {
+  await window.page.locator('.tab.active').getByRole('button', { name: /^Close/ }).click({ timeout: PATIENCE_MS });
 }
 
 /** Whether the server knows symbols. */

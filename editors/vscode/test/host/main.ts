@@ -1,10 +1,11 @@
-/** Tests inside the extension host, with VS Code's own API. Bundled, and called by VS Code; see `test/e2e/host.test.ts`. */
+/** Tests inside the extension host, with VS Code's own API. VS Code calls them; see `test/e2e/host.test.ts`. */
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 
 import type { Api } from '../../src/extension.ts';
+import { searchTextTool } from '../../src/languageModel.ts';
 
 const PATIENCE_MS = 30_000;
 
@@ -114,6 +115,18 @@ const tests: Record<string, () => Promise<void>> = {
     assert.match(many, /There are more results/);
     assert.match(await invoke('syncline_index_status', {}), /^one: idle; \d+ files/);
     await assert.rejects(invoke('syncline_search_text', { query: '(', isRegex: true }), /regex|parenthes|group/i);
+  },
+
+  'a tool asks before it runs, and shows what a model wrote as text': async () => {
+    const tool = searchTextTool(api().server);
+    const cancel = new vscode.CancellationTokenSource();
+    const input = { query: '[click](command:evil) `$(x)`' };
+    const prepared = await tool.prepareInvocation?.({ input }, cancel.token);
+    const message = prepared?.confirmationMessages?.message;
+    assert.ok(message instanceof vscode.MarkdownString);
+    assert.match(message.value, /```text\n\[click\]\(command:evil\)/, 'it stands in a block of code');
+    assert.ok(!message.isTrusted);
+    cancel.dispose();
   },
 };
 

@@ -121,7 +121,9 @@ test('a server that ends is restarted, but not for ever', () => {
   const delays = [0, 1, 2, 3, 4].map((second) => restarts.next(second * 1000));
   assert.deepEqual(delays, [100, 200, 400, 800, undefined]);
   const slow = new Restarts();
-  assert.ok(Array.from({ length: 50 }, (_, minute) => slow.next(minute * 60_000)).every((delay) => delay !== undefined));
+  for (let minute = 0; minute < 50; minute++) {
+    assert.notEqual(slow.next(minute * 60_000), undefined);
+  }
 });
 
 test('settings are nested by section', () => {
