@@ -194,6 +194,7 @@ class SearchPick implements Disposable {
   async openToSide(entry = this.#pick.activeItems[0]): Promise<void> {
     if (entry?.match !== undefined) {
       this.#leave();
+      await this.#comeBack();
       await showMatch(entry.match, { viewColumn: ViewColumn.Beside, preview: false });
     }
   }
@@ -209,6 +210,7 @@ class SearchPick implements Disposable {
     const query = this.#query();
     if (query.text !== '') {
       this.#leave();
+      await this.#comeBack();
       await this.#results.search(query);
     }
   }
@@ -251,8 +253,7 @@ class SearchPick implements Disposable {
     pick.onDidAccept(() => {
       const match = pick.activeItems[0]?.match;
       if (match !== undefined) {
-        this.#leave();
-        void showMatch(match, { preview: false });
+        void this.#open(match);
       }
     });
     pick.onDidHide(() => {
@@ -356,21 +357,30 @@ class SearchPick implements Disposable {
     }, PREVIEW_AFTER_MS);
   }
 
-  /** Back to where the user was, when nothing was chosen. */
-  async #comeBack(): Promise<void> {
-    const previewed = this.#previewed?.toString();
-    if (previewed === undefined) {
-      return;
-    }
-    // One that is on its way would come after it.
+  async #open(match: SearchMatch): Promise<void> {
+    this.#leave();
+    // A preview that is on its way would come after it.
     await this.#previewing;
-    if (this.#origin !== undefined) {
+    await showMatch(match, { preview: false });
+    await this.#closePreview();
+  }
+
+  /** Back to where the user was. */
+  async #comeBack(): Promise<void> {
+    await this.#previewing;
+    if (this.#previewed !== undefined && this.#origin !== undefined) {
       const { uri, selection, column } = this.#origin;
       // VS Code gives the focus back by itself; taken once more, it would close a search that was opened meanwhile.
       const options = { selection, preserveFocus: true };
       await window.showTextDocument(uri, column === undefined ? options : { ...options, viewColumn: column });
     }
-    if (!this.#openBefore.has(previewed)) {
+    await this.#closePreview();
+  }
+
+  /** Closes the preview, unless its file was open before or has been opened for good. */
+  async #closePreview(): Promise<void> {
+    const previewed = this.#previewed?.toString();
+    if (previewed !== undefined && !this.#openBefore.has(previewed)) {
       const left = tabs().filter((tab) => tab.isPreview && fileIn(tab) === previewed);
       await window.tabGroups.close(left, true);
     }
@@ -390,6 +400,7 @@ class SearchPick implements Disposable {
       return undefined;
     }
     this.#leave();
+    await this.#comeBack();
     return await findAll(this.#server, query);
   }
 

@@ -35,6 +35,7 @@ test('in the extension host', async () => {
 async function makeWorkspace(scratch: string): Promise<string> {
   const files: Record<string, string> = {
     'one/a.txt': 'the needle one\n',
+    'one/code.rs': 'pub struct Finder;\nimpl Finder {\n    pub fn find_thing(&self) {}\n}\n',
     'one/lines.txt': 'a line\n'.repeat(100),
     'two/b.txt': 'the needle two\n',
     'two/c.log': 'in a log\n',

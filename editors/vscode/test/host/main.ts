@@ -113,6 +113,10 @@ const tests: Record<string, () => Promise<void>> = {
     const many = await invoke('syncline_search_text', { query: 'line', maxResults: 3 });
     assert.equal(many.split('\n').length, 4, many);
     assert.match(many, /There are more results/);
+    assert.equal(
+      await invoke('syncline_search_symbols', { query: 'find_thing' }),
+      'method find_thing (in Finder) one • code.rs:3',
+    );
     assert.match(await invoke('syncline_index_status', {}), /^one: idle; \d+ files/);
     await assert.rejects(invoke('syncline_search_text', { query: '(', isRegex: true }), /regex|parenthes|group/i);
   },
