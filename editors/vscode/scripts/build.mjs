@@ -1,10 +1,23 @@
-// Bundles the extension into dist/extension.js; `--watch` keeps doing so, `--dev` leaves it readable.
+// Bundles the extension into dist/extension.js, and what it loads when a server starts into dist/client.js: the language
+// client is most of the code, and VS Code waits for none of it. `--watch` keeps bundling, `--dev` leaves it readable.
 import { context } from 'esbuild';
 
 const flags = new Set(process.argv.slice(2));
+/** @type {import('esbuild').Plugin} */
+const later = {
+  name: 'later',
+  setup: (build) => {
+    build.onResolve({ filter: /^\.\/client\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './client.js', external: true } : undefined,
+    );
+  },
+};
 const bundle = await context({
-  entryPoints: ['src/extension.ts'],
-  outfile: 'dist/extension.js',
+  entryPoints: ['src/extension.ts', 'src/client.ts'],
+  outdir: 'dist',
+  plugins: [later],
+  // VS Code hands out its API to what is required.
+  supported: { 'dynamic-import': false },
   bundle: true,
   external: ['vscode'],
   format: 'cjs',

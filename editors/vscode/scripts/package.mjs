@@ -19,7 +19,7 @@ const here = path.resolve(import.meta.dirname, '..');
 const root = path.resolve(here, '../..');
 const stage = mkdtempSync(path.join(tmpdir(), 'syncline-vsix-'));
 try {
-  const parts = ['dist/extension.js', 'images', 'media', 'l10n', 'package.json', 'package.nls.json'];
+  const parts = ['dist', 'images', 'media', 'l10n', 'package.json', 'package.nls.json'];
   for (const part of [...parts, 'README.md', 'CHANGELOG.md', '.vscodeignore']) {
     cpSync(path.join(here, part), path.join(stage, part), { recursive: true });
   }

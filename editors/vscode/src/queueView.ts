@@ -120,7 +120,7 @@ function below(state: QueueState): QueueNode[] {
   }
   if (state.lastSync !== undefined) {
     const icon = state.lastSync.outcome === 'failed' ? 'error' : 'history';
-    const description = words.lastSync(state.lastSync, Date.now());
+    const description = words.lastSync(state.lastSync, Date.now(), state.message);
     nodes.push({ kind: 'note', icon, text: l10n.t('Last sync'), description });
   }
   return nodes;

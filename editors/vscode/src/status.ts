@@ -80,7 +80,7 @@ export function tooltipOf(glance: Glance, server: ServerStatus, states: readonly
       facts.push([l10n.t('Newer than the index'), l10n.t('{0}; searches read them', words.files(index.pending))]);
     }
     if (state.lastSync !== undefined) {
-      facts.push([l10n.t('Last sync'), words.lastSync(state.lastSync, now)]);
+      facts.push([l10n.t('Last sync'), words.lastSync(state.lastSync, now, state.message)]);
     }
     for (const [name, value] of facts) {
       tooltip.appendMarkdown('- ').appendText(`${name}: ${value}`).appendMarkdown('\n');

@@ -110,12 +110,16 @@ export function state(state: QueueState): string {
   }
 }
 
-export function lastSync(last: LastSync, now: number): string {
+/** How the last sync ended. `known` is the codebase's message, which isn't repeated. */
+export function lastSync(last: LastSync, now: number, known?: string): string {
   const when = ago(last.finishedAt, now);
   switch (last.outcome) {
     case 'synced':
       return l10n.t('{0} in {1}, {2}', files(last.files), duration(last.durationMs), when);
     case 'failed':
+      if (last.error !== undefined && last.error === known) {
+        return l10n.t('failed {0}', when);
+      }
       return l10n.t('failed {0}: {1}', when, last.error ?? l10n.t('the log says why'));
     case 'superseded':
       return l10n.t('gave way to another batch, {0}', when);
