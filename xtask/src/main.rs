@@ -1,10 +1,10 @@
-//! The commands a contributor runs: `cargo xtask test`, `cargo xtask bench` and `cargo xtask dist`.
+//! The commands a contributor runs: `cargo xtask test` and `cargo xtask bench`.
 
 mod bench;
-mod extension;
 mod sandbox;
 mod test;
 mod tools;
+mod vscode;
 mod workspace;
 
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ enum Command {
     /// Install what the tests need where it is missing, then run every test.
     Test(test::Options),
     /// Make the packages of the VS Code extension.
-    Dist(extension::DistOptions),
+    Dist(vscode::DistOptions),
     /// Measure syncline beside ripgrep and codesearch over one tree, in one run.
     Bench(Box<bench::Options>),
     /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let command = Command::parse();
     let outcome = sandbox::install().and_then(|()| match command {
         Command::Test(options) => test::run(&options),
-        Command::Dist(options) => extension::dist(&options),
+        Command::Dist(options) => vscode::dist(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Floor(options) => bench::floor::run(&options),
     });

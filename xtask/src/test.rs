@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::extension::Extension;
 use crate::sandbox::{self, Scratch};
 use crate::tools::{GIT, NEOVIM, RIPGREP};
+use crate::vscode::Extension;
 use crate::workspace::{Workspace, run as run_command};
 
 /// How long one file of editor tests may take before it is killed and counts as failed.
