@@ -7,6 +7,7 @@ mod neovim;
 mod sandbox;
 mod test;
 mod tools;
+mod vscode;
 mod workspace;
 
 use std::process::ExitCode;
@@ -19,6 +20,8 @@ use clap::Parser;
 enum Command {
     /// Install what the tests need where it is missing, then run every test.
     Test(test::Options),
+    /// Make the packages of the VS Code extension.
+    Dist(vscode::DistOptions),
     /// Measure syncline beside ripgrep and codesearch over one tree, in one run.
     Bench(Box<bench::Options>),
     /// Compare answers with ripgrep's over a copy of a real tree that lives.
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
     let command = Command::parse();
     let outcome = sandbox::install().and_then(|()| match command {
         Command::Test(options) => test::run(&options),
+        Command::Dist(options) => vscode::dist(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Floor(options) => bench::floor::run(&options),

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use crate::neovim::{self, Neovim};
 use crate::sandbox;
 use crate::tools::{GIT, RIPGREP};
+use crate::vscode::Extension;
 use crate::workspace::{Workspace, run as run_command};
 
 /// Install what the tests need where it is missing, then run every test.
@@ -63,6 +64,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 suites.push(suite(name, || neovim.run_test(&workspace, &script, version)));
             }
         }
+    }
+
+    if !options.no_editors {
+        let extension = Extension::prepare(&workspace)?;
+        suites.push(suite("editors/vscode: types, style, unit tests".into(), || extension.check()));
+        suites.push(suite("editors/vscode: in VS Code".into(), || {
+            run_command(&mut workspace.cargo(&["build"]))?;
+            extension.end_to_end(&workspace, &workspace.target.join("debug/syncline"))
+        }));
     }
     summary(&suites)
 }

@@ -129,16 +129,60 @@ pub(crate) static STYLUA: Tool = Tool {
         Some(manifest["version"].as_str()?.to_owned())
     },
     install: |workspace| {
-        let folder = workspace.tools().join("stylua");
-        std::fs::create_dir_all(&folder)?;
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]);
-        npm.arg(&folder).arg(format!("@johnnymorganz/stylua@{STYLUA_VERSION}"));
-        run(npm.current_dir(&folder).stdin(Stdio::null()))
+        npm_install(&workspace.tools().join("stylua"), &[&format!("@johnnymorganz/stylua@{STYLUA_VERSION}")])
     },
     mend: "install Node with npm (Debian: npm), then run this again",
 };
 const STYLUA_VERSION: &str = "2.5.2";
+
+/// What installs the packages of the VS Code extension. It comes with Node, of any version.
+pub(crate) static NPM: Tool = Tool {
+    name: "npm",
+    pinned: None,
+    program: |_| "npm".into(),
+    version: own_version,
+    install: |_| apt("npm"),
+    mend: "install Node with npm (Debian: npm)",
+};
+
+/// Runs VS Code and the extension's scripts: the version that VS Code itself comes with.
+pub(crate) static NODE: Tool = Tool {
+    name: "Node",
+    pinned: Some("24.21.0"),
+    program: |workspace| workspace.tools().join("node/node_modules").join(node_package()).join("bin/node"),
+    version: own_version,
+    install: |workspace| npm_install(&workspace.tools().join("node"), &[&format!("{}@24.21.0", node_package())]),
+    mend: "see that `npm install` works",
+};
+
+/// VS Code for a browser, for the end-to-end tests of its extension. Its program is the folder it is in.
+pub(crate) static CODE_SERVER: Tool = Tool {
+    name: "code-server",
+    pinned: Some(CODE_SERVER_VERSION),
+    program: |workspace| workspace.tools().join("code-server"),
+    version: |folder| std::fs::read_to_string(folder.join("installed")).ok(),
+    install: |workspace| {
+        // Its own installer compiles what these tests need nothing of, so each part is installed by itself.
+        let folder = workspace.tools().join("code-server");
+        npm_install(&folder, &[&format!("code-server@{CODE_SERVER_VERSION}")])?;
+        let code = folder.join("node_modules/code-server/lib/vscode");
+        npm_install(&code, &[])?;
+        npm_install(&code.join("extensions"), &[])?;
+        Ok(std::fs::write(folder.join("installed"), CODE_SERVER_VERSION)?)
+    },
+    mend: "see that `npm install` works, and that there is a gigabyte of space",
+};
+const CODE_SERVER_VERSION: &str = "4.139.1";
+
+/// The browser that shows it.
+pub(crate) static CHROMIUM: Tool = Tool {
+    name: "Chromium",
+    pinned: None,
+    program: |_| "/usr/bin/chromium".into(),
+    version: own_version,
+    install: |_| apt("chromium"),
+    mend: "install Chromium as /usr/bin/chromium (Debian: chromium)",
+};
 
 /// The indexing peer of the bench: `cindex` and `csearch`.
 pub(crate) static CODESEARCH: Tool = Tool {
@@ -200,6 +244,30 @@ fn pip() -> Result<()> {
         Ok(output) if output.status.success() => Ok(()),
         _ => apt("python3-pip"),
     }
+}
+
+/// The npm package that holds Node for this platform.
+fn node_package() -> String {
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    format!("node-{system}-{machine}")
+}
+
+/// Installs packages into a folder: those named, or without any what its own manifest names. Their scripts don't run.
+fn npm_install(folder: &Path, packages: &[&str]) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut command = Command::new("npm");
+    command.args(["install", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]);
+    // Without a manifest of its own, npm would look for one further up.
+    command.args(packages).arg("--prefix").arg(folder).current_dir(folder).stdin(Stdio::null());
+    run(&mut command)
 }
 
 /// Installs a Debian package, where that is possible: as root, with `apt-get` there.

@@ -1,0 +1,44 @@
+/** The table of settings, as far as code needs it. A test compares it with package.json and the README. */
+
+/** The settings that are the server's: the README's table, spelled as editors do. */
+export const SERVER_SETTINGS = [
+  'queue.backend',
+  'queue.redisUrl',
+  'queue.codebase',
+  'queue.leaseMs',
+  'queue.staleAfterS',
+  'sync.debounceMs',
+  'sync.maxWaitMs',
+  'watch.mode',
+  'index.exclude',
+  'index.hidden',
+  'index.maxFileBytes',
+  'index.symbols',
+  'index.dir',
+  'daemon.idleMinutes',
+  'log.level',
+  'log.file',
+] as const;
+
+/** Those that name programs, hosts or folders, or are about the whole machine: a workspace has no say in them. */
+export const MACHINE_SETTINGS: ReadonlySet<string> = new Set([
+  'server.path',
+  'queue.backend',
+  'queue.redisUrl',
+  'queue.leaseMs',
+  'queue.staleAfterS',
+  'index.dir',
+  'daemon.idleMinutes',
+  'log.level',
+  'log.file',
+]);
+
+/** `{ 'a.b': 1 }` as `{ a: { b: 1 } }`. */
+export function nest(values: Readonly<Record<string, unknown>>): object {
+  const nested: Record<string, Record<string, unknown>> = {};
+  for (const [key, value] of Object.entries(values)) {
+    const dot = key.indexOf('.');
+    (nested[key.slice(0, dot)] ??= {})[key.slice(dot + 1)] = value;
+  }
+  return nested;
+}

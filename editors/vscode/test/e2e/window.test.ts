@@ -1,0 +1,276 @@
+/** The extension as its users see it, installed from its vsix into a real VS Code. */
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+
+import { makeRepository } from './repository.ts';
+import { PATIENCE_MS, provided, Rig, until, type Window } from './rig.ts';
+
+describe('a window with a repository of 10,000 files', () => {
+  let scratch: string;
+  let root: string;
+  let rig: Rig;
+  let window: Window;
+
+  before(async () => {
+    scratch = await mkdtemp(path.join(tmpdir(), 'syncline-repository-'));
+    root = path.join(scratch, 'workers');
+    await makeRepository(root, 10_000);
+    rig = await Rig.start();
+    window = await rig.open(root);
+  });
+
+  afterEach(async (context) => {
+    if ('passed' in context && !context.passed) {
+      await window.shot(`failed-${context.name.replace(/\W+/g, '-')}`);
+    }
+  });
+
+  after(async () => {
+    await window.close();
+    await rig.stop();
+    await rm(scratch, { recursive: true });
+  });
+
+  test('indexes, then is up to date', async () => {
+    await window.waitForLabel(/Syncline: up to date/);
+    const labels = await window.labels();
+    assert.ok(
+      labels.some((label) => /syncing|indexing \d+%/.test(label)),
+      labels.join(' | '),
+    );
+    await window.status('Syncline').hover();
+    await window.page.locator('.monaco-hover', { hasText: 'Files: 10,000' }).waitFor({ timeout: PATIENCE_MS });
+    await window.shot('idle');
+    await window.page.keyboard.press('Escape');
+  });
+
+  test('a save waits, syncs, and is found', async () => {
+    await openFile(window, 'worker_00042.rs');
+    await window.page.keyboard.press('Control+Home');
+    await window.page.keyboard.type('// freshly written\n');
+    await openSearch(window, 'freshly written');
+    await window.rows().filter({ hasText: '// freshly written' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.page.keyboard.press('Escape');
+    await window.page.locator('.editor-instance .view-line').first().click({ timeout: PATIENCE_MS });
+    await window.labels();
+    await window.page.keyboard.press('Control+s');
+    const said: string[] = [];
+    await until('it has synced', async () => {
+      said.push(...(await window.labels()));
+      return said.join(' | ').endsWith('syncing | Syncline: up to date');
+    });
+    assert.ok(said.includes('Syncline: 1st in line'), said.join(' | '));
+    assert.match(await readFile(path.join(root, 'src/part_000/worker_00042.rs'), 'utf8'), /^\/\/ freshly written/);
+  });
+
+  test('a symbol is found by the picker that VS Code has for them', async () => {
+    await window.page.keyboard.press('Control+t');
+    await window.type('#run_04711');
+    await window.rows().filter({ hasText: 'run_04711' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.shot('symbol');
+    await window.page.keyboard.press('Enter');
+    await activeTab(window, 'worker_04711.rs');
+    await window.page.locator('.statusbar-item', { hasText: /Ln 13, Col/ }).waitFor({ timeout: PATIENCE_MS });
+    await closeTab(window);
+  });
+
+  test('a search streams, previews and opens', async () => {
+    await openSearch(window, 'Some(format!("worker 100');
+    await window.rows().filter({ hasText: 'worker 100 did' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.waitForTitle('11 results in 11 files');
+    await activeTab(window, 'worker_00100.rs');
+    await window.shot('search');
+    await window.page.keyboard.press('ArrowDown');
+    await activeTab(window, 'worker_01000.rs');
+    await window.page.keyboard.press('Escape');
+    await activeTab(window, 'worker_00042.rs');
+    await noTab(window, 'worker_01000.rs');
+    await openSearch(window, 'Some(format!("worker 100');
+    await window.waitForTitle('11 results in 11 files');
+    await window.page.keyboard.press('ArrowDown');
+    await window.page.keyboard.press('Enter');
+    await activeTab(window, 'worker_01000.rs');
+    await window.page.locator('.statusbar-item', { hasText: /Ln 15, Col/ }).waitFor({ timeout: PATIENCE_MS });
+  });
+
+  test('regular expression, case, words and globs are toggled by keys, and remembered', async () => {
+    await openSearch(window, 'WORKER 10[01]\\b');
+    await window.rows().filter({ hasText: 'Nothing found' }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.keyboard.press('Alt+r');
+    await window.waitForTitle('6 results in 2 files');
+    await window.page.keyboard.press('Alt+c');
+    await window.rows().filter({ hasText: 'Nothing found' }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.keyboard.press('Alt+c');
+    await window.page.keyboard.press('Alt+g');
+    await window.waitForTitle('Files to Search');
+    await window.type('src/part_001, !*_00101.rs');
+    await window.page.keyboard.press('Enter');
+    await window.waitForTitle('3 results in 1 file');
+    await window.page.keyboard.press('Escape');
+    await openSearch(window, 'worker [0-9]+ of');
+    await window.waitForTitle('99 results in 99 files');
+    await window.shot('search-options');
+    await window.page.keyboard.press('Alt+g');
+    await window.waitForTitle('Files to Search');
+    await window.type('');
+    await window.page.keyboard.press('Enter');
+    await window.waitForTitle('500 results in 500 files; there are more');
+    await window.page.keyboard.press('Alt+r');
+    await window.page.keyboard.press('Escape');
+  });
+
+  test('results are kept in the view, and opened in a search editor', async () => {
+    await openSearch(window, 'worker 200');
+    await window.waitForTitle('33 results in 11 files');
+    await window.page.keyboard.press('Alt+k');
+    const view = window.page.locator('.pane', { hasText: 'Search Results' });
+    await view.locator('.message', { hasText: '33 results in 11 files' }).waitFor({ timeout: PATIENCE_MS });
+    const row = view.locator('.monaco-list-row', { hasText: 'worker_00200.rs' });
+    await row.waitFor({ timeout: PATIENCE_MS });
+    await view.locator('.monaco-list-row', { hasText: 'Worker 200 of the pool' }).click();
+    await activeTab(window, 'worker_00200.rs');
+    await window.shot('results');
+    await openSearch(window, 'worker 200');
+    await window.waitForTitle('33 results in 11 files');
+    await window.page.keyboard.press('Alt+Enter');
+    await window.page.locator('.view-line', { hasText: 'src/part_002/worker_00200.rs:' }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.locator('.view-line', { hasText: '33 results in 11 files' }).waitFor({ timeout: PATIENCE_MS });
+    await activeTab(window, 'Search: worker 200');
+    await window.shot('search-editor');
+    await closeTab(window);
+    // Nothing is asked about saving, and no preview is left.
+    await activeTab(window, 'worker_00200.rs');
+    await noTab(window, 'worker_00000.rs');
+  });
+
+  test('pauses and resumes, and shows the waiting line', async () => {
+    await window.command('Syncline: Pause');
+    await window.waitForLabel(/Syncline: paused/);
+    await window.status('Syncline: paused').waitFor({ timeout: PATIENCE_MS });
+    await writeFile(path.join(root, 'src/paused.rs'), '// written while paused\n');
+    await window.page.locator('.monaco-list-row', { hasText: 'searches stay right; resume to index' }).waitFor({ timeout: PATIENCE_MS });
+    await window.shot('paused');
+    await window.command('Syncline: Resume');
+    await window.waitForLabel(/Syncline: up to date/);
+    await window.page.locator('.monaco-list-row', { hasText: 'Nothing waits' }).waitFor({ timeout: PATIENCE_MS });
+    await window.status('Syncline').click();
+    await window.rows().filter({ hasText: 'Sync Now' }).waitFor({ timeout: PATIENCE_MS });
+    await window.shot('actions');
+    await window.page.keyboard.press('Escape');
+  });
+
+  test('a server that is killed comes back', async () => {
+    await window.labels();
+    await killServers(rig.folder);
+    const said: string[] = [];
+    await until('it has come back', async () => {
+      said.push(...(await window.labels()));
+      return said.includes('Syncline: starting') && said.at(-1) === 'Syncline: up to date';
+    });
+    await openSearch(window, 'freshly written');
+    await window.rows().filter({ hasText: '// freshly written' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.page.keyboard.press('Escape');
+  });
+
+  test('an index that can not be written is said, and heals', async () => {
+    const indexes = path.join(rig.folder, 'home/cache/syncline');
+    await rename(indexes, `${indexes}.away`);
+    await writeFile(indexes, 'no folder');
+    await window.command('Syncline: Restart the Server');
+    await window.waitForLabel(/Syncline: degraded, .*can't use the index folder/);
+    await window.status('Syncline: degraded').hover();
+    await window.page.locator('.monaco-hover', { hasText: 'make it writable' }).waitFor({ timeout: PATIENCE_MS });
+    await window.shot('degraded');
+    await openSearch(window, 'freshly written');
+    await window.rows().filter({ hasText: '// freshly written' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.page.keyboard.press('Escape');
+    await rm(indexes);
+    await rename(`${indexes}.away`, indexes);
+    await window.command('Syncline: Restart the Server');
+    await window.waitForLabel(/Syncline: up to date/);
+  });
+
+  test('a server that is missing, too old, or none is said with what to do', async () => {
+    const program = path.join(scratch, 'syncline');
+    await rig.set({ 'syncline.server.path': program });
+    await window.page.reload();
+    const missing = window.notification('which the setting syncline.server.path names');
+    await missing.waitFor({ timeout: PATIENCE_MS });
+    await window.waitForLabel(/Syncline: error\. There is no file/);
+    for (const name of ['Open Settings', 'How to Install', 'Retry']) {
+      await missing.getByRole('button', { name }).waitFor({ timeout: PATIENCE_MS });
+    }
+    await window.page.getByText('The Syncline server does not run.').waitFor({ timeout: PATIENCE_MS });
+    await window.shot('missing');
+
+    await writeFile(program, '#!/bin/sh\necho "syncline 0.0.9 (0000000 2025-01-01)"\n', { mode: 0o755 });
+    await missing.getByRole('button', { name: 'Retry' }).click();
+    const old = window.notification('is too old: this extension needs 0.1.0 or newer');
+    await old.waitFor({ timeout: PATIENCE_MS });
+
+    await writeFile(program, '#!/bin/sh\necho "something else 1.0"\n');
+    await old.getByRole('button', { name: 'Retry' }).click();
+    const other = window.notification('is not a Syncline server');
+    await other.waitFor({ timeout: PATIENCE_MS });
+
+    const ending = '#!/bin/sh\n[ "$1" = --version ] && echo "syncline 9.0.0 (0000000 2030-01-01)"\n';
+    await writeFile(program, ending);
+    await other.getByRole('button', { name: 'Retry' }).click();
+    const ends = window.notification('ends again and again');
+    await ends.waitFor({ timeout: PATIENCE_MS });
+
+    await rm(program);
+    await symlink(provided.server, program);
+    await ends.getByRole('button', { name: 'Retry' }).click();
+    await window.waitForLabel(/Syncline: up to date/);
+  });
+
+  test('the walkthrough opens', async () => {
+    await window.command('Syncline: How to Begin');
+    await window.page.getByText('See that the server runs').first().waitFor({ timeout: PATIENCE_MS });
+    await window.shot('walkthrough');
+  });
+});
+
+async function activeTab(window: Window, name: string): Promise<void> {
+  await window.page.locator('.tab.active', { hasText: name }).waitFor({ timeout: PATIENCE_MS });
+}
+
+async function noTab(window: Window, name: string): Promise<void> {
+  await window.page.locator('.tab', { hasText: name }).waitFor({ state: 'detached', timeout: PATIENCE_MS });
+}
+
+async function closeTab(window: Window): Promise<void> {
+  await window.page.locator('.tab.active').getByRole('button', { name: /^Close/ }).click({ timeout: PATIENCE_MS });
+}
+
+/** Kills the servers whose home is the rig's, and no others. */
+async function killServers(home: string): Promise<void> {
+  let killed = 0;
+  for (const pid of await readdir('/proc')) {
+    const line = /^\d+$/.test(pid) ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : '';
+    if (line.startsWith(home) && line.includes('\0lsp\0--stdio')) {
+      process.kill(Number(pid), 'SIGKILL');
+      killed++;
+    }
+  }
+  assert.ok(killed > 0, 'a server runs');
+}
+
+async function openFile(window: Window, name: string): Promise<void> {
+  await window.page.keyboard.press('Control+p');
+  await window.type(name);
+  await window.rows().filter({ hasText: name }).first().waitFor({ timeout: PATIENCE_MS });
+  await window.page.keyboard.press('Enter');
+  await window.page.locator('.tab.active', { hasText: name }).waitFor({ timeout: PATIENCE_MS });
+  await window.page.locator('.editor-instance .view-line').first().click({ timeout: PATIENCE_MS });
+}
+
+async function openSearch(window: Window, text: string): Promise<void> {
+  await window.page.keyboard.press('Control+Alt+f');
+  await window.waitForTitle('Search Text');
+  await window.type(text);
+}
