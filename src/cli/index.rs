@@ -34,7 +34,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         let engine = Engine::new(&settings);
         let workspace = engine.open(&args.path, &settings).map_err(|error| error.to_string())?;
         let synced = tokio::select! {
-            outcome = sync(&workspace) => Ok(outcome),
+            outcome = sync_all(&workspace, settings.index.symbols) => Ok(outcome),
             _ = until_interrupted() => Err("interrupted; what was committed stays, and the next run goes on from there".to_owned()),
         };
         let state = workspace.state().borrow().clone();
@@ -74,6 +74,39 @@ pub(super) async fn sync(workspace: &Workspace) -> SyncOutcome {
     // A codebase that closes tells nothing more; then the state is what it is.
     let _ = states.wait_for(|state| told(state) || outcome.verdict != Verdict::Synced).await;
     outcome
+}
+
+/// As [`sync`], and then waits for the symbols, if they are wanted.
+async fn sync_all(workspace: &Workspace, symbols: bool) -> SyncOutcome {
+    let outcome = sync(workspace).await;
+    if symbols && outcome.verdict == Verdict::Synced {
+        until_symbols_known(workspace).await;
+    }
+    outcome
+}
+
+/// Waits until the symbols of all texts are known, showing progress on a terminal, or until they can't be.
+pub(super) async fn until_symbols_known(workspace: &Workspace) {
+    let bar = std::io::stderr().is_terminal().then(new_bar);
+    let mut states = workspace.state();
+    loop {
+        let (known, progress, health) = {
+            let state = states.borrow_and_update();
+            (state.symbols_known, state.progress, state.health.clone())
+        };
+        if let (Some(bar), Some(progress)) = (&bar, progress) {
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done as u64);
+            bar.set_message("reading symbols");
+        }
+        // What is wrong is told at the end.
+        if known || health != Health::Ok && progress.is_none() || states.changed().await.is_err() {
+            break;
+        }
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
 }
 
 /// Says how a sync went.

@@ -1,6 +1,6 @@
 //! `syncline symbols`: definitions by name.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{CommonArgs, block_on, codebase_of, fail, start_log};
-use super::index::sync;
+use super::index::{sync, until_symbols_known};
 use super::show::Paint;
 use super::watch::until_interrupted;
 use crate::core::RelPath;
@@ -132,21 +132,7 @@ async fn ask(workspace: &Workspace, query: SymbolQuery) -> Result<SymbolAnswer, 
     if synced.verdict == Verdict::Failed {
         return Err(synced.error.unwrap_or_else(|| "the index can't be brought up to date".to_owned()));
     }
-    let bar = io::stderr().is_terminal().then(super::watch::new_bar);
-    let mut states = workspace.state();
-    while !states.borrow_and_update().symbols_known {
-        if let (Some(bar), Some(progress)) = (&bar, states.borrow().progress) {
-            bar.set_length(progress.total as u64);
-            bar.set_position(progress.done as u64);
-            bar.set_message("reading symbols");
-        }
-        if states.changed().await.is_err() {
-            break;
-        }
-    }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    until_symbols_known(workspace).await;
     let view = workspace.view(Arc::new(Unsaved::new()), false).await.view;
     Ok(workspace.symbols(view, query, CancellationToken::new()).await)
 }

@@ -109,19 +109,38 @@ impl Client {
         Ok(Answer { at, took: at - sent, result: body["result"].take() })
     }
 
+    /// The symbols for a query, as the lines they are on, and how long the answer took.
+    pub(crate) fn symbols(&mut self, query: &str) -> Result<(Vec<Line>, Duration)> {
+        let sent = Instant::now();
+        let Message { at, body } = self.request("workspace/symbol", &json!({ "query": query }))?;
+        let line = |symbol: &Value| {
+            let path = from_uri(symbol["location"]["uri"].as_str()?)?;
+            Some(Line { path, number: symbol["location"]["range"]["start"]["line"].as_u64()? + 1 })
+        };
+        let found = body["result"].as_array().map_or(&[][..], Vec::as_slice);
+        Ok((found.iter().filter_map(line).collect(), at - sent))
+    }
+
+    /// The generation of the index that the last state told of.
+    pub(crate) fn generation(&self) -> u64 {
+        self.state.as_ref().and_then(|state| state.body["params"]["index"]["generation"].as_u64()).unwrap_or_default()
+    }
+
     /// Waits for a state that calls the index fresh and the line idle, and returns when it came.
     pub(crate) fn wait_until_fresh(&mut self, within: Duration) -> Result<Instant> {
+        self.wait_until(within, |state| state["phase"] == "idle" && state["index"]["fresh"] == true)
+    }
+
+    /// Waits for a state, and returns when it came.
+    pub(crate) fn wait_until(&mut self, within: Duration, wanted: impl Fn(&Value) -> bool) -> Result<Instant> {
         let deadline = Instant::now() + within;
         loop {
-            if let Some(Message { at, body }) = &self.state
-                && body["params"]["phase"] == "idle"
-                && body["params"]["index"]["fresh"] == true
-            {
-                return Ok(*at);
+            if let Some(state) = self.state.as_ref().filter(|state| wanted(&state.body["params"])) {
+                return Ok(state.at);
             }
             if self.next(deadline)?.is_none() {
                 let last = self.state.as_ref().map_or(&Value::Null, |state| &state.body["params"]);
-                bail!("not fresh and idle within {} s; the last state was {last}", within.as_secs());
+                bail!("not in the state that was waited for within {} s; the last state was {last}", within.as_secs());
             }
         }
     }

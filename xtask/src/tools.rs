@@ -184,6 +184,16 @@ pub(crate) static CHROMIUM: Tool = Tool {
     mend: "install Chromium as /usr/bin/chromium (Debian: chromium)",
 };
 
+/// The peer of the bench for symbols.
+pub(crate) static CTAGS: Tool = Tool {
+    name: "ctags",
+    pinned: None,
+    program: |_| "ctags".into(),
+    version: own_version,
+    install: |_| apt("universal-ctags"),
+    mend: "install universal-ctags",
+};
+
 /// The indexing peer of the bench: `cindex` and `csearch`.
 pub(crate) static CODESEARCH: Tool = Tool {
     name: "codesearch",

@@ -334,7 +334,8 @@ impl Finder<'_> {
 
     fn push(&mut self, mut name: String, kind: SymbolKind, start: usize, row: usize) {
         if name.len() > LONGEST_NAME {
-            name.truncate(name.floor_char_boundary(LONGEST_NAME));
+            let end = (0..=LONGEST_NAME).rev().find(|at| name.is_char_boundary(*at));
+            name.truncate(end.unwrap_or(0));
         }
         let line_start = self.text[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let column = column(&self.text[line_start..start]);

@@ -9,7 +9,7 @@ use super::Bench;
 use super::measure::{Finished, bytes_on_disk, run_ok};
 use super::report::{Report, Unit};
 
-const SECTION: &str = "cold index";
+const SECTION: &str = "cold text index";
 
 /// Wall, CPU, peak memory and bytes on disk, the page cache warm.
 pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -32,7 +32,7 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         if index.exists() {
             fs::remove_dir_all(&index).context("cannot remove the last index")?;
         }
-        note("syncline", &run_ok(&mut bench.syncline_index()?)?, Some(&index))?;
+        note("syncline", &run_ok(bench.syncline_index()?.env("SYNCLINE_INDEX_SYMBOLS", "false"))?, Some(&index))?;
         note("cindex", &run_ok(&mut bench.cindex()?)?, Some(&bench.codesearch_index()))?;
         note("walk + stat", &run_ok(&mut bench.floor("walk")?)?, None)?;
         note("read + trigrams, 1 core", &run_ok(&mut bench.floor("trigrams")?)?, None)?;

@@ -2,6 +2,7 @@
 //! figures can be compared. Peers take turns (A B A B …) after a warm-up that is not counted, so that what the machine
 //! does meanwhile meets all of them.
 
+mod checkout;
 pub(crate) mod floor;
 mod freshness;
 mod idle;
@@ -10,6 +11,7 @@ mod measure;
 mod report;
 mod restart;
 mod search;
+mod symbols;
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -69,6 +71,10 @@ enum Part {
     Freshness,
     /// Searches, beside rg and csearch.
     Search,
+    /// Symbols, beside ctags.
+    Symbols,
+    /// A switch of branches, beside git's own time. It copies the corpus.
+    Checkout,
 }
 
 /// A part's name in the report, and how it is measured.
@@ -76,12 +82,14 @@ type Measure = (Part, &'static str, fn(&Bench, &mut Report) -> Result<()>);
 
 /// The cold index comes first because a child's peak memory counts from that of the process that starts it, which is
 /// still small then; the searches come last because they leave it large.
-const PARTS: [Measure; 5] = [
+const PARTS: [Measure; 7] = [
     (Part::Index, "cold index", index::measure),
     (Part::Restart, "restart without changes", restart::measure),
     (Part::Idle, "idle", idle::measure),
     (Part::Freshness, "save to searchable", freshness::measure),
     (Part::Search, "search", search::measure),
+    (Part::Symbols, "symbols", symbols::measure),
+    (Part::Checkout, "branch switch", checkout::measure),
 ];
 
 /// What the parts share.

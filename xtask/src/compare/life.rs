@@ -15,7 +15,7 @@ use crate::sandbox;
 const OTHER: &str = "other";
 
 /// Makes the tree a repository of two branches that differ in `changed` files: edited, deleted and new ones.
-pub(super) fn commit(tree: &Path, home: &Path, random: &mut Random, changed: usize) -> Result<()> {
+pub(crate) fn commit(tree: &Path, home: &Path, random: &mut Random, changed: usize) -> Result<()> {
     let first = [
         &["init", "--quiet", "--initial-branch", "first"][..],
         &["config", "user.email", "compare@localhost"],
@@ -41,9 +41,9 @@ pub(super) fn commit(tree: &Path, home: &Path, random: &mut Random, changed: usi
     second.iter().try_for_each(|arguments| git(tree, home, arguments))
 }
 
-/// Goes to the other branch, over whatever was edited meanwhile; gives the number of files that differ between them.
-pub(super) fn switch(tree: &Path, home: &Path) -> Result<usize> {
-    git(tree, home, &["checkout", "--quiet", "--force", OTHER])?;
+/// Goes to the other branch, or back to the first, over whatever was edited meanwhile; gives the number of files that differ between them.
+pub(crate) fn switch(tree: &Path, home: &Path, to_other: bool) -> Result<usize> {
+    git(tree, home, &["checkout", "--quiet", "--force", if to_other { OTHER } else { "first" }])?;
     let output =
         command(tree, home)?.args(["diff", "--name-only", "first", OTHER]).output().context("cannot run git")?;
     Ok(output.stdout.iter().filter(|byte| **byte == b'\n').count())

@@ -2,9 +2,9 @@
 //! after a switch of branches, while an engine watches it. The command line must print what `rg` prints, byte for byte,
 //! and the language server must find the same lines.
 
-mod life;
-mod patterns;
-mod random;
+pub(crate) mod life;
+pub(crate) mod patterns;
+pub(crate) mod random;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -103,7 +103,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     comparison.round("at rest", &questions)?;
     life::live(&tree, &mut random, options.edits)?;
     comparison.round(&format!("after {} edits, renames and deletes", options.edits), &questions)?;
-    let changed = life::switch(&tree, &home)?;
+    let changed = life::switch(&tree, &home, true)?;
     comparison.round(&format!("after a switch to a branch with {changed} other files"), &questions)?;
 
     let Comparison { client, asked, lines, differences, .. } = comparison;

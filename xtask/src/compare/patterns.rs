@@ -96,7 +96,7 @@ fn words(tree: &Path, random: &mut Random) -> Vec<String> {
 }
 
 /// The files below a folder that `rg` would search, in the order of their paths.
-pub(super) fn files(tree: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(tree: &Path) -> Vec<PathBuf> {
     let walk = ignore::WalkBuilder::new(tree).sort_by_file_name(std::cmp::Ord::cmp).build();
     let files = walk.flatten().filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
     files.map(ignore::DirEntry::into_path).collect()

@@ -54,13 +54,16 @@ pub fn merge(folder: &Path, packs: &[&Pack], keep: impl Fn(TextKey) -> bool) -> 
     writer.finish(folder, &table)
 }
 
+/// A name, and where it is defined.
+type Named = (Vec<u8>, Vec<Occurrence>);
+
 /// A pack that is read name by name.
 struct Source<'a> {
     at: usize,
     pack: &'a Pack,
     /// The next block to read.
     block: usize,
-    names: std::vec::IntoIter<(Vec<u8>, Vec<Occurrence>)>,
+    names: std::vec::IntoIter<Named>,
     name: Vec<u8>,
     occurrences: Vec<Occurrence>,
 }
@@ -89,7 +92,7 @@ impl Source<'_> {
 
 impl Pack {
     /// A block's names, and where each is defined.
-    fn read_block(&self, block: usize) -> Result<Vec<(Vec<u8>, Vec<Occurrence>)>, SegmentError> {
+    fn read_block(&self, block: usize) -> Result<Vec<Named>, SegmentError> {
         let (mut buffer, mut bytes) = (Vec::new(), Vec::new());
         self.read_occurrences(block, &mut bytes)?;
         let mut places: Vec<(Vec<u8>, Place)> = Vec::new();
