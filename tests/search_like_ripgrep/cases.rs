@@ -47,13 +47,18 @@ const FLAGS: &[&str] = &[
     "-B 1", "-m 1", "--hidden", "--color always --heading -n -C 1", "-i -w -c", "-F -i -n", "-S -x", "-t rust",
     "-T rust -l", "-g *.rs", "-g !*.txt -c", "--json -C 1 -m 2", "-e alpha", "-e alpha -w --json", "-i -s",
     "-s -i -l", "-w -x", "-C 3 -A 0", "-m 2 -C 1", "-l --json", "--json -c", "-N --json", "--heading --no-heading",
-    "-n -N", "--vimgrep", "--vimgrep -c", "--vimgrep --heading -C 1", "--vimgrep -i -m 2", "--vimgrep -N",
+    "-n -N",
 ];
 
 /// Whole command lines, asked at the root of the tree.
 #[rustfmt::skip]
 const ARGUMENTS: &[&[&str]] = &[
-    &["needle", "plain.txt"], &["--vimgrep", "needle", "plain.txt"], &["needle", "src/main.rs"], &["-c", "needle", "src/main.rs"],
+    // Not with every pattern: it prints a line for each match, so a long line of many matches would fill the memory.
+    &["--vimgrep", "needle"], &["--vimgrep", "-i", "alpha|beta", "src"], &["--vimgrep", "e", "src"],
+    &["--vimgrep", "-c", "needle"], &["--vimgrep", "--heading", "-C1", "needle", "src"],
+    &["--vimgrep", "-N", "needle", "src"], &["--vimgrep", "-m", "1", "needle"], &["--vimgrep", "needle", "plain.txt"],
+    &["--vimgrep", "-w", "--color", "always", "needle", "src"], &["--vimgrep", "--json", "needle", "src"],
+    &["needle", "plain.txt"], &["needle", "src/main.rs"], &["-c", "needle", "src/main.rs"],
     &["-l", "needle", "src/main.rs"], &["needle", "src/main.rs", "src/lib.rs"], &["needle", "src", "a.h"],
     &["needle", "a.h", "src"], &["-n", "needle", "./src"], &["needle", "src/"], &["needle", "src//"],
     &["needle", "."], &["needle", "./"], &["needle", "src", "src"], &["needle", "src/lib.rs", "src", "./src/lib.rs"],
