@@ -256,6 +256,22 @@ fn pip() -> Result<()> {
     }
 }
 
+/// Installs a Debian package, where that is possible: as root, with `apt-get` there.
+fn apt(package: &str) -> Result<()> {
+    let apt_get = |arguments: &[&str]| {
+        run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()))
+    };
+    if Command::new("apt-get").arg("--version").output().is_err() {
+        bail!("there is no apt-get");
+    }
+    if !rustix::process::geteuid().is_root() {
+        bail!("apt-get needs root");
+    }
+    let install = ["install", "--quiet", "--yes", "--no-install-recommends", package];
+    // A fresh machine has no package lists yet, or old ones.
+    apt_get(&install).or_else(|_| apt_get(&["update", "--quiet"]).and_then(|()| apt_get(&install)))
+}
+
 /// The npm package that holds Node for this platform.
 fn node_package() -> String {
     let system = match std::env::consts::OS {
@@ -278,20 +294,4 @@ fn npm_install(folder: &Path, packages: &[&str]) -> Result<()> {
     // Without a manifest of its own, npm would look for one further up.
     command.args(packages).arg("--prefix").arg(folder).current_dir(folder).stdin(Stdio::null());
     run(&mut command)
-}
-
-/// Installs a Debian package, where that is possible: as root, with `apt-get` there.
-fn apt(package: &str) -> Result<()> {
-    let apt_get = |arguments: &[&str]| {
-        run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()))
-    };
-    if Command::new("apt-get").arg("--version").output().is_err() {
-        bail!("there is no apt-get");
-    }
-    if !rustix::process::geteuid().is_root() {
-        bail!("apt-get needs root");
-    }
-    let install = ["install", "--quiet", "--yes", "--no-install-recommends", package];
-    // A fresh machine has no package lists yet, or old ones.
-    apt_get(&install).or_else(|_| apt_get(&["update", "--quiet"]).and_then(|()| apt_get(&install)))
 }

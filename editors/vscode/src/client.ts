@@ -2,6 +2,9 @@
  * The connection to one server process, in Syncline's own words. Only this file needs the language client at run time,
  * and `server.ts` loads it when a server starts, so that VS Code waits for none of it.
  */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { homedir } from 'node:os';
 import { CancellationTokenSource, type LogOutputChannel, type OutputChannel } from 'vscode';
 import {
   CloseAction,
@@ -30,6 +33,10 @@ import {
   type serverCommands,
 } from './ext.ts';
 
+/** How long a server may take to start, and to end when it is asked to. */
+const START_TIME_MS = 30_000;
+const END_TIME_MS = 2_000;
+
 export type ServerCommand = (typeof serverCommands)[keyof typeof serverCommands];
 export type Symbols = readonly (SymbolInformation | WorkspaceSymbol)[];
 
@@ -47,6 +54,7 @@ export interface Listener {
 export class Connection {
   readonly #client: LanguageClient;
   readonly #log: LogOutputChannel;
+  #process: ChildProcess | undefined;
   #searches = 0;
 
   constructor(command: string, log: LogOutputChannel, output: OutputChannel, listener: Listener) {
@@ -54,7 +62,16 @@ export class Connection {
     this.#client = new QuietClient(
       'syncline',
       'Syncline',
-      { command, args: ['lsp', '--stdio'] },
+      async () => {
+        // Not in the workspace: a program that runs there could take files of strangers for its own.
+        const child = spawn(command, ['lsp', '--stdio'], { cwd: homedir(), windowsHide: true });
+        this.#process = child;
+        child.on('error', (error) => {
+          log.error(`the server's process: ${error.message}`);
+        });
+        await once(child, 'spawn');
+        return child;
+      },
       {
         documentSelector: [{ scheme: 'file' }],
         outputChannel: output,
@@ -90,21 +107,36 @@ export class Connection {
     });
   }
 
-  /** Starts the server, and waits until it has said what it can. Fails when it ends before. */
+  /** Starts the server, and waits until it has said what it can. Fails when it ends before, or takes too long. */
   async start(): Promise<void> {
-    await this.#client.start();
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      reject(new Error(`it has not started within ${START_TIME_MS / 1000} s`));
+    }, START_TIME_MS);
+    try {
+      await Promise.race([this.#client.start(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
     // The client takes a server that ends meanwhile for one that it was told not to wait for.
     if (!this.#client.isRunning()) {
       throw new Error('it ended while it started');
     }
   }
 
-  /** Ends the server. It may be gone already. */
+  /** Ends the server. It may be gone already; one that doesn't end is killed soon after. */
   async end(): Promise<void> {
-    // One that never started, or is gone, can't be asked to end; there is nothing left of it then.
-    await this.#client.dispose().catch((error: unknown) => {
-      this.#log.debug(`the server had ended already: ${String(error)}`);
+    // One that never started, or is gone, can't be asked.
+    await this.#client.dispose(END_TIME_MS).catch((error: unknown) => {
+      this.#log.debug(`the server could not be asked to end: ${String(error)}`);
     });
+    const child = this.#process;
+    if (child?.exitCode === null && child.signalCode === null) {
+      const timer = setTimeout(() => child.kill('SIGKILL'), END_TIME_MS);
+      child.once('exit', () => {
+        clearTimeout(timer);
+      });
+    }
   }
 
   get isRunning(): boolean {

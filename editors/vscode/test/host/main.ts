@@ -11,9 +11,8 @@ const PATIENCE_MS = 30_000;
 
 /** The workspace has two folders, `one` and `two`; see the other side. */
 const tests: Record<string, () => Promise<void>> = {
-  'activates, and says how long that took': async () => {
-    const { isActive } = extension();
-    assert.ok(isActive || (await until('it is active', () => extension().isActive)));
+  'is active once the window is up': async () => {
+    await until('it is active', () => extension().isActive);
   },
 
   'opens the codebases of all folders, in their order': async () => {
@@ -195,7 +194,7 @@ async function invoke(name: string, input: object): Promise<string> {
   return result.content.map((part) => (part instanceof vscode.LanguageModelTextPart ? part.value : '')).join('');
 }
 
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<true> {
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   while (!(await isSo())) {
     if (Date.now() > deadline) {
@@ -203,5 +202,4 @@ async function until(what: string, isSo: () => boolean | Promise<boolean>): Prom
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return true;
 }
