@@ -8,9 +8,9 @@ use std::time::Instant;
 use super::context::{CommonArgs, block_on, fail, start_log};
 use super::show::{self, Paint};
 use super::watch::{new_bar, until_interrupted};
-use crate::lsp::ext;
+use crate::lsp::ext::{LastSync, Outcome, QueueState};
 use crate::sync::{SyncOutcome, Verdict};
-use crate::workspace::{CodebaseState, Engine, Health, Workspace};
+use crate::workspace::{CodebaseState, Engine, Workspace};
 
 /// `index`
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         synced.map(|outcome| (outcome, state))
     });
     match done.and_then(|done| done) {
-        Ok((outcome, state)) => report(&outcome, &state, args.json, started),
+        Ok((outcome, state)) => report(&LastSync::from(&outcome), &QueueState::from(&*state), args.json, started),
         Err(error) => fail(error),
     }
 }
@@ -77,12 +77,12 @@ pub(super) async fn sync(workspace: &Workspace) -> SyncOutcome {
 }
 
 /// Says how a sync went.
-pub(super) fn report(outcome: &SyncOutcome, state: &CodebaseState, json: bool, started: Instant) -> ExitCode {
-    if outcome.verdict != Verdict::Synced {
+pub(super) fn report(outcome: &LastSync, state: &QueueState, json: bool, started: Instant) -> ExitCode {
+    if outcome.outcome != Outcome::Synced {
         return fail(outcome.error.as_deref().unwrap_or("the sync was given up"));
     }
     if json {
-        match serde_json::to_string(&ext::QueueState::from(state)) {
+        match serde_json::to_string(state) {
             Ok(json) => println!("{json}"),
             Err(error) => return fail(error),
         }
@@ -96,11 +96,10 @@ pub(super) fn report(outcome: &SyncOutcome, state: &CodebaseState, json: bool, s
         show::number(outcome.files),
         show::time(started.elapsed()),
         show::bytes(index.bytes),
-        index.generation.0,
+        index.generation,
     );
-    match &state.health {
-        Health::Ok => {}
-        Health::Degraded(sentence) | Health::Error(sentence) => println!("{} {sentence}", paint.warn("but:")),
+    if let Some(sentence) = &state.message {
+        println!("{} {sentence}", paint.warn("but:"));
     }
     ExitCode::SUCCESS
 }

@@ -31,6 +31,8 @@ pub(super) enum Command {
     Rebuild,
     /// A search found the index damaged.
     Damaged,
+    /// Compare the whole tree: what is ignored may have changed unseen.
+    LookAgain,
 }
 
 /// What work that was started brings back.
@@ -178,6 +180,7 @@ impl Owner {
             }
             Command::Pause => self.paused = true,
             Command::Resume => self.paused = false,
+            Command::LookAgain => self.look_at_tree = true,
             Command::Rebuild => {
                 self.in_background(|shared| Event::Forgotten(shared.index.clear().map(|()| Dirty::Everything)))
             }

@@ -12,7 +12,7 @@ use crate::core::{Codebase, SyncBatch};
 use crate::index::{Index, IndexError, Overlay, Unsaved, Update, View};
 use crate::sync::{Head, SyncTarget, Synced};
 use crate::watch::Watcher;
-use crate::watch::tree::TreeRules;
+use crate::watch::tree::{RulesOutside, TreeRules, rules_outside};
 
 /// Each part guards itself; nothing here is held while waiting.
 pub(super) struct Shared {
@@ -27,6 +27,8 @@ pub(super) struct Shared {
     /// The codebase is being closed.
     pub(super) cancel: CancellationToken,
     progress: Mutex<Option<Progress>>,
+    /// What was ignored from outside the codebase when its tree was looked at.
+    rules_outside: Mutex<Option<RulesOutside>>,
     /// `progress` has moved.
     pub(super) progressed: Notify,
 }
@@ -50,6 +52,7 @@ impl Shared {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cancel,
             progress: Mutex::default(),
+            rules_outside: Mutex::default(),
             progressed: Notify::new(),
         }
     }
@@ -62,6 +65,15 @@ impl Shared {
         // The overlay first: see `Overlay::view`.
         let dirty = self.overlay.view();
         View { dirty, snapshot: self.index.snapshot(), unsaved }
+    }
+
+    pub(super) fn rules_outside(&self) -> Option<RulesOutside> {
+        *self.rules_outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be called before the tree is walked: what changes meanwhile then shows as a difference.
+    pub(super) fn note_rules_outside(&self) {
+        *self.rules_outside.lock().unwrap_or_else(PoisonError::into_inner) = rules_outside(self.root());
     }
 
     pub(super) fn progress(&self) -> Option<Progress> {
