@@ -3,7 +3,7 @@
 //! The files are found by ripgrep's own walk, and matched and printed by ripgrep's own searcher and printers. The index
 //! only tells which files needn't be read: those that are still what they were when they were indexed, and whose
 //! trigrams rule a match out. So answers are ripgrep's by construction, with an index, with a stale one, or with none.
-//! Where the shared engine has the codebase open and is certain of what the walk would find, that isn't walked ([`warm`]).
+//! Where the shared engine has the codebase open and is certain of what the walk would find, it isn't walked ([`warm`]).
 
 mod arguments;
 mod haystacks;
@@ -26,7 +26,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 pub use self::arguments::SearchArguments;
-use self::haystacks::{Haystack, Listing};
+use self::haystacks::{Haystack, Listing, Narrowing};
 use self::indexes::Indexes;
 use self::look::Look;
 use self::messages::complain;
@@ -94,7 +94,9 @@ fn search(common: &CommonArgs, arguments: &SearchArguments, settings: &Settings)
     let can_ask = arguments.walks_plainly() && !look.counts_bytes() && !stdout_is_a_file();
     let mut warm = Warm::new(common, settings, &pattern, &here, can_ask);
     let mut indexes = Indexes::new(settings.index.dir.clone().or_else(default_index_dir));
-    let listing = Listing::new(&walk, &paths, &query.plan, look.counts_bytes(), &mut indexes, &mut warm, threads);
+    let (plan, by_size) = (&query.plan, look.counts_bytes());
+    let mut narrowing = Narrowing { plan, by_size, indexes: &mut indexes, warm: &mut warm };
+    let listing = Listing::new(&walk, &paths, &mut narrowing, threads);
     let (files, ruled_out) = (listing.haystacks.len(), listing.ruled_out.files);
     tracing::debug!(files, ruled_out, asked = listing.is_partial, "what there is to search");
     let mut outcome = Outcome { failed: listing.failed, ..Outcome::default() };

@@ -54,21 +54,29 @@ pub(super) struct Listing {
     pub(super) failed: bool,
 }
 
+/// What makes the files to search fewer.
+pub(super) struct Narrowing<'a> {
+    /// What a file must fulfil.
+    pub(super) plan: &'a Plan,
+    /// Files are ruled out only when what a search would have gone through is known.
+    pub(super) by_size: bool,
+    /// The indexes on disk.
+    pub(super) indexes: &'a mut Indexes,
+    /// What it knows isn't walked.
+    pub(super) warm: &'a mut Warm,
+}
+
 impl Listing {
-    /// The files in `paths` (in the current folder, when there are none) that `walk` finds and that `plan` lets through;
-    /// what `warm` knows of them isn't walked. With `by_size`, files are ruled out only when what a search would have gone through is known.
+    /// The files in `paths` (in the current folder, when there are none) that `walk` finds and that `narrowing` lets through.
     pub(super) fn new(
         walk: &impl Fn(&Path) -> WalkBuilder,
         paths: &[PathBuf],
-        plan: &Plan,
-        by_size: bool,
-        indexes: &mut Indexes,
-        warm: &mut Warm,
+        narrowing: &mut Narrowing<'_>,
         threads: usize,
     ) -> Listing {
         let mut listing = Listing::default();
         if paths.is_empty() {
-            listing.add_folder(walk, Path::new("./"), plan, by_size, indexes, warm, threads);
+            listing.add_folder(walk, Path::new("./"), narrowing, threads);
             for haystack in &mut listing.haystacks {
                 if let Ok(path) = haystack.path.strip_prefix("./") {
                     haystack.path = path.to_owned();
@@ -77,7 +85,7 @@ impl Listing {
         }
         for group in paths.chunk_by(|a, b| !a.is_dir() && !b.is_dir()) {
             match group {
-                [folder] if folder.is_dir() => listing.add_folder(walk, folder, plan, by_size, indexes, warm, threads),
+                [folder] if folder.is_dir() => listing.add_folder(walk, folder, narrowing, threads),
                 files => listing.add_files(walk, files),
             }
         }
@@ -105,21 +113,19 @@ impl Listing {
         &mut self,
         walk: &impl Fn(&Path) -> WalkBuilder,
         folder: &Path,
-        plan: &Plan,
-        by_size: bool,
-        indexes: &mut Indexes,
-        warm: &mut Warm,
+        narrowing: &mut Narrowing<'_>,
         threads: usize,
     ) {
-        if *plan != Plan::All
+        let Narrowing { plan, by_size, indexes, warm } = narrowing;
+        if **plan != Plan::All
             && let Some(files) = warm.files(folder)
         {
             self.haystacks.extend(files.into_iter().map(|path| Haystack { path, kind: Kind::Walked }));
             self.is_partial = true;
             return;
         }
-        let index = if *plan == Plan::All { None } else { indexes.of(folder) };
-        let ruled_out = index.as_ref().map(|index| index.ruled_out(plan, by_size));
+        let index = if **plan == Plan::All { None } else { indexes.of(folder) };
+        let ruled_out = index.as_ref().map(|index| index.ruled_out(plan, *by_size));
         let found = Mutex::new(Listing::default());
         let mut visitors = Visitors { folder, ruled_out: ruled_out.as_ref(), found: &found };
         walk(folder).threads(threads).build_parallel().visit(&mut visitors);

@@ -179,7 +179,7 @@ impl Memory {
     }
 
     /// Takes note of a message of the editor's.
-    pub fn from_editor(&mut self, body: Vec<u8>) -> Up {
+    pub fn editor_said(&mut self, body: Vec<u8>) -> Up {
         // What isn't a message was sorted out before.
         let Ok(glance) = serde_json::from_slice::<Glance>(&body) else { return Up::default() };
         match (glance.method.as_deref(), glance.id) {
@@ -317,7 +317,7 @@ impl Memory {
     }
 
     /// Takes note of a message of the engine's.
-    pub fn from_engine(&mut self, body: Vec<u8>) -> Down {
+    pub fn engine_said(&mut self, body: Vec<u8>) -> Down {
         let Ok(glance) = serde_json::from_slice::<Glance>(&body) else {
             return Down { pass: Some(body), ..Down::default() };
         };

@@ -157,7 +157,8 @@ impl Forwarder {
                 },
                 None => return,
             };
-            for message in self.memory().link_broke() {
+            let ends = self.memory().link_broke();
+            for message in ends {
                 self.outbox.send(message).await;
             }
             match broken {
@@ -272,7 +273,7 @@ impl Forwarder {
                         None => break,
                     },
                 };
-                let Up { pass, answer, parent, shuts_down } = memory().from_editor(message);
+                let Up { pass, answer, parent, shuts_down } = memory().editor_said(message);
                 if let Some(pid) = parent {
                     tokio::spawn(life.clone().end_with_parent(pid));
                 }
@@ -299,7 +300,7 @@ impl Forwarder {
             loop {
                 match frames.next().await {
                     Ok(Some(Frame::Body(body))) => {
-                        let Down { pass, answered, left } = memory().from_engine(body);
+                        let Down { pass, answered, left } = memory().engine_said(body);
                         has_left |= left;
                         if let Some(body) = pass {
                             outbox.send(body).await;
