@@ -17,6 +17,8 @@ use crate::lsp::{LONGEST_MESSAGE, frame};
 
 /// How long finding, and if need be starting, a daemon may take altogether.
 const REACH_TIME: Duration = Duration::from_secs(20);
+/// So often a daemon that ends before it is ready is started again.
+const MOST_STARTS: usize = 3;
 /// How long a daemon may take to say who it is.
 const WELCOME_TIME: Duration = Duration::from_secs(5);
 /// How long a daemon may take to answer a question.
@@ -95,6 +97,7 @@ impl Reach {
 
     fn connect(&self, purpose: Purpose, may_start: bool) -> Result<Option<Stream>, ReachError> {
         let deadline = Instant::now() + REACH_TIME;
+        let mut starts = 0;
         let mut pause = Duration::from_millis(1);
         while Instant::now() < deadline {
             match self.place.connect()? {
@@ -106,7 +109,12 @@ impl Reach {
                         pause = (pause * 2).min(Duration::from_millis(100));
                     }
                 },
-                None if may_start => start(self.idle)?,
+                None if may_start => match start(self.idle) {
+                    Ok(()) => {}
+                    // Somebody may have killed it.
+                    Err(StartError::Silent) if starts < MOST_STARTS => starts += 1,
+                    Err(error) => return Err(error.into()),
+                },
                 None => return Ok(None),
             }
         }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::life::{Away, Life, Present};
-use super::questions::{Host, answer_all};
+use super::questions::{Asked, Host, answer_all};
 use super::socket::{AsyncStream, Claim, Listener, Place, PlaceError};
 use super::wire::{Answer, Hello, LONGEST_LINE, PROTOCOL, Purpose, VERSION, Welcome};
 use crate::core::UnixMillis;
@@ -166,9 +166,14 @@ impl Sessions {
                 serve(reader, writer, self.host.engine.clone(), options).await;
             }
             Purpose::Questions => {
-                tokio::select! {
-                    () = answer_all(&self.host, &present, sources, reader, writer) => {}
-                    () = self.over.cancelled() => {}
+                let asked = tokio::select! {
+                    asked = answer_all(&self.host, &present, sources, &mut reader, &mut writer) => asked,
+                    () = self.over.cancelled() => Asked::All,
+                };
+                if asked == Asked::ToStop {
+                    // It waits for the end of the connection, which is to be that of the process: the system closes it
+                    // then, and nobody before.
+                    std::mem::forget((reader, writer));
                 }
             }
         }

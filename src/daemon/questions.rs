@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::life::{Life, Present};
-use super::wire::{Candidates, CandidatesParams, DaemonState, OpenCodebase, Question, Reply, VERSION};
+use super::wire::{Candidates, CandidatesParams, DaemonState, OpenCodebase, PathText, Question, Reply, VERSION};
 use crate::core::settings::{self, Sources};
 use crate::core::{Owner, RelPath, UnixMillis};
 use crate::index::Query;
@@ -34,6 +34,15 @@ pub struct Host {
     pub started_at: UnixMillis,
 }
 
+/// How a client's questions ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It has left.
+    All,
+    /// It wants the daemon to end.
+    ToStop,
+}
+
 /// Answers a client's questions, one after the other, until it leaves.
 pub async fn answer_all(
     host: &Host,
@@ -41,7 +50,7 @@ pub async fn answer_all(
     sources: Sources,
     reader: impl AsyncRead + Unpin,
     mut writer: impl AsyncWrite + Unpin,
-) {
+) -> Asked {
     let sources = Arc::new(sources);
     let mut frames = FrameReader::new(reader);
     while let Ok(Some(asked)) = frames.next().await {
@@ -56,17 +65,17 @@ pub async fn answer_all(
             Ok(Question::Stop {}) => encode(()),
             Err(why) => serde_json::to_vec(&Reply::<()>::Error(format!("that isn't a question: {why}"))),
         };
-        let Ok(reply) = reply else { return };
+        let Ok(reply) = reply else { return Asked::All };
         if writer.write_all(&frame(&reply)).await.is_err() || writer.flush().await.is_err() {
-            return;
+            return Asked::All;
         }
         if stops {
             tracing::info!("a client stops the engine");
             host.life.leave();
-            // It waits for the end of the connection, which is that of the process.
-            return std::future::pending().await;
+            return Asked::ToStop;
         }
     }
+    Asked::All
 }
 
 fn encode<T: Serialize>(result: T) -> serde_json::Result<Vec<u8>> {
@@ -123,13 +132,13 @@ async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParam
             None => path.as_bytes(),
             Some(folder) => path.as_bytes().strip_prefix(folder.as_bytes())?.strip_prefix(b"/")?,
         };
-        String::from_utf8(path.to_vec()).ok()
+        Some(PathText::new(path))
     };
     match (found.files.iter().map(in_folder).collect(), root.to_str()) {
         (Some(files), Some(root)) => {
             Candidates::Files { root: root.to_owned(), rules_outside: found.rules_outside, files }
         }
-        _ => unknown("a path isn't UTF-8"),
+        _ => unknown("the codebase's path isn't UTF-8"),
     }
 }
 

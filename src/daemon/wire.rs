@@ -180,10 +180,38 @@ pub enum Candidates {
         /// What decided from outside what is ignored. The client compares it with what it sees itself.
         rules_outside: RulesOutside,
         /// In path order, relative to the folder.
-        files: Vec<String>,
+        files: Vec<PathText>,
     },
     /// It can't be told; the reason is for logs.
     Unknown(String),
+}
+
+/// A path below a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PathText {
+    /// As text.
+    Text(String),
+    /// Its bytes, when they aren't text.
+    Bytes(Vec<u8>),
+}
+
+impl PathText {
+    /// From its bytes.
+    pub fn new(bytes: &[u8]) -> PathText {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => PathText::Text(text.to_owned()),
+            Err(_) => PathText::Bytes(bytes.to_owned()),
+        }
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            PathText::Text(text) => text.as_bytes(),
+            PathText::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 /// How the daemon is.

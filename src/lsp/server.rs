@@ -87,6 +87,8 @@ where
         // Its process is gone, or it doesn't read.
         () = life.over().cancelled() => {}
         () = stop.cancelled() => {
+            // Nothing more is heard, and the server ends when it has dealt with what was.
+            receiving.abort();
             if says_goodbye {
                 let goodbye = outbox.notify::<Goodbye>(Default::default());
                 // A client that doesn't read learns it from the end of the stream.

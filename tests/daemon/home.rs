@@ -71,7 +71,8 @@ impl Home {
     /// An editor's language server, with these variables.
     pub fn editor_with(&self, variables: &[(&str, &str)]) -> (Child, Client) {
         let mut command = self.syncline(&["lsp", "--stdio"]);
-        command.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let log = std::fs::File::options().append(true).create(true).open(self.path("editors.log")).unwrap();
+        command.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
         let client = Client::new(child.stdout.take().unwrap(), child.stdin.take().unwrap());
         (child, client)
@@ -142,6 +143,11 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            for log in ["editors.log", "home/.local/state/syncline/daemon.log"] {
+                eprintln!("--- {log}\n{}", std::fs::read_to_string(self.path(log)).unwrap_or_default());
+            }
+        }
         let stopped = self.syncline(&["daemon", "stop"]).output();
         for pid in self.daemons() {
             kill(pid);

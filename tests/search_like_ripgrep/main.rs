@@ -44,7 +44,9 @@ fn answers_are_ripgreps_over_a_tree_of_oddities() {
 fn answers_of_the_shared_engine_are_ripgreps() {
     let mut place = fixture();
     place.share();
-    assert!(place.is_asked(&["needle"]) && place.is_asked(&["needle", "src"]), "it knows the tree");
+    for arguments in [&["needle"][..], &["needle", "src"], &["absent_word_zzzz"]] {
+        assert!(place.is_asked(arguments), "it knows the tree: {}", place.log(arguments));
+    }
     let mut cases = picked();
     cases.extend(generated(&place.tree(), 1, 250));
     place.compare("with the shared engine", &cases);
@@ -53,7 +55,7 @@ fn answers_of_the_shared_engine_are_ripgreps() {
     let mut cases = picked();
     cases.extend(generated(&place.tree(), 2, 250));
     place.compare("just after edits", &cases);
-    assert!(place.is_asked(&["needle"]), "it knows the tree again");
+    assert!(place.is_asked(&["needle"]), "it knows the tree again: {}", place.log(&["needle"]));
 
     // What is ignored can change from outside the tree.
     let mut cases = vec![case("", "needle"), case("-l", "alpha")];

@@ -125,7 +125,7 @@ impl Place {
     }
 
     /// What a search logs.
-    fn log(&self, arguments: &[&str]) -> String {
+    pub fn log(&self, arguments: &[&str]) -> String {
         let mut all = words("--log-level debug");
         all.extend(self.subcommand("search"));
         all.extend(arguments.iter().map(OsString::from));

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::context::CommonArgs;
+use crate::core::RelPath;
 use crate::core::settings::Settings;
 use crate::daemon::start::start_soon;
-use crate::daemon::wire::{Candidates, CandidatesParams, Purpose, Question};
+use crate::daemon::wire::{Candidates, CandidatesParams, PathText, Purpose, Question};
 use crate::daemon::{Client, Reach};
 use crate::index::Pattern;
 use crate::watch::tree::rules_outside;
@@ -58,7 +59,8 @@ impl Warm {
             Ok(Candidates::Files { root, rules_outside: theirs, files }) => {
                 // It may have another home.
                 let same_ground = rules_outside(Path::new(&root)) == Some(theirs);
-                same_ground.then(|| files.iter().map(|file| folder.join(file)).collect())
+                let path = |file: &PathText| Some(RelPath::from_bytes(file.as_bytes())?.to_path(folder));
+                if same_ground { files.iter().map(path).collect() } else { None }
             }
             Ok(Candidates::Unknown(why)) => {
                 tracing::debug!(why, "the shared engine doesn't know what to search");

@@ -150,9 +150,16 @@ impl Memory {
         !self.requests.is_empty() || !self.held.is_empty()
     }
 
-    /// Keeps a message of the editor's for the next engine.
-    pub fn hold(&mut self, message: Vec<u8>) {
-        self.held.push_back(message);
+    /// Keeps a message of the editor's for the next engine, unless it asks for the end, which takes no engine; gives
+    /// whether it does.
+    pub fn hold(&mut self, message: Vec<u8>) -> bool {
+        let glance = serde_json::from_slice::<Glance>(&message);
+        let asks_for_the_end = glance.is_ok_and(|glance| glance.method.as_deref() == Some("shutdown"));
+        match asks_for_the_end {
+            true => drop(self.editor_said(message)),
+            false => self.held.push_back(message),
+        }
+        asks_for_the_end
     }
 
     /// The message that was kept.

@@ -163,19 +163,14 @@ impl Forwarder {
             }
             match broken {
                 Broken::Done => return,
-                _ if self.memory().is_shut_down() => {
-                    let answers = self.memory().answer_shutdown();
-                    for answer in answers {
-                        self.outbox.send(answer).await;
-                    }
-                    return;
-                }
+                _ if self.memory().is_shut_down() => return self.end_without(editor).await,
                 Broken::Left => {
                     tracing::info!("the shared engine has left; it is started again when the editor says something");
                     if !self.memory().is_waiting() {
-                        match editor.recv().await {
-                            Some(message) => self.memory().hold(message),
-                            None => return,
+                        let Some(message) = editor.recv().await else { return };
+                        let asks_for_the_end = self.memory().hold(message);
+                        if asks_for_the_end {
+                            return self.end_without(editor).await;
                         }
                     }
                 }
@@ -184,18 +179,29 @@ impl Forwarder {
                     tracing::error!("the engine of this process has ended");
                     return;
                 }
-                Broken::Died => self.died().await,
+                Broken::Died => self.died(),
             }
         }
     }
 
-    async fn died(&mut self) {
+    /// Ends the session in order though no engine is there: `shutdown` is answered, and `exit` waited for.
+    async fn end_without(&mut self, mut editor: mpsc::Receiver<Vec<u8>>) {
+        let answers = self.memory().answer_shutdown();
+        for answer in answers {
+            self.outbox.send(answer).await;
+        }
+        while editor.recv().await.is_some() {}
+    }
+
+    fn died(&mut self) {
         tracing::warn!("the shared engine has ended without a word");
         let now = Instant::now();
         self.deaths.push_back(now);
         self.deaths.retain(|at| now - *at < DEATHS_WITHIN);
         if self.deaths.len() >= DEATHS && self.reach.is_ok() {
-            self.reach = Err(format!("it ended {DEATHS} times within a minute"));
+            self.reach = Err(format!(
+                "it ended {DEATHS} times within a minute; `syncline daemon status` tells where its log is"
+            ));
         }
     }
 
