@@ -58,8 +58,9 @@ fn answers_of_the_shared_engine_are_ripgreps() {
     assert!(place.is_asked(&["needle"]), "it knows the tree again: {}", place.log(&["needle"]));
 
     // What is ignored can change from outside the tree.
-    let mut cases = vec![case("", "needle"), case("-l", "alpha")];
-    cases.extend(generated(&place.tree(), 3, 50));
+    let flags = ["", "-l", "-c", "-n", "-i -C 1"];
+    let cases: Vec<_> =
+        flags.iter().flat_map(|flags| ["needle", "alpha", "zzz", "haystack"].map(|p| case(flags, p))).collect();
     fs::write(place.folder.path().join(".ignore"), "plain.txt\n*.rs\n").unwrap();
     place.compare("with another ignore file above", &cases);
     fs::write(place.folder.path().join(".ignore"), "").unwrap();
