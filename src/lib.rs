@@ -2,11 +2,12 @@
 //!
 //! The way of the data: [`watch`] sees what changes, [`workspace`] decides what to do about it, [`sync`] lets batches
 //! take turns in a line that lives in [`core`]'s cache, [`index`] holds what files contain and finds it, and [`lsp`] and
-//! [`cli`] talk to editors and people. A room uses only rooms that come after it here: `cli`, `lsp`, `workspace`, `sync`,
-//! `watch`, `index`, `core`.
+//! [`cli`] talk to editors and people, by way of the [`daemon`], which all of a user's share. A room uses only rooms that
+//! come after it here: `cli`, `daemon`, `lsp`, `workspace`, `sync`, `watch`, `index`, `core`.
 
 pub mod cli;
 pub mod core;
+pub mod daemon;
 pub mod index;
 pub mod lsp;
 pub mod sync;

@@ -102,7 +102,7 @@ async fn killed_fifty_times_the_next_start_answers_rightly() {
             let _ = std::fs::remove_dir_all(&fixture.index_dir);
         }
         let mut child = Command::new(env!("CARGO_BIN_EXE_syncline"))
-            .arg("watch")
+            .args(["watch", "--standalone"])
             .arg(&fixture.root)
             .env("SYNCLINE_INDEX_DIR", &fixture.index_dir)
             .stdout(Stdio::null())

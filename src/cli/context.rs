@@ -13,7 +13,9 @@ use tracing_subscriber::{EnvFilter, fmt, reload};
 use crate::core::CodebaseRoot;
 use crate::core::error::RootError;
 use crate::core::settings::{self, Settings, Sources};
-use crate::workspace::index_folder;
+use crate::daemon::socket::PlaceError;
+use crate::daemon::{Reach, Rotating};
+use crate::workspace::indexed_codebase;
 
 /// Flags that every subcommand takes.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -33,6 +35,14 @@ impl CommonArgs {
     /// Where settings come from in this process, with the editor's.
     pub fn sources(&self, editor: serde_json::Value) -> Sources {
         Sources { config: self.config.clone(), editor, log_level: self.log_level.clone(), ..Sources::of_process() }
+    }
+
+    /// The way of this subcommand to the shared engine.
+    ///
+    /// # Errors
+    /// One sentence, when there is no place for it.
+    pub fn reach(&self, client: &'static str, settings: &Settings) -> Result<Reach, PlaceError> {
+        Reach::of_user(client, &self.sources(serde_json::Value::Null), settings.daemon.idle)
     }
 
     /// The settings for a codebase at `root`; what is wrong with them is said on standard error.
@@ -68,6 +78,19 @@ pub fn start_log(settings: &Settings, level: Option<&str>) -> impl Fn(&str) + Se
     }
 }
 
+/// Starts the log of a process that nobody sees, in a file that doesn't grow for ever.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn start_file_log(settings: &Settings, path: &Path) -> std::io::Result<()> {
+    let file = Mutex::new(Rotating::open(path)?);
+    let registry = tracing_subscriber::registry().with(filter(&settings.log.level));
+    registry.with(fmt::layer().with_ansi(false).with_writer(file)).init();
+    // Standard error is nowhere.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    Ok(())
+}
+
 fn filter(level: &str) -> EnvFilter {
     EnvFilter::try_new(level).unwrap_or_else(|error| {
         eprintln!("syncline: log.level {level:?} isn't a level or a filter ({error}); logging at info");
@@ -95,7 +118,5 @@ pub fn fail(error: impl Display) -> ExitCode {
 /// The codebase that `path` belongs to: the nearest folder above it, or itself, that has an index; else `path` itself.
 pub fn codebase_of(path: &Path, settings: &Settings) -> Result<CodebaseRoot, RootError> {
     let root = CodebaseRoot::open(path)?;
-    let with_index = root.as_path().ancestors().filter_map(|folder| CodebaseRoot::open(folder).ok());
-    let mut with_index = with_index.filter(|root| index_folder(settings, root).is_some_and(|folder| folder.is_dir()));
-    Ok(with_index.next().unwrap_or(root))
+    Ok(indexed_codebase(root.as_path(), settings).unwrap_or(root))
 }

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use super::context::{CommonArgs, block_on, fail, start_log};
 use super::show::{self, Paint};
-use super::watch::{new_bar, until_interrupted};
-use crate::lsp::ext;
+use super::watch::{advance, new_bar, until_interrupted};
+use crate::lsp::ext::{Health, LastSync, Outcome, QueueState};
 use crate::sync::{SyncOutcome, Verdict};
-use crate::workspace::{CodebaseState, Engine, Health, Workspace};
+use crate::workspace::{CodebaseState, Engine, Workspace};
 
 /// `index`
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         synced.map(|outcome| (outcome, state))
     });
     match done.and_then(|done| done) {
-        Ok((outcome, state)) => report(&outcome, &state, args.json, started),
+        Ok((outcome, state)) => report(&LastSync::from(&outcome), &QueueState::from(&*state), args.json, started),
         Err(error) => fail(error),
     }
 }
@@ -57,12 +57,8 @@ pub(super) async fn sync(workspace: &Workspace) -> SyncOutcome {
         tokio::select! {
             outcome = &mut sync => break outcome,
             Ok(()) = states.changed() => {
-                let progress = states.borrow_and_update().progress;
-                if let (Some(bar), Some(progress)) = (&bar, progress) {
-                    bar.set_length(progress.total as u64);
-                    bar.set_position(progress.done as u64);
-                    bar.set_message("indexing");
-                }
+                let state = QueueState::from(&**states.borrow_and_update());
+                bar.iter().for_each(|bar| advance(bar, state.progress.as_ref()));
             }
         }
     };
@@ -90,17 +86,14 @@ pub(super) async fn until_symbols_known(workspace: &Workspace) {
     let bar = std::io::stderr().is_terminal().then(new_bar);
     let mut states = workspace.state();
     loop {
-        let (known, progress, health) = {
+        let (known, state) = {
             let state = states.borrow_and_update();
-            (state.symbols_known, state.progress, state.health.clone())
+            (state.symbols_known, QueueState::from(&**state))
         };
-        if let (Some(bar), Some(progress)) = (&bar, progress) {
-            bar.set_length(progress.total as u64);
-            bar.set_position(progress.done as u64);
-            bar.set_message("reading symbols");
-        }
+        bar.iter().for_each(|bar| advance(bar, state.progress.as_ref()));
         // What is wrong is told at the end.
-        if known || health != Health::Ok && progress.is_none() || states.changed().await.is_err() {
+        let cannot = state.health != Health::Ok && state.progress.is_none();
+        if known || cannot || states.changed().await.is_err() {
             break;
         }
     }
@@ -110,12 +103,12 @@ pub(super) async fn until_symbols_known(workspace: &Workspace) {
 }
 
 /// Says how a sync went.
-pub(super) fn report(outcome: &SyncOutcome, state: &CodebaseState, json: bool, started: Instant) -> ExitCode {
-    if outcome.verdict != Verdict::Synced {
+pub(super) fn report(outcome: &LastSync, state: &QueueState, json: bool, started: Instant) -> ExitCode {
+    if outcome.outcome != Outcome::Synced {
         return fail(outcome.error.as_deref().unwrap_or("the sync was given up"));
     }
     if json {
-        match serde_json::to_string(&ext::QueueState::from(state)) {
+        match serde_json::to_string(state) {
             Ok(json) => println!("{json}"),
             Err(error) => return fail(error),
         }
@@ -129,11 +122,10 @@ pub(super) fn report(outcome: &SyncOutcome, state: &CodebaseState, json: bool, s
         show::number(outcome.files),
         show::time(started.elapsed()),
         show::bytes(index.bytes),
-        index.generation.0,
+        index.generation,
     );
-    match &state.health {
-        Health::Ok => {}
-        Health::Degraded(sentence) | Health::Error(sentence) => println!("{} {sentence}", paint.warn("but:")),
+    if let Some(sentence) = &state.message {
+        println!("{} {sentence}", paint.warn("but:"));
     }
     ExitCode::SUCCESS
 }

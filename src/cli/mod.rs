@@ -1,8 +1,10 @@
 //! The command line: one file for each subcommand.
 
 mod context;
+mod daemon;
 mod index;
 mod lsp;
+mod pause;
 mod presence;
 mod queue;
 mod search;
@@ -18,6 +20,8 @@ use clap::{Parser, Subcommand};
 
 pub use context::CommonArgs;
 
+use crate::daemon::wire::VERSION;
+
 /// Keeps a codebase's search index fresh in the background, on every save.
 #[derive(Debug, Parser)]
 #[command(name = "syncline", version = VERSION, disable_help_subcommand = true)]
@@ -27,9 +31,6 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 }
-
-/// `x.y.z (commit date)`, as far as the build could tell.
-const VERSION: &str = env!("VERSION_WITH_COMMIT");
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -47,6 +48,12 @@ enum Command {
     Status(status::Args),
     /// Compare a codebase with its index now, and wait until they agree
     Sync(sync::Args),
+    /// Put no changes in the index of a codebase until `resume`; searches stay right
+    Pause(pause::Args),
+    /// Go on after `pause`
+    Resume(pause::Args),
+    /// The engine that all windows and terminals of a user share
+    Daemon(daemon::Args),
     /// Speak LSP on standard input and output, as an editor starts it
     Lsp(lsp::Args),
 }
@@ -72,6 +79,9 @@ pub fn main() -> ExitCode {
         Command::Queue(args) => queue::run(&common, &args),
         Command::Status(args) => status::run(&common, &args),
         Command::Sync(args) => sync::run(&common, &args),
+        Command::Pause(args) => pause::pause(&common, &args),
+        Command::Resume(args) => pause::resume(&common, &args),
+        Command::Daemon(args) => daemon::run(&common, &args),
         Command::Lsp(args) => lsp::run(&common, &args),
     }
 }

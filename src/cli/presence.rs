@@ -1,4 +1,4 @@
-//! How engines in different processes know of each other: each leaves its state in the index folder while it runs.
+//! How engines outside the shared one are known: each leaves its state in the index folder while it runs.
 //!
 //! `engine-<session>.json` holds the state that the engine's editors see. It is replaced whole, at most ten times a
 //! second, readable by the user only, and removed at the end; what a killed engine leaves behind is told by its process.
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::core::settings::Settings;
 use crate::core::{CodebaseRoot, Owner, UnixMillis};
+use crate::daemon::wire::DaemonState;
 use crate::lsp::ext;
 use crate::workspace::{Workspace, index_folder};
 
@@ -28,7 +29,7 @@ pub struct Engine {
     pub pid: u32,
     /// The program's version.
     pub version: String,
-    /// When it opened the codebase.
+    /// When it started.
     pub started_at: UnixMillis,
     /// The codebase's state, as its editors see it.
     pub state: ext::QueueState,
@@ -76,8 +77,8 @@ impl Drop for Presence {
     }
 }
 
-/// The engines that have the codebase at `root` open, on this host. Blocks for as long as reading a few files takes.
-pub fn engines(settings: &Settings, root: &CodebaseRoot) -> Vec<Engine> {
+/// The engines that have the codebase at `root` open, on this host, the shared one among them. Blocks for as long as reading a few files takes.
+pub fn engines(settings: &Settings, root: &CodebaseRoot, shared: Option<&DaemonState>) -> Vec<Engine> {
     let entries = index_folder(settings, root).and_then(|folder| std::fs::read_dir(folder).ok());
     let mut found = Vec::new();
     for path in entries.into_iter().flatten().flatten().map(|entry| entry.path()) {
@@ -95,6 +96,18 @@ pub fn engines(settings: &Settings, root: &CodebaseRoot) -> Vec<Engine> {
             Err(()) => {}
         }
     }
+    let uri = ext::FileUri::of(root.as_path());
+    let shared = shared.into_iter().flat_map(|daemon| {
+        let open = daemon.codebases.iter().filter(|open| open.state.codebase.root == uri);
+        open.map(|open| Engine {
+            host: daemon.host.clone(),
+            pid: daemon.pid,
+            version: daemon.version.clone(),
+            started_at: daemon.started_at,
+            state: open.state.clone(),
+        })
+    });
+    found.extend(shared);
     found.sort_by_key(|engine| engine.started_at);
     found
 }

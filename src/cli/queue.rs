@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::context::{CommonArgs, codebase_of, fail};
+use super::daemon::Daemon;
 use super::presence::{Engine, engines};
 use super::show::{self, Paint};
 use crate::core::{CodebaseRoot, UnixMillis, settings::Settings};
@@ -35,7 +36,8 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         Ok(root) => root,
         Err(error) => return fail(error),
     };
-    match show(args, &settings, &root) {
+    let daemon = Daemon::new(common, "queue", &settings);
+    match show(args, &settings, &root, &daemon) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -43,10 +45,10 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     }
 }
 
-fn show(args: &Args, settings: &Settings, root: &CodebaseRoot) -> io::Result<()> {
+fn show(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) -> io::Result<()> {
     let mut before = None;
     loop {
-        let engines = engines(settings, root);
+        let engines = engines(settings, root, daemon.state().as_ref());
         let text = match args.json {
             true => {
                 let states: Vec<&ext::QueueState> = engines.iter().map(|engine| &engine.state).collect();

@@ -3,6 +3,7 @@
 //! The files are found by ripgrep's own walk, and matched and printed by ripgrep's own searcher and printers. The index
 //! only tells which files needn't be read: those that are still what they were when they were indexed, and whose
 //! trigrams rule a match out. So answers are ripgrep's by construction, with an index, with a stale one, or with none.
+//! Where the shared engine has the codebase open and is certain of what the walk would find, it isn't walked ([`warm`]).
 
 mod arguments;
 mod haystacks;
@@ -11,12 +12,12 @@ mod look;
 mod messages;
 mod output;
 mod types;
+mod warm;
 mod worker;
 
 use std::io::{self, IsTerminal};
 use std::num::NonZero;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -25,14 +26,15 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 pub use self::arguments::SearchArguments;
-use self::haystacks::{Haystack, Listing};
+use self::haystacks::{Haystack, Listing, Narrowing};
 use self::indexes::Indexes;
 use self::look::Look;
 use self::messages::complain;
 use self::output::Output;
+use self::warm::Warm;
 use self::worker::Worker;
 use super::context::{CommonArgs, start_log};
-use crate::core::settings::default_index_dir;
+use crate::core::settings::{Settings, default_index_dir};
 use crate::index::{PatternError, Plan, Query, in_order};
 
 /// A search that couldn't begin, or whose answer couldn't be written.
@@ -66,8 +68,7 @@ struct Outcome {
 pub fn run(common: &CommonArgs, arguments: &SearchArguments) -> ExitCode {
     let settings = common.settings(None);
     let _ = start_log(&settings, common.log_level.is_none().then_some("error"));
-    let folder = settings.index.dir.or_else(default_index_dir);
-    match search(arguments, folder) {
+    match search(common, arguments, &settings) {
         Ok(Outcome { failed: true, .. }) => ExitCode::from(2),
         Ok(outcome) => ExitCode::from(u8::from(!outcome.found)),
         Err(error) => {
@@ -77,7 +78,7 @@ pub fn run(common: &CommonArgs, arguments: &SearchArguments) -> ExitCode {
     }
 }
 
-fn search(arguments: &SearchArguments, index_folder: Option<PathBuf>) -> Result<Outcome, SearchError> {
+fn search(common: &CommonArgs, arguments: &SearchArguments, settings: &Settings) -> Result<Outcome, SearchError> {
     let started = Instant::now();
     let (pattern, paths) = arguments.pattern_and_paths()?;
     let here = std::env::current_dir().map_err(SearchError::CurrentFolder)?;
@@ -89,13 +90,19 @@ fn search(arguments: &SearchArguments, index_folder: Option<PathBuf>) -> Result<
     let look = Look::new(arguments, &paths);
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
 
-    let mut indexes = Indexes::new(index_folder);
-    let listing = Listing::new(&walk, &paths, &query.plan, look.counts_bytes(), &mut indexes, threads);
-    tracing::debug!(files = listing.haystacks.len(), ruled_out = listing.ruled_out.files, "what there is to search");
+    // The answer may go to a file of the tree, which ripgrep's walk leaves out; and JSON tells how much was searched.
+    let can_ask = arguments.walks_plainly() && !look.counts_bytes() && !stdout_is_a_file();
+    let mut warm = Warm::new(common, settings, &pattern, &here, can_ask);
+    let mut indexes = Indexes::new(settings.index.dir.clone().or_else(default_index_dir));
+    let (plan, by_size) = (&query.plan, look.counts_bytes());
+    let mut narrowing = Narrowing { plan, by_size, indexes: &mut indexes, warm: &mut warm };
+    let listing = Listing::new(&walk, &paths, &mut narrowing, threads);
+    let (files, ruled_out) = (listing.haystacks.len(), listing.ruled_out.files);
+    tracing::debug!(files, ruled_out, asked = listing.is_partial, "what there is to search");
     let mut outcome = Outcome { failed: listing.failed, ..Outcome::default() };
     outcome.stats.add_searches(listing.ruled_out.files);
     outcome.stats.add_bytes_searched(listing.ruled_out.bytes);
-    if paths.is_empty() && listing.haystacks.is_empty() && listing.ruled_out.files == 0 {
+    if paths.is_empty() && listing.haystacks.is_empty() && listing.ruled_out.files == 0 && !listing.is_partial {
         complain(&"no files were searched: ignore files or globs leave out all there are");
         outcome.failed = true;
     }
@@ -117,7 +124,19 @@ fn search(arguments: &SearchArguments, index_folder: Option<PathBuf>) -> Result<
     if query.plan != Plan::All && indexes.none_found() && io::stderr().is_terminal() {
         complain(&"no index here yet: `syncline watch` or `syncline index` makes searches fast");
     }
+    warm.start_for_the_next(paths.first().map_or(&here, |path| path));
     Ok(outcome)
+}
+
+/// Whether the answer goes to a file.
+#[cfg(unix)]
+fn stdout_is_a_file() -> bool {
+    rustix::fs::fstat(io::stdout()).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
+}
+
+#[cfg(not(unix))]
+fn stdout_is_a_file() -> bool {
+    true
 }
 
 /// Searches one file and prints what is found at once, however much it is.

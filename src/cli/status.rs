@@ -9,11 +9,13 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{CommonArgs, codebase_of, fail};
+use super::daemon::Daemon;
 use super::presence::{Engine, engines};
 use super::queue::engine_name;
 use super::show::{self, Paint};
 use crate::core::settings::Settings;
 use crate::core::{CodebaseRoot, UnixMillis};
+use crate::daemon::wire::DaemonState;
 use crate::index::Index;
 use crate::watch::tree::{Enter, TreeRules};
 use crate::workspace::index_folder;
@@ -40,6 +42,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[serde(rename_all = "camelCase")]
 struct Status {
     version: &'static str,
+    /// The shared engine; null when none runs.
+    daemon: Option<DaemonState>,
     codebases: Vec<CodebaseStatus>,
 }
 
@@ -69,21 +73,26 @@ struct IndexStatus {
 /// Runs it.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     let settings = common.settings(Some(&args.path));
+    let daemon = Daemon::new(common, "status", &settings);
     loop {
         let root = match codebase_of(&args.path, &settings) {
             Ok(root) => root,
             Err(error) => return fail(error),
         };
-        let codebase = match look(&settings, &root) {
+        let daemon = daemon.state();
+        let codebase = match look(&settings, &root, daemon.as_ref()) {
             Ok(codebase) => codebase,
             Err(error) => return fail(error),
         };
         match args.json {
-            true => match serde_json::to_string(&Status { version: super::VERSION, codebases: vec![codebase] }) {
-                Ok(json) => println!("{json}"),
-                Err(error) => return fail(error),
-            },
-            false => tell(&codebase),
+            true => {
+                let status = Status { version: super::VERSION, daemon, codebases: vec![codebase] };
+                match serde_json::to_string(&status) {
+                    Ok(json) => println!("{json}"),
+                    Err(error) => return fail(error),
+                }
+            }
+            false => tell(&codebase, daemon.as_ref()),
         }
         if !args.watch {
             return ExitCode::SUCCESS;
@@ -92,7 +101,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     }
 }
 
-fn look(settings: &Settings, root: &CodebaseRoot) -> Result<CodebaseStatus, String> {
+fn look(settings: &Settings, root: &CodebaseRoot, daemon: Option<&DaemonState>) -> Result<CodebaseStatus, String> {
     let folder = index_folder(settings, root);
     let index = match folder.as_deref().and_then(Index::read) {
         None => None,
@@ -112,13 +121,18 @@ fn look(settings: &Settings, root: &CodebaseRoot) -> Result<CodebaseStatus, Stri
             Some(IndexStatus { generation: snapshot.generation.0, files, bytes, differing, fresh: differing == 0 })
         }
     };
-    let engines = engines(settings, root);
+    let engines = engines(settings, root, daemon);
     Ok(CodebaseStatus { root: root.as_path().to_owned(), index_folder: folder, index, engines })
 }
 
-fn tell(codebase: &CodebaseStatus) {
+fn tell(codebase: &CodebaseStatus, daemon: Option<&DaemonState>) {
     let paint = Paint::stdout();
     println!("{} {}", paint.bold("syncline"), super::VERSION);
+    match daemon {
+        Some(daemon) => print!("{}", super::daemon::lines(daemon)),
+        None => println!("shared    no engine runs"),
+    }
+    println!();
     println!("codebase  {}", codebase.root.display());
     match &codebase.index {
         None => {

@@ -1,9 +1,10 @@
 //! `syncline watch`: index, then keep fresh in the foreground.
 
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,9 +12,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::context::{CommonArgs, block_on, fail, start_log};
 use super::presence::Presence;
 use super::show::{self, Paint};
-use crate::lsp::ext;
-use crate::sync::{SyncOutcome, Verdict};
-use crate::workspace::{CodebaseState, Engine, Health, Stage, Workspace};
+use super::sync::state_of;
+use crate::core::settings::Settings;
+use crate::core::{BatchId, CodebaseRoot, UnixMillis};
+use crate::daemon::socket::Stream;
+use crate::daemon::wire::Purpose;
+use crate::daemon::{AskError, Reach, Session};
+use crate::lsp::ext::{FileCount, Health, LastSync, Outcome, Progress, QueueState, Stage};
+use crate::workspace::{Engine, Workspace};
 
 /// `watch`
 #[derive(Debug, clap::Args)]
@@ -26,31 +32,87 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs it.
+/// Runs it: as a client of the shared engine, or with an engine of its own.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     let settings = common.settings(Some(&args.path));
+    let root = match CodebaseRoot::open(&args.path) {
+        Ok(root) => root,
+        Err(error) => return fail(error),
+    };
     // What goes wrong is shown among the lines below; the log is for those who ask.
     let _ = start_log(&settings, common.log_level.as_deref().is_none().then_some("error"));
+    let reached = if common.standalone { None } else { Some(reach(common, &settings)) };
+    let watched = match reached {
+        Some(Ok(reach)) => watch(&reach, &root, args.json),
+        Some(Err(error)) => {
+            eprintln!("syncline: {error}; going on without it");
+            watch_alone(&root, &settings, args.json)
+        }
+        None => watch_alone(&root, &settings, args.json),
+    };
+    match watched {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(error),
+    }
+}
+
+/// The way to a shared engine that runs.
+fn reach(common: &CommonArgs, settings: &Settings) -> Result<Reach, String> {
+    let reach = common.reach("watch", settings).map_err(|error| error.to_string())?;
+    reach.reach(Purpose::Questions).map_err(|error| error.to_string())?;
+    Ok(reach)
+}
+
+/// Shows what the shared engine tells, over its deaths, until Ctrl-C.
+fn watch(reach: &Reach, root: &CodebaseRoot, json: bool) -> io::Result<()> {
+    let mut screen = Screen::new(root, json);
+    let mut deaths = VecDeque::new();
+    loop {
+        let stream = reach.reach(Purpose::Session).map_err(io::Error::other)?;
+        match hear(stream, root, &mut screen) {
+            Err(AskError::Broken(error)) if screen.is_broken => return Err(error),
+            Err(AskError::Broken(_)) => {}
+            Err(error) => return Err(io::Error::other(error)),
+            Ok(never) => match never {},
+        }
+        let now = Instant::now();
+        deaths.push_back(now);
+        deaths.retain(|at| now - *at < Duration::from_secs(60));
+        if deaths.len() > MOST_DEATHS {
+            return Err(io::Error::other("the shared engine keeps ending; its log says why"));
+        }
+        eprintln!("syncline: the shared engine has ended; starting it again");
+    }
+}
+
+/// So often the shared engine may end within a minute.
+const MOST_DEATHS: usize = 3;
+
+fn hear(stream: Stream, root: &CodebaseRoot, screen: &mut Screen) -> Result<Infallible, AskError> {
+    let mut session = Session::open(stream, root.as_path())?;
+    loop {
+        if let Some(state) = state_of(session.hear()?) {
+            screen.show(&state)?;
+        }
+    }
+}
+
+/// Watches with an engine of its own, until Ctrl-C.
+fn watch_alone(root: &CodebaseRoot, settings: &Settings, json: bool) -> io::Result<()> {
     let watched = block_on(async {
-        let engine = Engine::new(&settings);
-        let workspace = engine.open(&args.path, &settings).map_err(|error| error.to_string())?;
-        let _presence = Presence::announce(&workspace, &settings);
+        let engine = Engine::new(settings);
+        let workspace = engine.open(root.as_path(), settings).map_err(io::Error::other)?;
+        let _presence = Presence::announce(&workspace, settings);
         let shown = tokio::select! {
-            shown = show(&workspace, args.json) => shown,
+            shown = show(&workspace, Screen::new(root, json)) => shown,
             ended = until_interrupted() => ended,
         };
         engine.shutdown().await;
-        match shown {
-            Ok(()) => Ok(()),
-            // Whoever read has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
+        shown
     });
-    match watched.and_then(|shown| shown) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error),
-    }
+    watched.map_err(io::Error::other)?
 }
 
 /// Waits for Ctrl-C, or for being asked to end.
@@ -70,19 +132,11 @@ pub(super) async fn until_interrupted() -> io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-async fn show(workspace: &Workspace, json: bool) -> io::Result<()> {
+async fn show(workspace: &Workspace, mut screen: Screen) -> io::Result<()> {
     let mut states = workspace.state();
-    let mut screen = Screen::new(workspace);
     loop {
-        let state = states.borrow_and_update().clone();
-        if json {
-            let mut out = io::stdout().lock();
-            serde_json::to_writer(&mut out, &ext::QueueState::from(&*state))?;
-            writeln!(out)?;
-            out.flush()?;
-        } else {
-            screen.show(&state)?;
-        }
+        let state = QueueState::from(&**states.borrow_and_update());
+        screen.show(&state)?;
         if states.changed().await.is_err() {
             return Ok(());
         }
@@ -91,41 +145,80 @@ async fn show(workspace: &Workspace, json: bool) -> io::Result<()> {
 
 /// Progress while something long goes on, and a line for each batch.
 struct Screen {
+    json: bool,
     paint: Paint,
     bar: Option<ProgressBar>,
     started: Instant,
     ready: bool,
     health: Health,
-    last: Option<Arc<SyncOutcome>>,
+    last: Option<BatchId>,
+    /// Batches of this engine that were in line, as they were first seen.
+    in_line: HashMap<BatchId, (FileCount, usize, UnixMillis)>,
+    /// Nobody reads it any more.
+    is_broken: bool,
 }
 
 /// Shorter work shows no bar.
 const LONG: Duration = Duration::from_millis(300);
+/// Batches that are remembered until they end.
+const MOST_IN_LINE: usize = 64;
 
 impl Screen {
-    fn new(workspace: &Workspace) -> Screen {
+    fn new(root: &CodebaseRoot, json: bool) -> Screen {
         let paint = Paint::stdout();
-        let codebase = workspace.codebase();
-        println!("{} {}", paint.bold("syncline"), codebase.root.as_path().display());
-        Screen { paint, bar: None, started: Instant::now(), ready: false, health: Health::Ok, last: None }
+        if !json {
+            println!("{} {}", paint.bold("syncline"), root.as_path().display());
+        }
+        Screen {
+            json,
+            paint,
+            bar: None,
+            started: Instant::now(),
+            ready: false,
+            health: Health::Ok,
+            last: None,
+            in_line: HashMap::new(),
+            is_broken: false,
+        }
     }
 
-    fn show(&mut self, state: &CodebaseState) -> io::Result<()> {
+    fn show(&mut self, state: &QueueState) -> io::Result<()> {
+        let shown = match self.json {
+            true => {
+                let mut out = io::stdout().lock();
+                let line = serde_json::to_string(state)?;
+                writeln!(out, "{line}").and_then(|()| out.flush())
+            }
+            false => self.show_to_people(state),
+        };
+        self.is_broken = shown.is_err();
+        shown
+    }
+
+    fn show_to_people(&mut self, state: &QueueState) -> io::Result<()> {
         self.progress(state);
         let mut lines = Vec::new();
         if state.health != self.health {
-            lines.push(match &state.health {
+            let sentence = state.message.as_deref().unwrap_or_default();
+            lines.push(match state.health {
                 Health::Ok => self.paint.good("all is well again").to_string(),
-                Health::Degraded(sentence) => format!("{} {sentence}", self.paint.warn("degraded:")),
-                Health::Error(sentence) => format!("{} {sentence}", self.paint.warn("error:")),
+                Health::Degraded => format!("{} {sentence}", self.paint.warn("degraded:")),
+                Health::Error => format!("{} {sentence}", self.paint.warn("error:")),
             });
-            self.health = state.health.clone();
+            self.health = state.health;
         }
-        if let Some(outcome) = &state.last_sync
-            && self.last.as_deref().is_none_or(|last| last.id != outcome.id)
+        let own = state.queue.iter().enumerate().filter(|(_, batch)| batch.owner.is_self);
+        for (position, batch) in own {
+            if self.in_line.len() < MOST_IN_LINE {
+                self.in_line.entry(batch.id).or_insert((batch.files, position, batch.created_at));
+            }
+        }
+        if let Some(sync) = &state.last_sync
+            && self.last != Some(sync.id)
         {
-            lines.push(self.batch(outcome));
-            self.last = Some(Arc::new(outcome.clone()));
+            lines.push(self.batch(sync));
+            self.last = Some(sync.id);
+            self.in_line.retain(|id, _| state.queue.iter().any(|batch| batch.id == *id));
         }
         if state.index.fresh && !self.ready {
             self.ready = true;
@@ -136,7 +229,7 @@ impl Screen {
                 show::files(index.files),
                 show::time(self.started.elapsed()),
                 show::bytes(index.bytes),
-                index.generation.0,
+                index.generation,
             ));
             lines.push(self.paint.dim("watching; every save is searchable at once (Ctrl-C ends)").to_string());
         }
@@ -151,31 +244,40 @@ impl Screen {
         Ok(())
     }
 
-    fn batch(&self, outcome: &SyncOutcome) -> String {
-        let covered = outcome.covered.map_or_else(|| "the tree".to_owned(), show::files);
-        let place = match outcome.position {
-            0 => "at the head".to_owned(),
-            before => format!("{before} before it, waited {}", show::time(outcome.waited)),
+    fn batch(&self, sync: &LastSync) -> String {
+        let seen = self.in_line.get(&sync.id);
+        let covered = seen.map(|(files, ..)| match files {
+            FileCount::Number(count) => show::files(*count),
+            FileCount::All(_) => "the tree".to_owned(),
+        });
+        let covered = covered.map_or_else(String::new, |covered| format!(" of {covered}"));
+        let place = match seen {
+            None => String::new(),
+            Some((_, 0, _)) => " · at the head".to_owned(),
+            Some((_, before, since)) => {
+                let waited = sync.finished_at.since(*since).saturating_sub(sync.duration_ms);
+                format!(" · {before} before it, waited {}", show::time(Duration::from_millis(waited)))
+            }
         };
-        match outcome.verdict {
-            Verdict::Synced => format!(
-                "{} {} of {covered} · {place} · {}",
+        match sync.outcome {
+            Outcome::Synced => format!(
+                "{} {}{covered}{place} · {}",
                 self.paint.good("synced"),
-                show::files(outcome.files),
-                show::time(outcome.took),
+                show::files(sync.files),
+                show::time(Duration::from_millis(sync.duration_ms)),
             ),
-            Verdict::Failed => {
+            Outcome::Failed => {
                 format!(
-                    "{} {covered}: {}",
+                    "{}{covered}: {}",
                     self.paint.warn("failed"),
-                    outcome.error.as_deref().unwrap_or("no reason given")
+                    sync.error.as_deref().unwrap_or("no reason given")
                 )
             }
-            Verdict::Superseded => format!("{} {covered} · {place}", self.paint.dim("superseded")),
+            Outcome::Superseded => format!("{}{covered}{place}", self.paint.dim("superseded")),
         }
     }
 
-    fn progress(&mut self, state: &CodebaseState) {
+    fn progress(&mut self, state: &QueueState) {
         let wanted = state
             .progress
             .filter(|_| io::stderr().is_terminal() && self.started.elapsed() > LONG || self.bar.is_some());
@@ -191,17 +293,23 @@ impl Screen {
             }
             (Some(progress), bar) => {
                 let bar = bar.clone().unwrap_or_else(new_bar);
-                bar.set_length(progress.total as u64);
-                bar.set_position(progress.done as u64);
-                bar.set_message(match progress.stage {
-                    Stage::Scan => "looking at the tree",
-                    Stage::Text => "indexing",
-                    Stage::Symbols => "reading symbols",
-                });
+                advance(&bar, Some(&progress));
                 self.bar = Some(bar);
             }
         }
     }
+}
+
+/// Shows in a bar how far the work is.
+pub(super) fn advance(bar: &ProgressBar, progress: Option<&Progress>) {
+    let Some(progress) = progress else { return };
+    bar.set_length(progress.total as u64);
+    bar.set_position(progress.done as u64);
+    bar.set_message(match progress.stage {
+        Stage::Scan => "looking at the tree",
+        Stage::Text => "indexing",
+        Stage::Symbols => "finding symbols",
+    });
 }
 
 /// A bar on standard error.

@@ -1,12 +1,14 @@
 //! A question, ready to be asked: the matcher that decides, and the plan that narrows.
 
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::plan::Plan;
 
 /// How letters are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Case {
     /// As they are.
     #[default]
@@ -18,7 +20,8 @@ pub enum Case {
 }
 
 /// What a match must be bounded by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Boundary {
     /// Anything.
     #[default]
@@ -30,7 +33,8 @@ pub enum Boundary {
 }
 
 /// What is asked for, in ripgrep's terms.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Pattern {
     /// One of these must match.
     pub patterns: Vec<String>,

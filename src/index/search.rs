@@ -68,6 +68,16 @@ impl View {
     }
 }
 
+impl View {
+    /// Whether the folder `dir` (the root, when `None`) certainly has files: some that are in the index and not dirty.
+    pub fn holds_any(&self, dir: Option<&RelPath>) -> bool {
+        match dir {
+            None => self.snapshot.files() > self.dirty.len(),
+            Some(dir) => self.snapshot.below(dir).iter().any(|path| !self.dirty.contains_key(path)),
+        }
+    }
+}
+
 /// The matches of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileMatches {

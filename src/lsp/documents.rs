@@ -52,16 +52,7 @@ impl Documents {
     /// The client edited `uri`: each change applies to the text that the one before left.
     pub fn change(&mut self, uri: &Url, changes: Vec<TextDocumentContentChangeEvent>, encoding: Encoding) {
         let Some(document) = self.open.get_mut(uri) else { return };
-        for change in changes {
-            match change.range {
-                None => document.text = change.text,
-                Some(range) => {
-                    let start = encoding.offset(&document.text, range.start);
-                    let end = encoding.offset(&document.text, range.end);
-                    document.text.replace_range(start.min(end)..end.max(start), &change.text);
-                }
-            }
-        }
+        changes.into_iter().for_each(|change| apply(change, &mut document.text, encoding));
         document.shared = None;
         self.latest = Some(uri.clone());
     }
@@ -114,6 +105,24 @@ impl OpenText {
     pub async fn place_in(&self, workspace: &Workspace, place: &Place) -> Option<RelPath> {
         let find = || async { workspace.belongs(&place.canonical(&self.path)).await };
         self.member.get_or_init(find).await.clone()
+    }
+}
+
+/// Makes the edits of `textDocument/didChange` in `text`, as a session does. What isn't one is passed over.
+pub fn edit(content_changes: serde_json::Value, text: &mut String, encoding: Encoding) {
+    let changes: Vec<_> = serde_json::from_value(content_changes).unwrap_or_default();
+    changes.into_iter().for_each(|change| apply(change, text, encoding));
+}
+
+/// Positions outside of `text` mean its nearest.
+fn apply(change: TextDocumentContentChangeEvent, text: &mut String, encoding: Encoding) {
+    match change.range {
+        None => *text = change.text,
+        Some(range) => {
+            let start = encoding.offset(text, range.start);
+            let end = encoding.offset(text, range.end);
+            text.replace_range(start.min(end)..end.max(start), &change.text);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every message of Syncline's own: what goes over the wire beside standard LSP, and what the command line prints with
 //! `--json`. `editors/PROTOCOL.md` says the same in words; a test fails when one changes without the other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tower_lsp::lsp_types::notification::Notification;
@@ -376,6 +376,11 @@ impl FileUri {
     /// The URI of an absolute path. A relative one has none, and is given as it is.
     pub fn of(path: &Path) -> FileUri {
         FileUri(Url::from_file_path(path).map_or_else(|()| path.to_string_lossy().into_owned(), String::from))
+    }
+
+    /// The path, when it is one of this machine.
+    pub fn to_path(&self) -> Option<PathBuf> {
+        Url::parse(&self.0).ok()?.to_file_path().ok()
     }
 
     /// The URI as text.

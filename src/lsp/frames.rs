@@ -6,7 +6,7 @@ use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
 /// The longest message that is taken, bytes. It bounds what a client can make the server hold.
-const LONGEST_MESSAGE: u64 = 256 << 20;
+pub const LONGEST_MESSAGE: u64 = 256 << 20;
 /// The longest header line, bytes.
 const LONGEST_HEADER: u64 = 4096;
 

@@ -38,9 +38,9 @@ pub struct Life {
 }
 
 impl Life {
-    /// A session that also ends when `stop` says so.
-    pub fn new(stop: &CancellationToken) -> Life {
-        let over = stop.child_token();
+    /// A session that begins.
+    pub fn new() -> Life {
+        let over = CancellationToken::new();
         Life { shut_down: Arc::default(), stopping: over.child_token(), over }
     }
 
@@ -126,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_ends_with_its_parent() {
         let mut parent = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-        let life = Life::new(&CancellationToken::new());
+        let life = Life::new();
         let watching = tokio::spawn(life.clone().end_with_parent(parent.id()));
         tokio::task::yield_now().await;
         assert!(!life.over().is_cancelled());
@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_parent_that_was_never_visible_is_not_missed() {
-        let life = Life::new(&CancellationToken::new());
+        let life = Life::new();
         life.clone().end_with_parent(i32::MAX as u32).await;
         assert!(!life.over().is_cancelled());
     }

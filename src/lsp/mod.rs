@@ -23,5 +23,12 @@ mod session;
 mod settings;
 mod symbols;
 
+pub(crate) use documents::edit;
+pub(crate) use frames::{Frame, FrameReader, LONGEST_MESSAGE, frame};
+pub(crate) use inbox::receive;
 pub use life::Ended;
+pub(crate) use life::Life;
+pub(crate) use outbox::Outbox;
+pub(crate) use positions::Encoding;
+pub(crate) use server::{GOODBYE, end_on_signals};
 pub use server::{ServeOptions, SetLogLevel, run_stdio, serve};

@@ -2,8 +2,10 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::lsp_types::ProgressToken;
@@ -14,6 +16,7 @@ use super::globs::Globs;
 use super::outbox::Outbox;
 use super::positions::{Encoding, ShownLine, floor_char_boundary};
 use super::roots::Place;
+use super::session::failed;
 use crate::core::RelPath;
 use crate::index::{Boundary, Case, FileMatches, Pattern, Query, Unsaved};
 use crate::workspace::{FreshView, Keep, Workspace};
@@ -28,6 +31,8 @@ const LONGEST_TEXT: usize = 10_000;
 const LARGEST_REPLY: usize = 64 << 20;
 /// Matches in one streamed chunk at most.
 const CHUNK: usize = 1000;
+/// How long the client may leave a streamed chunk untaken before its search is given up.
+const UNTAKEN: Duration = Duration::from_secs(20);
 /// Files with matches that wait for the client to take them; the search waits when there are more.
 const FILES_AHEAD: usize = 64;
 
@@ -115,7 +120,7 @@ impl Search {
             let (query, keep) = (query.clone(), target.keep(&globs));
             let searching = target.workspace.search(view, query, keep, left, cancel.clone(), found);
             let (end, given) = tokio::join!(searching, delivery.deliver(take));
-            left = left.saturating_sub(given);
+            left = left.saturating_sub(given?);
             for unreadable in end.unreadable {
                 tracing::warn!(unreadable, "a search left a file out");
             }
@@ -180,14 +185,20 @@ impl Delivery {
     }
 
     /// Delivers matches until there are no more, or the reply is full; gives how many there were.
-    async fn deliver(&mut self, mut take: mpsc::Receiver<Vec<SearchMatch>>) -> usize {
+    ///
+    /// # Errors
+    /// When the client doesn't take them: nothing is kept for it any longer.
+    async fn deliver(&mut self, mut take: mpsc::Receiver<Vec<SearchMatch>>) -> Result<usize> {
         let mut given = 0;
         let mut files = Vec::new();
         while !self.is_full && take.recv_many(&mut files, FILES_AHEAD).await > 0 {
             let matches: Vec<_> = files.drain(..).flatten().collect();
             given += matches.len();
             match &self.stream {
-                Some((token, outbox)) => stream(token, outbox, matches).await,
+                Some((token, outbox)) => {
+                    let streamed = timeout(UNTAKEN, stream(token, outbox, matches)).await;
+                    streamed.map_err(|_| failed("the matches weren't taken in time; the search was given up"))?;
+                }
                 None => {
                     self.held_bytes += matches.iter().map(|found| found.text.len()).sum::<usize>();
                     self.is_full = self.held_bytes > LARGEST_REPLY;
@@ -195,7 +206,7 @@ impl Delivery {
                 }
             }
         }
-        given
+        Ok(given)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_lsp::Server;
+use tower_lsp::lsp_types::notification::Notification;
 
 use super::handlers::{HANDLERS, service};
 use super::inbox::receive;
@@ -22,6 +23,18 @@ use crate::workspace::Engine;
 const PIPE: usize = 64 << 10;
 /// How long replies may take to go out when the client is done. Clients kill a server about two seconds after `shutdown`.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// `$/syncline/goodbye`: the shared engine ends in order. It goes to the program's own forwarder, which passes it to no
+/// editor.
+enum Goodbye {}
+
+/// The method of [`Goodbye`].
+pub const GOODBYE: &str = "$/syncline/goodbye";
+
+impl Notification for Goodbye {
+    type Params = serde_json::Map<String, serde_json::Value>;
+    const METHOD: &'static str = GOODBYE;
+}
 
 /// Sets the level of the log.
 pub type SetLogLevel = Arc<dyn Fn(&str) + Send + Sync>;
@@ -37,6 +50,8 @@ pub struct ServeOptions {
     pub set_log_level: Option<SetLogLevel>,
     /// Ends the session from outside.
     pub stop: CancellationToken,
+    /// Whether the client is told by [`GOODBYE`] when that happens, so that it can tell it from a death.
+    pub says_goodbye: bool,
 }
 
 /// Speaks LSP with one client until it says `exit`, leaves, or its process is gone. `engine` may serve others too: it
@@ -46,7 +61,8 @@ where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let life = Life::new(&options.stop);
+    let life = Life::new();
+    let (stop, says_goodbye) = (options.stop.clone(), options.says_goodbye);
     if let Some(pid) = options.client_pid {
         tokio::spawn(life.clone().end_with_parent(pid));
     }
@@ -64,10 +80,21 @@ where
 
     let mut is_serving = true;
     tokio::select! {
+        // When the client is done, the server ends too.
+        biased;
         // The client is done. What it asked for before still gets its answer.
         _ = &mut receiving => {}
         // Its process is gone, or it doesn't read.
         () = life.over().cancelled() => {}
+        () = stop.cancelled() => {
+            // Nothing more is heard, and the server ends when it has dealt with what was.
+            receiving.abort();
+            if says_goodbye {
+                let goodbye = outbox.notify::<Goodbye>(Default::default());
+                // A client that doesn't read learns it from the end of the stream.
+                let _ = timeout(FAREWELL, goodbye).await;
+            }
+        }
         fault = fault(&mut session) => tracing::error!(%fault, "the session broke off"),
         end = &mut serving => {
             tracing::error!(?end, "the server broke off");
@@ -114,7 +141,7 @@ pub async fn run_stdio(engine: Engine, options: ServeOptions) -> Ended {
 
 /// Lets a signal that asks the process to end do so in order: its batches leave the line.
 #[cfg(unix)]
-fn end_on_signals(stop: CancellationToken) {
+pub fn end_on_signals(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         match signal(kind) {
@@ -131,4 +158,4 @@ fn end_on_signals(stop: CancellationToken) {
 }
 
 #[cfg(not(unix))]
-fn end_on_signals(_: CancellationToken) {}
+pub fn end_on_signals(_: CancellationToken) {}

@@ -190,9 +190,20 @@ impl Session {
         }
         let (engine, root) = (self.engine.clone(), path.clone());
         // Reading the index's files blocks.
-        let opened = tokio::task::spawn_blocking(move || engine.open(&root, &settings)).await;
-        let sentence = match opened {
-            Ok(Ok(workspace)) => {
+        let opened = tokio::task::spawn_blocking(move || {
+            let workspace = engine.open(&root, &settings);
+            workspace.map(|workspace| (workspace.counts_alike(&settings), workspace))
+        });
+        let sentence = match opened.await {
+            Ok(Ok((counts_alike, workspace))) => {
+                if !counts_alike {
+                    let sentence = format!(
+                        "the folder {} is open elsewhere with other settings of syncline; those count here too until \
+                         nobody has it open",
+                        path.display()
+                    );
+                    self.outbox.log(MessageType::WARNING, sentence).await;
+                }
                 let shows_progress = self.facts.as_ref().is_some_and(|facts| facts.shows_progress);
                 let client = self.client.clone().filter(|_| shows_progress);
                 let outbox = self.outbox.clone();
@@ -451,6 +462,6 @@ fn badness(outcome: Outcome) -> u8 {
 }
 
 /// A request that was understood but can't be fulfilled (`RequestFailed` of the protocol).
-fn failed(sentence: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+pub fn failed(sentence: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error { code: ErrorCode::ServerError(-32803), message: sentence.into(), data: None }
 }

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ignore::gitignore::Gitignore;
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::core::RelPath;
 use crate::index::{FileStat, TreeFile};
@@ -53,7 +55,61 @@ pub fn decides_what_is_ignored(path: &RelPath) -> bool {
     matches!(path.file_name(), b".gitignore" | b".ignore" | b".rgignore" | b".git") || bytes == b".git/info/exclude"
 }
 
+/// What decides from outside a codebase which of its files are ignored, as one number: it changes when any of it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RulesOutside(u64);
+
+/// What decides, outside the codebase at `root`, which of its files are ignored: the ignore files of the folders above,
+/// whether those are repositories, and the user's own ignore file. `None` when the latter depends on where one stands.
+/// Takes a few dozen looks at files.
+pub fn rules_outside(root: &Path) -> Option<RulesOutside> {
+    let mut seen = Xxh3::new();
+    let mut look = |path: &Path| {
+        seen.update(path.as_os_str().as_encoded_bytes());
+        match std::fs::metadata(path) {
+            Ok(metadata) => {
+                let stat = FileStat::of(&metadata);
+                seen.update(format!("{stat:?}").as_bytes());
+            }
+            Err(_) => seen.update(b"\0"),
+        }
+    };
+    for folder in root.ancestors().skip(1) {
+        for name in [".gitignore", ".ignore", ".rgignore", ".git/info/exclude"] {
+            look(&folder.join(name));
+        }
+        // Only whether it is there: a repository's own folder changes all the time.
+        let is_repository = folder.join(".git").exists();
+        look(Path::new(if is_repository { "repository" } else { "folder" }));
+    }
+    // A work tree's repository is elsewhere.
+    if let Ok(pointer) = std::fs::read_to_string(root.join(".git"))
+        && let Some(folder) = pointer.strip_prefix("gitdir:")
+    {
+        let folder = root.join(folder.trim());
+        look(&folder.join("commondir"));
+        look(&folder.join("info/exclude"));
+        look(&folder.join("../../info/exclude"));
+    }
+    if let Some(path) = ignore::gitignore::gitconfig_excludes_path() {
+        look(&path);
+        let rules = std::fs::read(&path).unwrap_or_default();
+        // With a slash that isn't its last, a glob is relative to the folder that one happens to be in.
+        let is_anchored = |line: &[u8]| line.trim_ascii().strip_suffix(b"/").unwrap_or(line).contains(&b'/');
+        if rules.split(|&b| b == b'\n').any(|line| !line.starts_with(b"#") && is_anchored(line)) {
+            return None;
+        }
+    }
+    Some(RulesOutside(seen.digest()))
+}
+
 impl TreeRules {
+    /// Whether they are ripgrep's without flags: nothing more is left out, nothing hidden is taken in.
+    pub fn are_ripgreps(&self) -> bool {
+        !self.hidden && self.exclude.is_empty()
+    }
+
     /// The rules for a codebase at `root`: ripgrep's own, with hidden files or without, less what the globs exclude.
     ///
     /// # Errors

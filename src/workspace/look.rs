@@ -39,6 +39,7 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
     let rescan = Arc::new(shared.watcher.rescan());
     let entered = rescan.clone();
     let root = shared.root();
+    shared.note_rules_outside();
     let tree = shared.rules.scan(
         root,
         shared.threads,

@@ -14,21 +14,23 @@ pub use state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch,
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::core::cache::CacheManager;
 use crate::core::error::RootError;
 use crate::core::settings::Settings;
 use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Owner as LineOwner, RelPath};
 use crate::index::symbols::{SymbolAnswer, SymbolQuery, SymbolStore, SymbolView};
-use crate::index::{FileMatches, Index, Limits, Query, SearchEnd, Unsaved, View, find_matches};
+use crate::index::{FileMatches, Index, Limits, Plan, Query, SearchEnd, Unsaved, View, find_matches};
 use crate::sync::{SyncManager, SyncOutcome, Verdict};
 use crate::watch::Watcher;
-use crate::watch::tree::{RuleError, TreeRules};
+use crate::watch::tree::{RuleError, RulesOutside, TreeRules, rules_outside};
 use owner::{Command, Owner};
 use shared::Shared;
 
@@ -40,7 +42,25 @@ const MOST_COMMANDS: usize = 1024;
 pub struct Engine {
     syncs: SyncManager,
     cancel: CancellationToken,
-    open: Arc<Mutex<HashMap<CodebaseRoot, Weak<Open>>>>,
+    open: Arc<Mutex<HashMap<CodebaseRoot, Slot>>>,
+    /// Codebases stay open when nobody uses them any more, until [`Engine::close_unused`].
+    keeps: bool,
+}
+
+/// A codebase that was opened.
+struct Slot {
+    open: Weak<Open>,
+    /// Keeps it open.
+    kept: Option<Arc<Open>>,
+    /// When somebody was last known to use it.
+    used: Instant,
+}
+
+impl Slot {
+    /// How many use it, beside the engine itself.
+    fn users(&self) -> usize {
+        self.open.strong_count() - usize::from(self.kept.is_some())
+    }
 }
 
 /// A codebase that can't be opened.
@@ -87,6 +107,17 @@ pub struct FreshView {
     pub fresh: bool,
 }
 
+/// Files of a folder that may hold a match: all of them, as they are now.
+#[derive(Clone, Debug)]
+pub struct FolderCandidates {
+    /// The codebase's root.
+    pub root: PathBuf,
+    /// [`rules_outside`] that held when the files were found.
+    pub rules_outside: RulesOutside,
+    /// In path order, relative to the root.
+    pub files: Vec<RelPath>,
+}
+
 impl Engine {
     /// An engine whose lines live in this process.
     pub fn new(settings: &Settings) -> Engine {
@@ -96,10 +127,16 @@ impl Engine {
     /// An engine whose lines live in `cache`. Engines that share a cache take turns.
     pub fn with_cache(cache: CacheManager, settings: &Settings) -> Engine {
         let syncs = SyncManager::new(cache, LineOwner::new(), settings.queue.stale_after);
-        Engine { syncs, cancel: CancellationToken::new(), open: Arc::default() }
+        Engine { syncs, cancel: CancellationToken::new(), open: Arc::default(), keeps: false }
     }
 
-    /// Opens the codebase at `root`, or gives the one that is open already. Its index on disk answers at once, while
+    /// The same engine, which keeps codebases open when nobody uses them any more, until [`Engine::close_unused`].
+    pub fn keeping(self) -> Engine {
+        Engine { keeps: true, ..self }
+    }
+
+    /// Opens the codebase at `root`, or gives the one that is open already, with the settings that it was opened with.
+    /// (One that nobody uses is closed first when its settings are others.) Its index on disk answers at once, while
     /// the tree is compared with it in the background. Must be called within a Tokio runtime. Blocks for as long as
     /// reading the index's files takes (milliseconds).
     ///
@@ -107,11 +144,19 @@ impl Engine {
     /// When the root isn't a folder, or a glob in the settings isn't one.
     pub fn open(&self, root: &Path, settings: &Settings) -> Result<Workspace, OpenError> {
         let root = CodebaseRoot::open(root)?;
-        let mut opened = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = opened.get(&root).and_then(Weak::upgrade) {
-            return Ok(Workspace { open });
+        let mut opened = self.opened();
+        if let Some(slot) = opened.get_mut(&root)
+            && let Some(open) = slot.open.upgrade()
+        {
+            let workspace = Workspace { open };
+            // This handle is one of the users.
+            if slot.users() > 1 || workspace.counts_alike(settings) {
+                slot.used = Instant::now();
+                return Ok(workspace);
+            }
         }
-        opened.retain(|_, open| open.strong_count() > 0);
+        opened.remove(&root);
+        opened.retain(|_, slot| slot.open.strong_count() > 0);
         let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude)?;
         let folder = index_folder(settings, &root).ok_or(OpenError::NoIndexFolder)?;
         let (index, problems) = Index::open(&folder);
@@ -120,7 +165,7 @@ impl Engine {
         }
         // Beside the folders of all codebases, so that each finds what another has parsed.
         let symbols = SymbolStore::new(&folder, &folder.with_file_name("symbols"));
-        let cookies = folder.join(format!("cookies-{}", self.syncs.owner().session.simple()));
+        let cookies = folder.join(format!("cookies-{}", Uuid::new_v4().simple()));
         let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
         let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());
         let cancel = self.cancel.child_token();
@@ -129,18 +174,66 @@ impl Engine {
         let (owner, state) = Owner::new(shared.clone(), self.syncs.clone(), receive, problems);
         tokio::spawn(owner.run());
         let open = Arc::new(Open { shared, state, commands });
-        opened.insert(root, Arc::downgrade(&open));
+        let kept = self.keeps.then(|| open.clone());
+        opened.insert(root, Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
         Ok(Workspace { open })
+    }
+
+    fn opened(&self) -> MutexGuard<'_, HashMap<CodebaseRoot, Slot>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The codebases that are open, and how many use each.
+    pub fn codebases(&self) -> Vec<(Workspace, usize)> {
+        let opened = self.opened();
+        let open = opened.values().filter_map(|slot| {
+            let users = slot.users();
+            Some((Workspace { open: slot.open.upgrade()? }, users))
+        });
+        let mut open: Vec<_> = open.collect();
+        open.sort_by(|(a, _), (b, _)| a.codebase().root.as_path().cmp(b.codebase().root.as_path()));
+        open
+    }
+
+    /// The innermost open codebase that holds the folder `path`, which counts as used now.
+    pub fn holding(&self, path: &Path) -> Option<Workspace> {
+        let mut opened = self.opened();
+        let holding = opened.iter_mut().filter(|(root, _)| path.starts_with(root.as_path()));
+        let (_, slot) = holding.max_by_key(|(root, _)| root.as_path().as_os_str().len())?;
+        slot.used = Instant::now();
+        Some(Workspace { open: slot.open.upgrade()? })
+    }
+
+    /// Closes what nobody has used for so long, and gives how many that were. To be called again and again: a use is
+    /// noticed by it.
+    pub fn close_unused(&self, unused_for: Duration) -> usize {
+        let mut opened = self.opened();
+        let now = Instant::now();
+        let before = opened.len();
+        opened.retain(|_, slot| {
+            if slot.users() > 0 {
+                slot.used = now;
+            }
+            slot.open.strong_count() > 0 && now - slot.used < unused_for
+        });
+        before - opened.len()
+    }
+
+    /// Puts no more batches in line, and waits until none of this engine's syncs.
+    pub async fn wind_down(&self) {
+        for (workspace, _) in self.codebases() {
+            workspace.pause();
+            let idle = |state: &Arc<CodebaseState>| !state.queue.iter().any(|batch| batch.is_own && batch.syncing);
+            // It fails when the codebase was closed meanwhile.
+            let _ = workspace.state().wait_for(idle).await;
+        }
     }
 
     /// Ends all work of this engine: batches leave the line, threads stop at their next file. Takes milliseconds.
     pub async fn shutdown(&self) {
         self.cancel.cancel();
         self.syncs.cancel_all();
-        let open: Vec<_> = {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.drain().filter_map(|(_, open)| open.upgrade()).collect()
-        };
+        let open: Vec<_> = { self.opened().drain().filter_map(|(_, slot)| slot.open.upgrade()).collect() };
         for open in open {
             // The owner's end drops its receiver.
             open.commands.closed().await;
@@ -154,6 +247,13 @@ pub fn index_folder(settings: &Settings, root: &CodebaseRoot) -> Option<PathBuf>
     Some(dir.join(CodebaseId::of(root).as_str()))
 }
 
+/// The innermost codebase that holds the folder `path` and has an index on disk.
+pub fn indexed_codebase(path: &Path, settings: &Settings) -> Option<CodebaseRoot> {
+    let canonical = CodebaseRoot::open(path).ok()?;
+    let mut folders = canonical.as_path().ancestors().filter_map(|folder| CodebaseRoot::open(folder).ok());
+    folders.find(|root| index_folder(settings, root).is_some_and(|folder| folder.is_dir()))
+}
+
 impl Workspace {
     /// Which codebase this is.
     pub fn codebase(&self) -> &Codebase {
@@ -163,6 +263,18 @@ impl Workspace {
     /// Its state now and as it changes.
     pub fn state(&self) -> watch::Receiver<Arc<CodebaseState>> {
         self.open.state.clone()
+    }
+
+    /// The settings that it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.open.shared.settings
+    }
+
+    /// Whether `settings` mean the same for it as those it was opened with.
+    pub fn counts_alike(&self, settings: &Settings) -> bool {
+        let own = self.settings();
+        let lines = own.queue == settings.queue && own.sync == settings.sync;
+        lines && own.watch == settings.watch && own.index == settings.index
     }
 
     /// Tells of files that have just been written, as an editor does on a save. Paths outside the codebase are ignored.
@@ -205,6 +317,45 @@ impl Workspace {
         let seen = shared.watcher.catch_up().await;
         let certain = self.caught_up().await;
         FreshView { view: shared.view(unsaved), fresh: seen && certain }
+    }
+
+    /// The files in `folder` (canonical) that may fulfil `plan`, by its paths, when they are certain to be those that
+    /// ripgrep's walk of that folder would find without any flags: `None` when the codebase has rules of its own, when
+    /// the folder isn't one of its folders, or has no files at all, or when something may have gone unseen.
+    pub async fn candidates(&self, folder: &Path, plan: Plan) -> Option<FolderCandidates> {
+        let shared = &self.open.shared;
+        let folder = match folder == shared.root() {
+            true => None,
+            false => Some(RelPath::below(shared.root(), folder)?),
+        };
+        let path = folder.as_ref().map_or_else(|| shared.root().to_owned(), |folder| folder.to_path(shared.root()));
+        if !shared.rules.are_ripgreps() || !shared.watcher.is_entered(&path) {
+            return None;
+        }
+        let FreshView { view, fresh: true } = self.view(Arc::new(Unsaved::new()), true).await else { return None };
+        if self.open.state.borrow().health != Health::Ok {
+            return None;
+        }
+        let (shared, open) = (shared.clone(), self.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let rules_outside = rules_outside(shared.root())?;
+            if shared.rules_outside() != Some(rules_outside) {
+                open.command(Command::LookAgain);
+                return None;
+            }
+            let below = |path: &RelPath| folder.as_ref().is_none_or(|folder| path.is_below(folder));
+            let candidates = view.candidates(&plan, below);
+            if !candidates.damaged.is_empty() {
+                open.command(Command::Damaged);
+                return None;
+            }
+            let files: Vec<_> = candidates.files.into_iter().map(|candidate| candidate.path).collect();
+            if files.is_empty() && !view.holds_any(folder.as_ref()) {
+                return None;
+            }
+            Some(FolderCandidates { root: shared.root().to_owned(), rules_outside, files })
+        });
+        found.await.ok().flatten()
     }
 
     /// Waits until everything that was seen so far has been looked at; gives whether nothing can be missing.

@@ -35,6 +35,8 @@ pub(super) enum Command {
     Damaged,
     /// A search found these symbols damaged.
     DamagedSymbols(Vec<PackId>),
+    /// Compare the whole tree: what is ignored may have changed unseen.
+    LookAgain,
 }
 
 /// What work that was started brings back.
@@ -200,6 +202,7 @@ impl Owner {
             }
             Command::Pause => self.paused = true,
             Command::Resume => self.paused = false,
+            Command::LookAgain => self.look_at_tree = true,
             Command::Rebuild => self.in_background(|shared| {
                 shared.symbols.clear();
                 Event::Forgotten(shared.index.clear().map(|()| Dirty::Everything))

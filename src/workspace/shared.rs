@@ -13,7 +13,7 @@ use crate::index::symbols::SymbolStore;
 use crate::index::{Index, IndexError, Overlay, Unsaved, Update, View};
 use crate::sync::{Head, SyncTarget, Synced};
 use crate::watch::Watcher;
-use crate::watch::tree::TreeRules;
+use crate::watch::tree::{RulesOutside, TreeRules, rules_outside};
 
 /// Each part guards itself; nothing here is held while waiting.
 pub(super) struct Shared {
@@ -30,7 +30,9 @@ pub(super) struct Shared {
     pub(super) cancel: CancellationToken,
     progress: Mutex<Option<Progress>>,
     symbol_progress: Mutex<Option<Progress>>,
-    /// One of them has moved.
+    /// What was ignored from outside the codebase when its tree was looked at.
+    rules_outside: Mutex<Option<RulesOutside>>,
+    /// The progress of texts or symbols has moved.
     pub(super) progressed: Notify,
 }
 
@@ -56,6 +58,7 @@ impl Shared {
             cancel,
             progress: Mutex::default(),
             symbol_progress: Mutex::default(),
+            rules_outside: Mutex::default(),
             progressed: Notify::new(),
         }
     }
@@ -68,6 +71,15 @@ impl Shared {
         // The overlay first: see `Overlay::view`.
         let dirty = self.overlay.view();
         View { dirty, snapshot: self.index.snapshot(), unsaved }
+    }
+
+    pub(super) fn rules_outside(&self) -> Option<RulesOutside> {
+        *self.rules_outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be called before the tree is walked: what changes meanwhile then shows as a difference.
+    pub(super) fn note_rules_outside(&self) {
+        *self.rules_outside.lock().unwrap_or_else(PoisonError::into_inner) = rules_outside(self.root());
     }
 
     pub(super) fn progress(&self) -> Option<Progress> {

@@ -41,6 +41,38 @@ fn answers_are_ripgreps_over_a_tree_of_oddities() {
 }
 
 #[test]
+fn answers_of_the_shared_engine_are_ripgreps() {
+    let mut place = fixture();
+    place.share();
+    for arguments in [&["needle"][..], &["needle", "src"], &["absent_word_zzzz"]] {
+        assert!(place.is_asked(arguments), "it knows the tree: {}", place.log(arguments));
+    }
+    let mut cases = picked();
+    cases.extend(generated(&place.tree(), 1, 250));
+    place.compare("with the shared engine", &cases);
+
+    edit(&place);
+    let mut cases = picked();
+    cases.extend(generated(&place.tree(), 2, 250));
+    place.compare("just after edits", &cases);
+    assert!(place.is_asked(&["needle"]), "it knows the tree again: {}", place.log(&["needle"]));
+
+    // What is ignored can change from outside the tree.
+    let flags = ["", "-l", "-c", "-n", "-i -C 1"];
+    let cases: Vec<_> =
+        flags.iter().flat_map(|flags| ["needle", "alpha", "zzz", "haystack"].map(|p| case(flags, p))).collect();
+    fs::write(place.folder.path().join(".ignore"), "plain.txt\n*.rs\n").unwrap();
+    place.compare("with another ignore file above", &cases);
+    fs::write(place.folder.path().join(".ignore"), "").unwrap();
+    place.compare("and without it", &cases);
+    fs::write(place.folder.path().join("home/.gitconfig"), "[core]\nexcludesFile = ~/ignored\n").unwrap();
+    fs::write(place.folder.path().join("home/ignored"), "*.txt\n").unwrap();
+    place.compare("with an ignore file of the user", &cases);
+    fs::write(place.folder.path().join("home/ignored"), "/src\n").unwrap();
+    place.compare("with one that depends on the current folder", &cases);
+}
+
+#[test]
 fn answers_are_ripgreps_over_a_real_tree() {
     let place = Place::new();
     copy(&source_of("tokio"), &place.tree());
@@ -85,7 +117,7 @@ fn damaged_indexes_cost_time_only() {
 #[test]
 fn a_reader_that_leaves_ends_the_search_quietly() {
     let place = fixture();
-    for arguments in ["search needle", "search a large.txt", "search --json a"] {
+    for arguments in ["search --standalone needle", "search --standalone a large.txt", "search --standalone --json a"] {
         let mut command = place.command(OsStr::new(env!("CARGO_BIN_EXE_syncline")), "", &words(arguments));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
@@ -105,7 +137,7 @@ fn errors_are_one_sentence() {
         (&["search", "-g", "{a", "x"], "glob"),
         (&["search", "x", "missing"], "missing"),
     ] {
-        let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
+        let arguments: Vec<_> = arguments.iter().chain(&["--standalone"]).map(OsString::from).collect();
         let output = place.command(OsStr::new(env!("CARGO_BIN_EXE_syncline")), "", &arguments).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -21,6 +21,8 @@ const MAX_FILE_BYTES: u64 = 64 << 10;
 /// A tree to search, an empty home, and a folder for indexes.
 pub struct Place {
     pub folder: TempDir,
+    /// Searches ask the shared engine.
+    pub shares: bool,
 }
 
 /// What a program said.
@@ -33,10 +35,10 @@ pub struct Answer {
 impl Place {
     pub fn new() -> Place {
         let folder = TempDir::new().unwrap();
-        for name in ["tree", "home", "indexes"] {
+        for name in ["tree", "home", "indexes", "run"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
-        Place { folder }
+        Place { folder, shares: false }
     }
 
     pub fn tree(&self) -> PathBuf {
@@ -90,6 +92,8 @@ impl Place {
             .stdin(Stdio::null())
             .env_remove("RIPGREP_CONFIG_PATH")
             .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_STATE_HOME")
+            .env("XDG_RUNTIME_DIR", self.folder.path().join("run"))
             .env("HOME", self.folder.path().join("home"))
             .env("SYNCLINE_INDEX_DIR", self.folder.path().join("indexes"));
         command
@@ -101,19 +105,43 @@ impl Place {
         answer(&mut self.command(&ripgrep(), below, &all))
     }
 
+    /// The beginning of a command line of ours.
+    fn subcommand(&self, subcommand: &str) -> Vec<OsString> {
+        let standalone = (!self.shares).then_some("--standalone");
+        standalone.into_iter().chain([subcommand]).map(OsString::from).collect()
+    }
+
+    /// Has the shared engine, from now on asked by searches, open the tree and know it.
+    pub fn share(&mut self) {
+        self.shares = true;
+        let output = self.command(program(), "", &self.subcommand("sync")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     fn syncline(&self, below: &str, arguments: &[OsString]) -> Answer {
-        let mut all = vec!["search".into()];
+        let mut all = self.subcommand("search");
         all.extend_from_slice(arguments);
-        answer(&mut self.command(OsStr::new(env!("CARGO_BIN_EXE_syncline")), below, &all))
+        answer(&mut self.command(program(), below, &all))
+    }
+
+    /// What a search logs.
+    pub fn log(&self, arguments: &[&str]) -> String {
+        let mut all = words("--log-level debug");
+        all.extend(self.subcommand("search"));
+        all.extend(arguments.iter().map(OsString::from));
+        let output = self.command(program(), "", &all).output().unwrap();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        log.split('\u{1b}').map(|s| s.split_once('m').map_or(s, |(_, rest)| rest)).collect()
+    }
+
+    /// Whether the shared engine knows which files a search has to read.
+    pub fn is_asked(&self, arguments: &[&str]) -> bool {
+        self.log(arguments).contains("asked=true")
     }
 
     /// How many files a search reads, and how many the index rules out.
     pub fn searched_and_ruled_out(&self, arguments: &[&str]) -> (usize, usize) {
-        let mut all = words("--log-level debug search");
-        all.extend(arguments.iter().map(OsString::from));
-        let output = self.command(OsStr::new(env!("CARGO_BIN_EXE_syncline")), "", &all).output().unwrap();
-        let log = String::from_utf8_lossy(&output.stderr).into_owned();
-        let plain: String = log.split('\u{1b}').map(|s| s.split_once('m').map_or(s, |(_, rest)| rest)).collect();
+        let plain = self.log(arguments);
         let number = |name: &str| {
             let rest = plain.split_once(name).unwrap_or_else(|| panic!("{name} is not in {plain}")).1;
             rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
@@ -147,6 +175,19 @@ impl Place {
         assert!(found >= cases.len() / 2, "only {found} of {} searches find anything {state}", cases.len());
         eprintln!("{} searches equal {state}, {found} of them with matches", cases.len());
     }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.shares {
+            let output = self.command(program(), "", &words("daemon stop")).output();
+            assert!(output.is_ok_and(|output| output.status.success()) || std::thread::panicking(), "it ends");
+        }
+    }
+}
+
+fn program() -> &'static OsStr {
+    OsStr::new(env!("CARGO_BIN_EXE_syncline"))
 }
 
 impl std::fmt::Display for Answer {

@@ -170,6 +170,11 @@ impl SearchArguments {
         })
     }
 
+    /// Whether the walk goes by ripgrep's usual rules alone.
+    pub(super) fn walks_plainly(&self) -> bool {
+        self.globs.is_empty() && self.types.is_empty() && !self.hidden
+    }
+
     pub(super) fn mode(&self) -> Mode {
         match () {
             () if self.json => Mode::Json,

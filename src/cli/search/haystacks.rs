@@ -7,6 +7,7 @@ use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, Wal
 
 use super::indexes::{Indexes, RuledOut};
 use super::messages::complain;
+use super::warm::Warm;
 use crate::core::RelPath;
 use crate::core::path::cmp_bytes;
 use crate::index::Plan;
@@ -47,24 +48,35 @@ pub(super) struct Listing {
     pub(super) haystacks: Vec<Haystack>,
     /// What the index rules out.
     pub(super) ruled_out: Spared,
+    /// There is more that the shared engine rules out.
+    pub(super) is_partial: bool,
     /// Something couldn't be looked at, and was complained of.
     pub(super) failed: bool,
 }
 
+/// What makes the files to search fewer.
+pub(super) struct Narrowing<'a> {
+    /// What a file must fulfil.
+    pub(super) plan: &'a Plan,
+    /// Files are ruled out only when what a search would have gone through is known.
+    pub(super) by_size: bool,
+    /// The indexes on disk.
+    pub(super) indexes: &'a mut Indexes,
+    /// What it knows isn't walked.
+    pub(super) warm: &'a mut Warm,
+}
+
 impl Listing {
-    /// The files in `paths` (in the current folder, when there are none) that `walk` finds and that `plan` lets through.
-    /// With `by_size`, files are ruled out only when what a search would have gone through is known.
+    /// The files in `paths` (in the current folder, when there are none) that `walk` finds and that `narrowing` lets through.
     pub(super) fn new(
         walk: &impl Fn(&Path) -> WalkBuilder,
         paths: &[PathBuf],
-        plan: &Plan,
-        by_size: bool,
-        indexes: &mut Indexes,
+        narrowing: &mut Narrowing<'_>,
         threads: usize,
     ) -> Listing {
         let mut listing = Listing::default();
         if paths.is_empty() {
-            listing.add_folder(walk, Path::new("./"), plan, by_size, indexes, threads);
+            listing.add_folder(walk, Path::new("./"), narrowing, threads);
             for haystack in &mut listing.haystacks {
                 if let Ok(path) = haystack.path.strip_prefix("./") {
                     haystack.path = path.to_owned();
@@ -73,7 +85,7 @@ impl Listing {
         }
         for group in paths.chunk_by(|a, b| !a.is_dir() && !b.is_dir()) {
             match group {
-                [folder] if folder.is_dir() => listing.add_folder(walk, folder, plan, by_size, indexes, threads),
+                [folder] if folder.is_dir() => listing.add_folder(walk, folder, narrowing, threads),
                 files => listing.add_files(walk, files),
             }
         }
@@ -101,13 +113,19 @@ impl Listing {
         &mut self,
         walk: &impl Fn(&Path) -> WalkBuilder,
         folder: &Path,
-        plan: &Plan,
-        by_size: bool,
-        indexes: &mut Indexes,
+        narrowing: &mut Narrowing<'_>,
         threads: usize,
     ) {
-        let index = if *plan == Plan::All { None } else { indexes.of(folder) };
-        let ruled_out = index.as_ref().map(|index| index.ruled_out(plan, by_size));
+        let Narrowing { plan, by_size, indexes, warm } = narrowing;
+        if **plan != Plan::All
+            && let Some(files) = warm.files(folder)
+        {
+            self.haystacks.extend(files.into_iter().map(|path| Haystack { path, kind: Kind::Walked }));
+            self.is_partial = true;
+            return;
+        }
+        let index = if **plan == Plan::All { None } else { indexes.of(folder) };
+        let ruled_out = index.as_ref().map(|index| index.ruled_out(plan, *by_size));
         let found = Mutex::new(Listing::default());
         let mut visitors = Visitors { folder, ruled_out: ruled_out.as_ref(), found: &found };
         walk(folder).threads(threads).build_parallel().visit(&mut visitors);
@@ -120,6 +138,7 @@ impl Listing {
         self.haystacks.append(&mut other.haystacks);
         self.ruled_out.files += other.ruled_out.files;
         self.ruled_out.bytes += other.ruled_out.bytes;
+        self.is_partial |= other.is_partial;
         self.failed |= other.failed;
     }
 }

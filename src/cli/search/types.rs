@@ -17,6 +17,11 @@ const SELECT: &str = "type";
 const NEGATE: &str = "type-not";
 
 impl TypeChanges {
+    /// Whether none was given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What they come to, or an error when a type isn't known.
     pub(super) fn build(&self) -> Result<Types, ignore::Error> {
         let mut builder = TypesBuilder::new();

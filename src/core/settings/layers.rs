@@ -46,6 +46,10 @@ pub struct Sources {
     pub environment: Vec<(String, OsString)>,
     /// The flag `--log-level`.
     pub log_level: Option<String>,
+    /// Where indexes live when no layer says so.
+    pub index_dir: Option<PathBuf>,
+    /// The folder that relative paths in variables and flags start from; this process's own, when not set.
+    pub here: Option<PathBuf>,
 }
 
 /// Settings, and what wasn't taken as it was written.
@@ -58,12 +62,14 @@ pub struct Loaded {
 }
 
 impl Sources {
-    /// The user's file where the platform keeps such, and this process's environment.
+    /// The user's file and the cache folder where the platform keeps such, and this process's environment.
     pub fn of_process() -> Sources {
         let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         Sources {
             user_file: default_user_file(),
             environment: variables.filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)).collect(),
+            index_dir: default_index_dir(),
+            here: std::env::current_dir().ok(),
             ..Sources::default()
         }
     }
@@ -110,13 +116,15 @@ pub fn load(root: Option<&Path>, sources: &Sources) -> Loaded {
         merge.file(&root.join(REPOSITORY_FILE), Trust::Repository);
     }
     merge.editor(root, &sources.editor);
-    merge.environment(&sources.environment);
+    merge.environment(sources.here.as_deref(), &sources.environment);
     if let Some(level) = &sources.log_level {
         let layer = Layer::new(Place::CommandLine, Spelling::Flag, Trust::User, None);
         merge.set_named(&layer, "--log-level", Raw::Text(level.clone()));
         merge.end_of_layer();
     }
-    merge.finish()
+    let mut loaded = merge.finish();
+    loaded.settings.index.dir = loaded.settings.index.dir.or_else(|| sources.index_dir.clone());
+    loaded
 }
 
 /// Who wrote a layer.
@@ -217,8 +225,8 @@ impl Merge {
         self.end_of_layer();
     }
 
-    fn environment(&mut self, variables: &[(String, OsString)]) {
-        let layer = Layer::new(Place::Environment, Spelling::Environment, Trust::User, None);
+    fn environment(&mut self, here: Option<&Path>, variables: &[(String, OsString)]) {
+        let layer = Layer::new(Place::Environment, Spelling::Environment, Trust::User, here);
         for (name, value) in variables {
             if !name.starts_with(VARIABLE_PREFIX) || OTHER_VARIABLES.iter().any(|other| name.starts_with(other)) {
                 continue;

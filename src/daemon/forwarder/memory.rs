@@ -1,0 +1,461 @@
+//! What a forwarder keeps in mind of a session, to begin it anew.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::lsp::{Encoding, GOODBYE, edit};
+
+/// Requests of the editor that may wait for their answers; more are refused.
+const MOST_REQUESTS: usize = 1024;
+/// Longer requests aren't kept to be asked again, bytes.
+const LONGEST_REQUEST: usize = 64 << 10;
+
+/// `RequestFailed` of the protocol.
+const REQUEST_FAILED: i64 = -32803;
+/// `ContentModified` of the protocol: the editor may ask again.
+const CONTENT_MODIFIED: i64 = -32801;
+/// `RequestCancelled` of the protocol.
+const REQUEST_CANCELLED: i64 = -32800;
+
+/// The forwarder's own request.
+const OWN_ID: &str = "syncline-forwarder";
+
+/// What a forwarder keeps in mind of a session.
+pub struct Memory {
+    introduction: Option<Introduction>,
+    /// The editor has said `initialized`.
+    is_initialized: bool,
+    is_shut_down: bool,
+    encoding: Encoding,
+    /// The last `workspace/didChangeConfiguration`.
+    configuration: Option<Vec<u8>>,
+    documents: BTreeMap<String, Document>,
+    /// What the editor waits for, by id.
+    requests: HashMap<String, Request>,
+    /// What the engine waits for: the editor knows other ids, since another engine would begin with the same.
+    engine_requests: HashMap<String, Value>,
+    next_engine_request: u64,
+    /// Bars that the editor shows, by their tokens.
+    bars: HashSet<String>,
+    /// The editor's process was named on the command line.
+    is_parent_known: bool,
+    /// A message of the editor's that waits for an engine.
+    held: VecDeque<Vec<u8>>,
+    /// Messages to the editor that wait until it may be talked to.
+    told: Vec<Vec<u8>>,
+}
+
+struct Introduction {
+    message: Value,
+    is_answered: bool,
+}
+
+struct Document {
+    language: Value,
+    version: i64,
+    text: String,
+}
+
+/// A request that the editor waits for.
+struct Request {
+    id: Value,
+    body: Vec<u8>,
+    /// It is `initialize`, without which there is no session.
+    is_introduction: bool,
+    /// Parts of its result may have been given.
+    is_streamed: bool,
+    /// It was asked twice.
+    is_repeated: bool,
+    is_cancelled: bool,
+}
+
+/// What to do with a message of the editor's.
+#[derive(Default)]
+pub struct Up {
+    /// Passed on.
+    pub pass: Option<Vec<u8>>,
+    /// Said to the editor.
+    pub answer: Option<Vec<u8>>,
+    /// The editor's process, when it has just been named.
+    pub parent: Option<u32>,
+    /// It asks for the end.
+    pub shuts_down: bool,
+}
+
+/// What to do with a message of the engine's.
+#[derive(Default)]
+pub struct Down {
+    /// Passed on.
+    pub pass: Option<Vec<u8>>,
+    /// The request that it answers; to be reported by [`Memory::answered`] once it was passed on.
+    pub answered: Option<String>,
+    /// The engine takes its leave.
+    pub left: bool,
+}
+
+/// What every message tells at a glance.
+#[derive(Deserialize)]
+struct Glance {
+    id: Option<Value>,
+    method: Option<String>,
+}
+
+/// How urgently a sentence is said to the editor's user.
+#[derive(Clone, Copy)]
+pub enum Tone {
+    /// In the editor's log of the server.
+    Log,
+    /// Where it is seen.
+    Show,
+}
+
+/// A warning, in the protocol.
+const WARNING: u32 = 2;
+
+/// Whether a message answers the request `id`.
+pub fn answers(body: &[u8], id: &str) -> bool {
+    let glance = serde_json::from_slice::<Glance>(body);
+    glance.is_ok_and(|glance| glance.method.is_none() && glance.id == Some(json!(id)))
+}
+
+impl Memory {
+    /// Of an editor that has said nothing yet.
+    pub fn new(is_parent_known: bool) -> Memory {
+        Memory {
+            introduction: None,
+            is_initialized: false,
+            is_shut_down: false,
+            encoding: Encoding::default(),
+            configuration: None,
+            documents: BTreeMap::new(),
+            requests: HashMap::new(),
+            engine_requests: HashMap::new(),
+            next_engine_request: 0,
+            bars: HashSet::new(),
+            is_parent_known,
+            held: VecDeque::new(),
+            told: Vec::new(),
+        }
+    }
+
+    /// The editor asked for the end.
+    pub fn is_shut_down(&self) -> bool {
+        self.is_shut_down
+    }
+
+    /// The editor waits for something.
+    pub fn is_waiting(&self) -> bool {
+        !self.requests.is_empty() || !self.held.is_empty()
+    }
+
+    /// Keeps a message of the editor's for the next engine, unless it asks for the end, which takes no engine; gives
+    /// whether it does.
+    pub fn hold(&mut self, message: Vec<u8>) -> bool {
+        let glance = serde_json::from_slice::<Glance>(&message);
+        let asks_for_the_end = glance.is_ok_and(|glance| glance.method.as_deref() == Some("shutdown"));
+        match asks_for_the_end {
+            true => drop(self.editor_said(message)),
+            false => self.held.push_back(message),
+        }
+        asks_for_the_end
+    }
+
+    /// The message that was kept.
+    pub fn take_held(&mut self) -> Option<Vec<u8>> {
+        self.held.pop_front()
+    }
+
+    /// Warns the editor's user, as soon as the editor may be talked to.
+    pub fn warn(&mut self, tone: Tone, sentence: &str) {
+        let method = match tone {
+            Tone::Log => "window/logMessage",
+            Tone::Show => "window/showMessage",
+        };
+        let params = json!({ "type": WARNING, "message": sentence });
+        self.told.push(json!({ "jsonrpc": "2.0", "method": method, "params": params }).to_string().into_bytes());
+    }
+
+    /// What is to be said to the editor now.
+    pub fn take_told(&mut self) -> Vec<Vec<u8>> {
+        match self.introduction.as_ref().is_some_and(|introduction| introduction.is_answered) {
+            true => std::mem::take(&mut self.told),
+            false => Vec::new(),
+        }
+    }
+
+    /// Takes note of a message of the editor's.
+    pub fn editor_said(&mut self, body: Vec<u8>) -> Up {
+        // What isn't a message was sorted out before.
+        let Ok(glance) = serde_json::from_slice::<Glance>(&body) else { return Up::default() };
+        match (glance.method.as_deref(), glance.id) {
+            (Some(method), Some(id)) => self.request(method, id, body),
+            (Some(method), None) => {
+                self.notification(method, &body);
+                Up { pass: Some(body), ..Up::default() }
+            }
+            (None, Some(id)) => Up { pass: self.reply(&id, &body), ..Up::default() },
+            (None, None) => Up { pass: Some(body), ..Up::default() },
+        }
+    }
+
+    fn request(&mut self, method: &str, id: Value, body: Vec<u8>) -> Up {
+        let mut up = Up::default();
+        if self.requests.len() >= MOST_REQUESTS && method != "shutdown" {
+            up.answer = Some(refusal(&id, REQUEST_FAILED, "too many requests wait for their answers; cancel some"));
+            return up;
+        }
+        let mut pass = body;
+        match method {
+            "initialize" => {
+                let Ok(mut message) = serde_json::from_slice::<Value>(&pass) else { return up };
+                // The forwarder looks after the editor's process; a daemon in another container would see others.
+                let pid = message["params"].get_mut("processId").map(Value::take);
+                up.parent = pid.and_then(|pid| pid.as_u64()).and_then(|pid| u32::try_from(pid).ok());
+                up.parent = up.parent.filter(|_| !self.is_parent_known);
+                pass = message.to_string().into_bytes();
+                self.introduction = Some(Introduction { message, is_answered: false });
+            }
+            "shutdown" => {
+                self.is_shut_down = true;
+                up.shuts_down = true;
+            }
+            _ => {}
+        }
+        let request = Request {
+            id: id.clone(),
+            body: if pass.len() <= LONGEST_REQUEST || method == "initialize" { pass.clone() } else { Vec::new() },
+            is_introduction: method == "initialize",
+            is_streamed: memchr::memmem::find(&pass, b"\"partialResultToken\"").is_some(),
+            is_repeated: false,
+            is_cancelled: false,
+        };
+        self.requests.insert(id.to_string(), request);
+        up.pass = Some(pass);
+        up
+    }
+
+    fn notification(&mut self, method: &str, body: &[u8]) {
+        let params = || serde_json::from_slice::<Value>(body).map(|mut message| message["params"].take());
+        match method {
+            "initialized" => self.is_initialized = true,
+            "workspace/didChangeConfiguration" => self.configuration = Some(body.to_vec()),
+            "workspace/didChangeWorkspaceFolders" => {
+                if let Ok(mut params) = params() {
+                    self.folders_changed(&mut params["event"]);
+                }
+            }
+            "textDocument/didOpen" => {
+                if let Ok(mut params) = params() {
+                    self.opened(&mut params["textDocument"]);
+                }
+            }
+            "textDocument/didChange" => {
+                if let Ok(params) = params() {
+                    self.changed(params);
+                }
+            }
+            "textDocument/didClose" => {
+                if let Ok(params) = params()
+                    && let Some(uri) = params["textDocument"]["uri"].as_str()
+                {
+                    self.documents.remove(uri);
+                }
+            }
+            "$/cancelRequest" => {
+                if let Ok(params) = params()
+                    && let Some(request) = self.requests.get_mut(&params["id"].to_string())
+                {
+                    request.is_cancelled = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn folders_changed(&mut self, event: &mut Value) {
+        let Some(Introduction { message, .. }) = &mut self.introduction else { return };
+        let params = &mut message["params"];
+        let mut folders = match params["workspaceFolders"].take() {
+            Value::Array(folders) if !folders.is_empty() => folders,
+            _ => match params["rootUri"].take() {
+                Value::Null => Vec::new(),
+                uri => vec![json!({ "uri": uri, "name": "root" })],
+            },
+        };
+        for removed in event["removed"].as_array().into_iter().flatten() {
+            folders.retain(|folder| folder["uri"] != removed["uri"]);
+        }
+        if let Value::Array(added) = event["added"].take() {
+            folders.extend(added);
+        }
+        params["workspaceFolders"] = Value::Array(folders);
+        // Without folders there is no root either: it would come back otherwise.
+        params["rootUri"] = Value::Null;
+        if let Some(params) = params.as_object_mut() {
+            params.remove("rootPath");
+        }
+    }
+
+    fn opened(&mut self, document: &mut Value) {
+        let (Some(uri), Value::String(text)) = (document["uri"].as_str().map(str::to_owned), document["text"].take())
+        else {
+            return;
+        };
+        let version = document["version"].as_i64().unwrap_or(0);
+        self.documents.insert(uri, Document { language: document["languageId"].take(), version, text });
+    }
+
+    fn changed(&mut self, mut params: Value) {
+        let uri = params["textDocument"]["uri"].as_str();
+        let Some(document) = uri.and_then(|uri| self.documents.get_mut(uri)) else { return };
+        document.version = params["textDocument"]["version"].as_i64().unwrap_or(document.version);
+        // As the engine does it, so that both have the same text.
+        edit(params["contentChanges"].take(), &mut document.text, self.encoding);
+    }
+
+    /// A reply of the editor's, under the id by which the engine knows the request; none when that engine is gone.
+    fn reply(&mut self, id: &Value, body: &[u8]) -> Option<Vec<u8>> {
+        let own = self.engine_requests.remove(&id.to_string())?;
+        let mut message: Value = serde_json::from_slice(body).ok()?;
+        message["id"] = own;
+        Some(message.to_string().into_bytes())
+    }
+
+    /// Takes note of a message of the engine's.
+    pub fn engine_said(&mut self, body: Vec<u8>) -> Down {
+        let Ok(glance) = serde_json::from_slice::<Glance>(&body) else {
+            return Down { pass: Some(body), ..Down::default() };
+        };
+        match (glance.method.as_deref(), glance.id) {
+            (Some(GOODBYE), None) => Down { left: true, ..Down::default() },
+            (Some("$/progress"), None) => {
+                self.progressed(&body);
+                Down { pass: Some(body), ..Down::default() }
+            }
+            (Some(_), Some(id)) => Down { pass: self.engine_request(id, &body), ..Down::default() },
+            (None, Some(id)) => {
+                let key = id.to_string();
+                if self.introduction.as_ref().is_some_and(|own| own.message["id"] == id && !own.is_answered) {
+                    self.introduced(&body);
+                }
+                match self.requests.contains_key(&key) {
+                    true => Down { pass: Some(body), answered: Some(key), left: false },
+                    // The forwarder has answered it already.
+                    false => Down::default(),
+                }
+            }
+            _ => Down { pass: Some(body), ..Down::default() },
+        }
+    }
+
+    fn introduced(&mut self, body: &[u8]) {
+        let Ok(message) = serde_json::from_slice::<Value>(body) else { return };
+        self.encoding = match message["result"]["capabilities"]["positionEncoding"].as_str() {
+            Some("utf-8") => Encoding::Utf8,
+            Some("utf-32") => Encoding::Utf32,
+            _ => Encoding::Utf16,
+        };
+        if let Some(introduction) = &mut self.introduction {
+            introduction.is_answered = !message["result"].is_null();
+        }
+    }
+
+    fn progressed(&mut self, body: &[u8]) {
+        let Ok(message) = serde_json::from_slice::<Value>(body) else { return };
+        let token = message["params"]["token"].to_string();
+        match message["params"]["value"]["kind"].as_str() {
+            Some("begin") => _ = self.bars.insert(token),
+            Some("end") => _ = self.bars.remove(&token),
+            _ => {}
+        }
+    }
+
+    fn engine_request(&mut self, own: Value, body: &[u8]) -> Option<Vec<u8>> {
+        let mut message: Value = serde_json::from_slice(body).ok()?;
+        let id = json!(format!("{OWN_ID}-{}", self.next_engine_request));
+        self.next_engine_request += 1;
+        message["id"] = id.clone();
+        self.engine_requests.insert(id.to_string(), own);
+        Some(message.to_string().into_bytes())
+    }
+
+    /// The editor has the answer to a request.
+    pub fn answered(&mut self, id: &str) {
+        self.requests.remove(id);
+    }
+
+    /// The connection broke. What is to be said to the editor: the bars of that engine end.
+    pub fn link_broke(&mut self) -> Vec<Vec<u8>> {
+        self.engine_requests.clear();
+        let bars = self.bars.drain().filter_map(|token| serde_json::from_str::<Value>(&token).ok());
+        let end = |token| {
+            let params = json!({ "token": token, "value": { "kind": "end" } });
+            json!({ "jsonrpc": "2.0", "method": "$/progress", "params": params }).to_string().into_bytes()
+        };
+        bars.map(end).collect()
+    }
+
+    /// How the editor introduced itself, for another engine, and the id under which that is answered. `None` when it
+    /// hasn't, or when its own request is still to be answered: then it is in what the editor waits for.
+    pub fn introduction(&self) -> Option<(Vec<u8>, &'static str)> {
+        let introduction = self.introduction.as_ref().filter(|introduction| introduction.is_answered)?;
+        let mut message = introduction.message.clone();
+        message["id"] = json!(OWN_ID);
+        Some((message.to_string().into_bytes(), OWN_ID))
+    }
+
+    /// What is said to another engine after the introduction, and what the editor gets for requests that can't be asked
+    /// again.
+    pub fn replay(&mut self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let (mut replay, mut refusals) = (Vec::new(), Vec::new());
+        if self.is_initialized {
+            replay.push(json!({ "jsonrpc": "2.0", "method": "initialized", "params": {} }).to_string().into_bytes());
+            replay.extend(self.configuration.clone());
+        }
+        for (uri, document) in &self.documents {
+            let Document { language, version, text } = document;
+            let document = json!({ "uri": uri, "languageId": language, "version": version, "text": text });
+            let params = json!({ "textDocument": document });
+            let message = json!({ "jsonrpc": "2.0", "method": "textDocument/didOpen", "params": params });
+            replay.push(message.to_string().into_bytes());
+        }
+        self.requests.retain(|_, request| {
+            let refused = match () {
+                () if request.is_introduction => None,
+                () if request.is_cancelled => Some((REQUEST_CANCELLED, "the request was cancelled")),
+                () if request.is_streamed || request.is_repeated || request.body.is_empty() => {
+                    Some((CONTENT_MODIFIED, "the shared engine ended meanwhile; ask again"))
+                }
+                () => None,
+            };
+            match refused {
+                Some((code, why)) => refusals.push(refusal(&request.id, code, why)),
+                None => {
+                    request.is_repeated = true;
+                    replay.push(request.body.clone());
+                }
+            }
+            refused.is_none()
+        });
+        (replay, refusals)
+    }
+
+    /// The answers to all that is asked, when the editor has asked for the end and no engine is there to answer.
+    pub fn answer_shutdown(&mut self) -> Vec<Vec<u8>> {
+        let answer = |request: Request| {
+            let is_shutdown = serde_json::from_slice::<Glance>(&request.body)
+                .is_ok_and(|glance| glance.method.as_deref() == Some("shutdown"));
+            match is_shutdown {
+                true => json!({ "jsonrpc": "2.0", "id": request.id, "result": null }).to_string().into_bytes(),
+                false => refusal(&request.id, REQUEST_CANCELLED, "the session ends"),
+            }
+        };
+        self.requests.drain().map(|(_, request)| answer(request)).collect()
+    }
+}
+
+fn refusal(id: &Value, code: i64, why: &str) -> Vec<u8> {
+    json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": why } }).to_string().into_bytes()
+}

@@ -1,0 +1,104 @@
+//! The daemon's log: a file that is put aside when it has grown, so that there are two at most.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+
+/// The log is put aside when it is larger, bytes.
+const LARGEST: u64 = 4 << 20;
+
+/// Where the daemon writes its log when the settings name no file: `syncline/daemon.log` in the platform's folder for
+/// the state of programs. None for a user without a home.
+pub fn log_file() -> Option<PathBuf> {
+    let folders = etcetera::choose_base_strategy().ok()?;
+    let folder = folders.state_dir().unwrap_or_else(|| folders.cache_dir());
+    Some(folder.join("syncline").join("daemon.log"))
+}
+
+/// A file that is put aside, as `<name>.1`, when it has grown large.
+pub struct Rotating {
+    path: PathBuf,
+    file: File,
+    written: u64,
+}
+
+impl Rotating {
+    /// Goes on writing at the end of the file at `path`, which only this user can read. It is made if need be, with its
+    /// folder.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn open(path: &Path) -> io::Result<Rotating> {
+        if let Some(folder) = path.parent() {
+            let mut builder = std::fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.create(folder)?;
+        }
+        let file = append(path)?;
+        let written = file.metadata()?.len();
+        Ok(Rotating { path: path.to_owned(), file, written })
+    }
+
+    fn put_aside(&mut self) -> io::Result<()> {
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(".1");
+        std::fs::rename(&self.path, aside)?;
+        self.file = append(&self.path)?;
+        self.written = 0;
+        Ok(())
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+impl Write for Rotating {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.written > LARGEST {
+            // When that fails, the log grows on: better long than lost. It is tried again after as much.
+            let _ = self.put_aside();
+            self.written = 0;
+        }
+        let written = self.file.write(bytes)?;
+        self.written += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn two_files_are_kept_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/daemon.log");
+        let mut log = Rotating::open(&path).unwrap();
+        let line = [b'x'; 1 << 20];
+        for _ in 0..20 {
+            log.write_all(&line).unwrap();
+        }
+        for name in ["daemon.log", "daemon.log.1"] {
+            let size = folder.path().join("state").join(name).metadata().unwrap().len();
+            assert!(size <= LARGEST + (2 << 20), "{name}: {size}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path().join("state")).unwrap().count(), 2);
+        drop(log);
+        assert!(Rotating::open(&path).unwrap().written > 0, "it goes on where it was");
+    }
+}

@@ -1,0 +1,159 @@
+//! Answers what the command line asks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::life::{Life, Present};
+use super::wire::{Candidates, CandidatesParams, DaemonState, OpenCodebase, PathText, Question, Reply, VERSION};
+use crate::core::settings::{self, Sources};
+use crate::core::{Owner, RelPath, UnixMillis};
+use crate::index::Query;
+use crate::lsp::{Frame, FrameReader, ext, frame};
+use crate::workspace::{Engine, indexed_codebase};
+
+/// How long a search on the command line is kept waiting before it is told to look by itself.
+const CANDIDATES_TIME: Duration = Duration::from_millis(200);
+
+/// What there is to be asked about. Cheap to clone; clones are the same.
+#[derive(Clone)]
+pub struct Host {
+    /// The engine.
+    pub engine: Engine,
+    /// Who is there.
+    pub life: Life,
+    /// The socket.
+    pub socket: PathBuf,
+    /// The log.
+    pub log: Option<PathBuf>,
+    /// When it started.
+    pub started_at: UnixMillis,
+}
+
+/// How a client's questions ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It has left.
+    All,
+    /// It wants the daemon to end.
+    ToStop,
+}
+
+/// Answers a client's questions, one after the other, until it leaves.
+pub async fn answer_all(
+    host: &Host,
+    present: &Present,
+    sources: Sources,
+    reader: impl AsyncRead + Unpin,
+    mut writer: impl AsyncWrite + Unpin,
+) -> Asked {
+    let sources = Arc::new(sources);
+    let mut frames = FrameReader::new(reader);
+    while let Ok(Some(asked)) = frames.next().await {
+        let question = match asked {
+            Frame::Body(body) => serde_json::from_slice(&body).map_err(|error| error.to_string()),
+            Frame::Garbage(why) => Err(why),
+        };
+        let stops = matches!(question, Ok(Question::Stop {}));
+        let reply = match question {
+            Ok(Question::Candidates(params)) => encode(candidates(host, &sources, params).await),
+            Ok(Question::Daemon {}) => encode(state(host, present)),
+            Ok(Question::Stop {}) => encode(()),
+            Err(why) => serde_json::to_vec(&Reply::<()>::Error(format!("that isn't a question: {why}"))),
+        };
+        let Ok(reply) = reply else { return Asked::All };
+        if writer.write_all(&frame(&reply)).await.is_err() || writer.flush().await.is_err() {
+            return Asked::All;
+        }
+        if stops {
+            tracing::info!("a client stops the engine");
+            host.life.leave();
+            return Asked::ToStop;
+        }
+    }
+    Asked::All
+}
+
+fn encode<T: Serialize>(result: T) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Reply::Result(result))
+}
+
+fn state(host: &Host, present: &Present) -> DaemonState {
+    let open = |(workspace, clients): (crate::workspace::Workspace, usize)| OpenCodebase {
+        clients,
+        state: ext::QueueState::from(&**workspace.state().borrow()),
+    };
+    let Owner { host: name, pid, .. } = Owner::new();
+    DaemonState {
+        pid,
+        host: name,
+        version: VERSION.to_owned(),
+        started_at: host.started_at,
+        memory: memory(),
+        log: host.log.as_ref().map(|path| path.display().to_string()),
+        socket: host.socket.display().to_string(),
+        clients: host.life.clients(present),
+        codebases: host.engine.codebases().into_iter().map(open).collect(),
+    }
+}
+
+/// Memory that this process holds, bytes.
+fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?;
+    Some(kilobytes.parse::<u64>().ok()? * 1024)
+}
+
+async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParams) -> Candidates {
+    let CandidatesParams { pattern, folder } = params;
+    let unknown = |why: &str| Candidates::Unknown(why.to_owned());
+    let folder = PathBuf::from(folder);
+    let Some(workspace) = host.engine.holding(&folder) else {
+        open_for_the_next(host, sources, folder);
+        return unknown("no open codebase holds the folder");
+    };
+    let root = workspace.codebase().root.as_path().to_owned();
+    let plan = match tokio::task::spawn_blocking(move || Query::new(&pattern)).await {
+        Ok(Ok(query)) => query.plan,
+        _ => return unknown("the pattern isn't one"),
+    };
+    let found = match timeout(CANDIDATES_TIME, workspace.candidates(&folder, plan)).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return unknown("the codebase can't tell for certain"),
+        Err(_) => return unknown("the codebase is being looked at"),
+    };
+    let below = folder.strip_prefix(&root).ok().and_then(RelPath::new);
+    let in_folder = |path: &RelPath| {
+        let path = match &below {
+            None => path.as_bytes(),
+            Some(folder) => path.as_bytes().strip_prefix(folder.as_bytes())?.strip_prefix(b"/")?,
+        };
+        Some(PathText::new(path))
+    };
+    match (found.files.iter().map(in_folder).collect(), root.to_str()) {
+        (Some(files), Some(root)) => {
+            Candidates::Files { root: root.to_owned(), rules_outside: found.rules_outside, files }
+        }
+        _ => unknown("the codebase's path isn't UTF-8"),
+    }
+}
+
+/// Opens the codebase that holds `folder`, if there is an index of one, so that the next search finds it warm.
+fn open_for_the_next(host: &Host, sources: &Arc<Sources>, folder: PathBuf) {
+    let (engine, sources) = (host.engine.clone(), sources.clone());
+    drop(tokio::task::spawn_blocking(move || open_indexed(&engine, &sources, &folder)));
+}
+
+fn open_indexed(engine: &Engine, sources: &Sources, folder: &Path) {
+    let settings = settings::load(None, sources).settings;
+    let Some(root) = indexed_codebase(folder, &settings) else { return };
+    let settings = settings::load(Some(root.as_path()), sources).settings;
+    // The engine keeps it.
+    if let Err(error) = engine.open(root.as_path(), &settings) {
+        tracing::info!(%error, "can't open a codebase for the searches to come");
+    }
+}

@@ -1,0 +1,276 @@
+//! Unix domain sockets.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::process::geteuid;
+use uuid::Uuid;
+
+use super::PlaceError;
+use crate::daemon::wire::PROTOCOL;
+
+/// A connection, for those who wait for each answer.
+pub type Stream = std::os::unix::net::UnixStream;
+/// A connection, for those who do other things meanwhile.
+pub type AsyncStream = tokio::net::UnixStream;
+
+/// The longest path of a socket, bytes: Linux takes 107, others 103.
+const LONGEST_PATH: usize = 100;
+/// How often one tries to become the daemon while others come and go.
+const ATTEMPTS: usize = 100;
+/// How long a daemon may be too busy to have one more client knock.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// The folder of this user's sockets.
+#[derive(Clone, Debug)]
+pub struct Place {
+    folder: PathBuf,
+}
+
+/// What came of wanting to be the daemon.
+pub enum Claim {
+    /// This process is it.
+    Ours(Listener),
+    /// Another one is.
+    Taken,
+}
+
+/// The socket of the daemon that this process is.
+pub struct Listener {
+    place: Place,
+    generation: u64,
+    inode: u64,
+    socket: tokio::net::UnixListener,
+}
+
+/// What knocking came to.
+enum Knock {
+    Open(Stream),
+    /// More knock than the daemon lets in.
+    Busy,
+    Dead,
+    /// There is no such name any more.
+    Gone,
+}
+
+impl Place {
+    /// The folder of this user: `syncline` in `$XDG_RUNTIME_DIR`, or in the system's folder for such when that isn't
+    /// set; elsewhere `/tmp/syncline-<user id>`. It is made if need be.
+    ///
+    /// # Errors
+    /// When it can't be made, or isn't this user's alone.
+    pub fn of_user() -> Result<Place, PlaceError> {
+        let user = geteuid().as_raw();
+        let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+        let usual = PathBuf::from(format!("/run/user/{user}"));
+        // Under `sudo`, the variable may still name another user's.
+        let is_ours = |path: &PathBuf| fs::metadata(path).is_ok_and(|it| it.is_dir() && it.uid() == user);
+        let folder = match given.into_iter().chain([usual]).find(is_ours) {
+            Some(runtime) => runtime.join("syncline"),
+            None => PathBuf::from(format!("/tmp/syncline-{user}")),
+        };
+        Place::at(folder)
+    }
+
+    /// The place in this folder, which is made if need be.
+    ///
+    /// # Errors
+    /// When it can't be made, or isn't this user's alone.
+    pub fn at(folder: PathBuf) -> Result<Place, PlaceError> {
+        let failed = |source| PlaceError::Folder { path: folder.clone(), source };
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            _ => {}
+        }
+        // Not following links: another user may have been here first.
+        let found = fs::symlink_metadata(&folder).map_err(failed)?;
+        let why = match () {
+            () if !found.is_dir() => Some("it is no folder"),
+            () if found.uid() != geteuid().as_raw() => Some("it belongs to another user"),
+            () if found.mode() & 0o077 != 0 => {
+                fs::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(failed)?;
+                None
+            }
+            () => None,
+        };
+        match why {
+            Some(why) => Err(PlaceError::NotOurs { path: folder, why }),
+            None => Ok(Place { folder }),
+        }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A connection to the daemon; `None` when there is none. Takes as long as a busy daemon may keep one waiting at
+    /// most.
+    ///
+    /// # Errors
+    /// When the folder can't be looked at, or the daemon takes nobody in.
+    pub fn connect(&self) -> io::Result<Option<Stream>> {
+        let deadline = Instant::now() + BUSY;
+        loop {
+            let Some(generation) = self.newest()? else { return Ok(None) };
+            match self.knock(generation)? {
+                Knock::Open(stream) => return Ok(Some(stream)),
+                Knock::Dead => return Ok(None),
+                Knock::Gone => {}
+                Knock::Busy if Instant::now() > deadline => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the engine takes nobody in"));
+                }
+                Knock::Busy => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// Becomes the daemon, unless there is one. See the module's notes. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When a socket can't be made there.
+    pub fn claim(&self) -> Result<Claim, PlaceError> {
+        let failed = |source| PlaceError::Folder { path: self.folder.clone(), source };
+        for _ in 0..ATTEMPTS {
+            let newest = self.newest().map_err(failed)?;
+            if let Some(newest) = newest {
+                match self.knock(newest).map_err(failed)? {
+                    Knock::Open(_) | Knock::Busy => return Ok(Claim::Taken),
+                    Knock::Gone => continue,
+                    Knock::Dead => {}
+                }
+            }
+            let generation = newest.map_or(1, |newest| newest + 1);
+            let Some(socket) = self.publish(generation)? else { continue };
+            let name = self.name(generation);
+            if self.newest().map_err(failed)? != Some(generation) {
+                // One that stepped back may have been removed already.
+                let _ = fs::remove_file(&name);
+                continue;
+            }
+            self.clear(generation);
+            let inode = fs::symlink_metadata(&name).map_err(failed)?.ino();
+            return Ok(Claim::Ours(Listener { place: self.clone(), generation, inode, socket }));
+        }
+        Err(PlaceError::Contended)
+    }
+
+    /// Listens as `generation`; `None` when another process does.
+    fn publish(&self, generation: u64) -> Result<Option<tokio::net::UnixListener>, PlaceError> {
+        let failed = |source| PlaceError::Folder { path: self.folder.clone(), source };
+        let unique = Uuid::new_v4().simple().to_string();
+        let own = self.folder.join(format!("v{PROTOCOL}-{}.new", &unique[..16]));
+        if own.as_os_str().len() > LONGEST_PATH {
+            return Err(PlaceError::TooLong { path: own });
+        }
+        let socket = tokio::net::UnixListener::bind(&own).map_err(failed)?;
+        let linked = fs::set_permissions(&own, Permissions::from_mode(0o600))
+            .and_then(|()| fs::hard_link(&own, self.name(generation)));
+        // It may have been swept by a daemon that took it for a dead one's.
+        let _ = fs::remove_file(&own);
+        match linked {
+            Ok(()) => Ok(Some(socket)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn name(&self, generation: u64) -> PathBuf {
+        self.folder.join(format!("v{PROTOCOL}-{generation}.sock"))
+    }
+
+    /// The highest generation.
+    fn newest(&self) -> io::Result<Option<u64>> {
+        let mut newest = None;
+        for entry in fs::read_dir(&self.folder)? {
+            newest = newest.max(generation(&entry?.file_name().to_string_lossy()));
+        }
+        Ok(newest)
+    }
+
+    fn knock(&self, generation: u64) -> io::Result<Knock> {
+        use rustix::io::Errno;
+        let socket =
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
+        let address = SocketAddrUnix::new(self.name(generation))?;
+        match connect(&socket, &address) {
+            Ok(()) => {
+                let stream = Stream::from(socket);
+                stream.set_nonblocking(false)?;
+                Ok(Knock::Open(stream))
+            }
+            Err(Errno::AGAIN | Errno::INPROGRESS) => Ok(Knock::Busy),
+            Err(Errno::CONNREFUSED) => Ok(Knock::Dead),
+            Err(Errno::NOENT) => Ok(Knock::Gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes what came before `generation`, and what nobody listens to.
+    fn clear(&self, generation: u64) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_before = self::generation(&name).is_some_and(|other| other < generation);
+            // Of a process that was killed while it made one; young ones may be at it.
+            let age = entry.metadata().and_then(|it| it.modified()).ok().and_then(|at| at.elapsed().ok());
+            let is_left = name.ends_with(".new") && age.is_some_and(|age| age > Duration::from_secs(60));
+            if is_before || is_left {
+                // The next daemon tries again.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// The generation that a socket's name tells, when it is of this protocol version.
+fn generation(name: &str) -> Option<u64> {
+    let (protocol, generation) = name.strip_prefix('v')?.strip_suffix(".sock")?.split_once('-')?;
+    (protocol == PROTOCOL.to_string()).then(|| generation.parse().ok()).flatten()
+}
+
+impl Listener {
+    /// The next client. One of another user is sent away.
+    ///
+    /// # Errors
+    /// When no client can be taken in, for instance because too many files are open.
+    pub async fn accept(&self) -> io::Result<AsyncStream> {
+        loop {
+            let (stream, _) = self.socket.accept().await?;
+            // The folder keeps others out; this holds even where somebody has opened it.
+            match stream.peer_cred() {
+                Ok(peer) if peer.uid() == geteuid().as_raw() => return Ok(stream),
+                Ok(peer) => tracing::warn!(user = peer.uid(), "another user was sent away"),
+                Err(error) => tracing::debug!(%error, "a client left before it was let in"),
+            }
+        }
+    }
+
+    /// Whether this is still where clients come to.
+    pub fn is_current(&self) -> bool {
+        let found = fs::symlink_metadata(self.path()).is_ok_and(|it| it.ino() == self.inode);
+        // A folder that can't be looked at tells nothing.
+        found && self.place.newest().is_ok_and(|newest| newest == Some(self.generation))
+    }
+
+    /// The socket's path.
+    pub fn path(&self) -> PathBuf {
+        self.place.name(self.generation)
+    }
+}
+
+/// How long reading from and writing to `stream` may take, each time.
+///
+/// # Errors
+/// When the system doesn't want to.
+pub fn set_deadline(stream: &Stream, deadline: Option<Duration>) -> io::Result<()> {
+    // None would be for ever, and nothing is refused.
+    let deadline = deadline.map(|deadline| deadline.max(Duration::from_millis(1)));
+    stream.set_read_timeout(deadline)?;
+    stream.set_write_timeout(deadline)
+}

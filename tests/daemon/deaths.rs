@@ -1,0 +1,132 @@
+//! The daemon dies; editors go on.
+
+use serde_json::{Value, json};
+use tokio::process::Child;
+
+use crate::home::{Home, kill, plain};
+use crate::lsp_client::{Client, DEADLINE, uri};
+use crate::support::{ripgrep, wait_for};
+
+async fn end(mut child: Child, mut client: Client) {
+    client.shut_down().await;
+    let status = tokio::time::timeout(DEADLINE, child.wait()).await.expect("the process ends").unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+fn edit(path: &std::path::Path, text: &str) -> Value {
+    let start = json!({"line": 0, "character": 0});
+    let change = json!({"range": {"start": start, "end": start}, "text": text});
+    json!({"textDocument": {"uri": uri(path), "version": 2}, "contentChanges": [change]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_editors_go_on_when_the_daemon_is_killed_while_it_syncs() {
+    let home = Home::new(&[("open.txt", "on disk\n"), ("other.txt", "on disk\n")]);
+    let (first_child, mut first) = home.fresh_editor().await;
+    let (second_child, mut second) = home.fresh_editor().await;
+    let open = home.tree().join("open.txt");
+    first.open(&open, "on paper\n").await;
+    first.notify("textDocument/didChange", edit(&open, "still 𝒳 ")).await;
+    assert_eq!(first.search(plain("paper")).await, ["open.txt:0:12-17:still 𝒳 on paper"]);
+    for round in 0..2 {
+        let before = home.daemon();
+        for number in 0..300 {
+            home.write(&format!("{round}/{}/{number}.txt", number % 9), format!("round {round} file {number}\n"));
+        }
+        // Syncing, or about to: whatever is cut off here must be found again.
+        kill(before);
+        first.notify("textDocument/didChange", edit(&open, &format!("round {round} "))).await;
+        let found = first.search(plain("still")).await;
+        assert_eq!(found.len(), 1, "unsaved text is still searched: {found:?}");
+        assert!(found[0].contains(&format!("round {round} ")), "edits after the death count: {found:?}");
+        assert_eq!(second.search(plain("still")).await, Vec::<String>::new());
+        assert_eq!(second.search(plain(&format!("round {round} file 299"))).await.len(), 1);
+        wait_for("another daemon", || home.daemons().len() == 1 && home.daemons() != [before]);
+    }
+    // In the end, the index is the tree.
+    home.run(&["sync"]);
+    let status = home.json(&["status", "--json"]);
+    assert_eq!(status["codebases"][0]["index"]["differing"], 0);
+    assert_eq!(status["codebases"][0]["index"]["files"], 602);
+    let lines = |text: String| text.lines().count();
+    let theirs: usize = ripgrep(&home.tree(), "file \\d*7").values().map(Vec::len).sum();
+    assert_eq!(lines(home.run(&["search", "file \\d*7"])), theirs);
+    end(first_child, first).await;
+    end(second_child, second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_is_answered_over_a_death() {
+    let home = Home::new(&[]);
+    for number in 0..3000 {
+        home.write(&format!("{}/{number}.txt", number % 50), format!("line {number}\n").repeat(200));
+    }
+    let (child, mut client) = home.editor();
+    client.initialize(&[&home.tree()], json!({}), Value::Null).await;
+    let sync = client.ask("syncline/sync", json!({})).await;
+    let mut streamed = plain("line 29");
+    streamed["partialResultToken"] = json!("stream");
+    streamed["maxResults"] = json!(1_000_000);
+    client.state_until("syncing", |_| {}, |state| state["phase"] == "syncing").await;
+    let stream = client.ask("syncline/search", streamed).await;
+    kill(home.daemon());
+    assert_eq!(client.reply(sync).await.unwrap()["outcome"], "synced", "asked again");
+    // Parts of this one may have come: the editor decides.
+    match client.reply(stream).await {
+        Ok(result) => assert_eq!(result["matches"], json!([])),
+        Err(error) => assert_eq!(error["code"], -32801),
+    }
+    assert_eq!(client.search(plain("line 2999")).await.len(), 200);
+    end(child, client).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_three_deaths_an_editor_has_an_engine_of_its_own() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let (child, mut client) = home.fresh_editor().await;
+    client.open(&home.tree().join("a.txt"), "unsaved\n").await;
+    for _ in 0..3 {
+        let before = home.daemon();
+        kill(before);
+        assert_eq!(client.search(plain("unsaved")).await, ["a.txt:0:0-7:unsaved"]);
+        wait_for("it is gone", || !home.daemons().contains(&before));
+    }
+    let told = client.notification("window/showMessage").await;
+    assert!(told["message"].as_str().unwrap().contains("3 times"), "{told}");
+    assert!(home.daemons().is_empty(), "nobody starts another");
+    home.write("b.txt", "unsaved no more\n");
+    assert_eq!(client.search(plain("unsaved")).await.len(), 2);
+    end(child, client).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_stop_an_editor_starts_it_when_it_needs_it() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let (child, mut client) = home.fresh_editor().await;
+    for _ in 0..4 {
+        home.run(&["daemon", "stop"]);
+        assert!(home.daemons().is_empty(), "nobody needs it now");
+        assert_eq!(client.search(plain("needle")).await, ["a.txt:0:0-6:needle"]);
+    }
+    // That wasn't a death; and the end of the session needs no daemon.
+    home.run(&["daemon", "stop"]);
+    end(child, client).await;
+    assert!(home.daemons().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_and_bars_survive_as_the_editor_knows_them() {
+    let home = Home::new(&[("a/a.txt", "needle\n"), ("b/b.txt", "needle\n")]);
+    let (child, mut client) = home.editor();
+    client.initialize(&[&home.tree().join("a")], json!({"window": {"workDoneProgress": true}}), Value::Null).await;
+    let folder = |name: &str| json!({"uri": uri(&home.tree().join(name)), "name": name});
+    let change = json!({"event": {"added": [folder("b")], "removed": [folder("a")]}});
+    client.notify("workspace/didChangeWorkspaceFolders", change).await;
+    assert_eq!(client.search(plain("needle")).await, ["b.txt:0:0-6:needle"]);
+    kill(home.daemon());
+    assert_eq!(client.search(plain("needle")).await, ["b.txt:0:0-6:needle"]);
+    let bars = client.take_kept(|message| message["method"] == "$/progress");
+    let kinds = |kind: &str| bars.iter().filter(|bar| bar["params"]["value"]["kind"] == kind).count();
+    assert_eq!(kinds("begin"), kinds("end"), "{bars:?}");
+    end(child, client).await;
+}

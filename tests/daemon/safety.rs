@@ -1,0 +1,149 @@
+//! Who may come, what the daemon knows of whoever started it, and versions.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::home::{Home, plain, said};
+
+fn mode(path: &Path) -> u32 {
+    std::fs::symlink_metadata(path).unwrap().mode() & 0o777
+}
+
+#[test]
+fn the_socket_is_the_users_alone() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    std::fs::create_dir(home.path("run/syncline")).unwrap();
+    std::fs::set_permissions(home.path("run/syncline"), PermissionsExt::from_mode(0o777)).unwrap();
+    home.run(&["sync"]);
+    assert_eq!(mode(&home.path("run/syncline")), 0o700);
+    assert_eq!(mode(&home.socket()), 0o600);
+    let log = home.json(&["daemon", "status", "--json"])["log"].as_str().unwrap().to_owned();
+    assert_eq!(mode(Path::new(&log)), 0o600);
+}
+
+#[test]
+fn a_folder_that_somebody_else_prepared_is_not_used() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    symlink(home.path("home"), home.path("run/syncline")).unwrap();
+    let output = home.syncline(&["sync"]).output().unwrap();
+    // Everything works without.
+    assert!(output.status.success());
+    assert!(said(&output).contains("isn't this user's alone"), "{}", said(&output));
+    assert_eq!(home.run(&["search", "needle"]), "a.txt:needle\n");
+    assert!(home.daemons().is_empty());
+    std::fs::remove_file(home.path("run/syncline")).unwrap();
+}
+
+/// Run by the next test as another user.
+#[test]
+#[ignore = "a part of another test"]
+fn as_another_user() {
+    let Some(socket) = std::env::var_os("SYNCLINE_TEST_SOCKET") else { return };
+    let mut stream = UnixStream::connect(socket).expect("the folder lets others in for this test");
+    stream.set_read_timeout(Some(crate::support::DEADLINE)).unwrap();
+    let _ = stream.write_all(b"{}\n");
+    assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)), "sent away without a word");
+    println!("sent away");
+}
+
+#[test]
+fn another_user_is_sent_away() {
+    if rustix::process::geteuid().as_raw() != 0 {
+        eprintln!("only root can be another user; the folder's permissions are tested");
+        return;
+    }
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    home.run(&["sync"]);
+    let socket = home.socket();
+    for path in [home.path(""), home.path("run"), home.path("run/syncline"), socket.clone()] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+    }
+    let program = home.path("run/tests");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mut other = std::process::Command::new(&program);
+    other.args(["--exact", "safety::as_another_user", "--ignored", "--nocapture"]).current_dir("/");
+    other.env("SYNCLINE_TEST_SOCKET", &socket).uid(65_534).gid(65_534);
+    let output = other.output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("sent away"), "{output:?}");
+    // The user themself still is let in.
+    home.run(&["daemon", "status"]);
+}
+
+#[test]
+fn nothing_of_where_it_was_started_is_kept() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let mut sync = home.syncline(&["sync"]);
+    sync.env("SYNCLINE_LOG_LEVEL", "trace").env("REPOSITORY_SECRET", "x").env("LD_LIBRARY_PATH", "/nowhere");
+    let output = sync.env("GIT_DIR", "/elsewhere").output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let daemon = Path::new("/proc").join(home.daemon().to_string());
+    let environment = std::fs::read(daemon.join("environ")).unwrap();
+    let names: Vec<_> = environment
+        .split(|&b| b == 0)
+        .filter(|variable| !variable.is_empty())
+        .map(|variable| String::from_utf8_lossy(variable.split(|&b| b == b'=').next().unwrap()).into_owned())
+        .collect();
+    assert_eq!(names, ["HOME", "XDG_RUNTIME_DIR"]);
+    assert_eq!(std::fs::read_link(daemon.join("cwd")).unwrap(), Path::new("/"));
+    for stream in ["fd/0", "fd/1", "fd/2"] {
+        assert_eq!(std::fs::read_link(daemon.join(stream)).unwrap(), Path::new("/dev/null"), "{stream}");
+    }
+    // It belongs to no terminal, and to no process that started it.
+    let stat = std::fs::read_to_string(daemon.join("stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let (parent, session): (u32, u32) = (fields[1].parse().unwrap(), fields[3].parse().unwrap());
+    assert_ne!(parent, std::process::id());
+    let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let own: u32 = own.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert_ne!(session, own);
+}
+
+/// Something that isn't this program's daemon, with the socket of one.
+fn impostor(home: &Home, name: &str) -> UnixListener {
+    let folder = home.path("run/syncline");
+    let _ = std::fs::create_dir(&folder);
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700)).unwrap();
+    UnixListener::bind(folder.join(name)).unwrap()
+}
+
+#[test]
+fn an_older_daemon_makes_room_and_other_protocols_are_left_alone() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let other_protocol = impostor(&home, "v2-9.sock");
+    let older = impostor(&home, "v1-3.sock");
+    let leaving = std::thread::spawn(move || {
+        let (mut stream, _) = older.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        let hello: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(hello["protocol"], 1);
+        let welcome = json!({"protocol": 1, "version": "0.0.1", "pid": 1, "answer": "leaving"});
+        writeln!(stream, "{welcome}").unwrap();
+    });
+    home.run(&["sync"]);
+    leaving.join().unwrap();
+    assert_eq!(home.socket().file_name().unwrap(), "v1-4.sock");
+    assert!(!home.path("run/syncline/v1-3.sock").exists(), "it is cleared away");
+    assert!(home.path("run/syncline/v2-9.sock").exists());
+    drop(other_protocol);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_says_nothing_holds_nobody_up_for_long() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let mute = impostor(&home, "v1-1.sock");
+    assert_eq!(home.run(&["search", "needle"]), "a.txt:needle\n");
+    let (mut child, mut client) = home.editor();
+    client.initialize(&[&home.tree()], json!({}), Value::Null).await;
+    assert_eq!(client.search(plain("needle")).await, ["a.txt:0:0-6:needle"]);
+    let told = client.notification("window/logMessage").await;
+    assert!(told["message"].as_str().unwrap().contains("doesn't answer"), "{told}");
+    client.shut_down().await;
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    drop(mute);
+}

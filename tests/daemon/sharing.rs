@@ -1,0 +1,158 @@
+//! What clients share, and what they don't.
+
+use serde_json::{Value, json};
+
+use crate::home::{Home, plain, said};
+use crate::lsp_client::DEADLINE;
+use crate::support::wait_for;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn editors_and_the_command_line_share_one_engine() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let (mut one, mut first) = home.fresh_editor().await;
+    let (mut two, mut second) = home.fresh_editor().await;
+    let daemon = home.daemon();
+    let status = home.json(&["daemon", "status", "--json"]);
+    assert_eq!(status["pid"], daemon);
+    assert_eq!(status["clients"].as_array().unwrap().len(), 2);
+    assert_eq!(status["codebases"].as_array().unwrap().len(), 1, "opened once");
+    assert_eq!(status["codebases"][0]["clients"], 2);
+    assert!(status["memory"].as_u64().unwrap() > 1 << 20);
+    assert!(std::path::Path::new(status["log"].as_str().unwrap()).is_file());
+
+    // A save in one shows in the other; unsaved text doesn't.
+    let generation = home.json(&["queue", "--json"])[0]["index"]["generation"].as_u64().unwrap();
+    first.open(&home.tree().join("a.txt"), "needle unsaved\n").await;
+    assert_eq!(first.search(plain("unsaved")).await.len(), 1);
+    assert_eq!(second.search(plain("unsaved")).await, Vec::<String>::new());
+    home.write("a.txt", "needle saved\n");
+    first.save(&home.tree().join("a.txt")).await;
+    let is_newer = |state: &Value| state["index"]["generation"].as_u64().unwrap() > generation;
+    second.state_until("the other's save", |_| {}, is_newer).await;
+    assert_eq!(second.search(plain("saved")).await, ["a.txt:0:7-12:needle saved"]);
+    assert_eq!(home.run(&["search", "saved"]), "a.txt:needle saved\n");
+
+    // The command line acts on the same codebase.
+    home.run(&["pause"]);
+    second.state_until("paused by the command line", |_| {}, |state| state["phase"] == "paused").await;
+    home.run(&["resume"]);
+    second.state_until("resumed by the command line", |_| {}, |state| state["phase"] == "idle").await;
+    assert!(home.run(&["sync"]).starts_with("fresh: 1 file"));
+    let engines = home.json(&["status", "--json"])["codebases"][0]["engines"].clone();
+    assert_eq!(engines.as_array().unwrap().len(), 1);
+    assert_eq!(engines[0]["pid"], daemon);
+    assert_eq!(home.daemons(), [daemon]);
+
+    for (child, client) in [(&mut one, &mut first), (&mut two, &mut second)] {
+        client.shut_down().await;
+        let status = tokio::time::timeout(DEADLINE, child.wait()).await.expect("the process ends").unwrap();
+        assert_eq!(status.code(), Some(0));
+    }
+    wait_for("nobody is there", || home.json(&["daemon", "status", "--json"])["clients"] == json!([]));
+    // It stays open for whoever comes back.
+    assert_eq!(home.json(&["daemon", "status", "--json"])["codebases"][0]["clients"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_one_client_are_not_another_s() {
+    let home = Home::new(&[("a/needle.txt", "needle\n"), ("b/needle.txt", "needle\n"), ("b/other.md", "needle\n")]);
+    let excluding = [("SYNCLINE_INDEX_EXCLUDE", "[\"*.txt\"]"), ("SYNCLINE_LOG_LEVEL", "trace")];
+    let (mut one, mut first) = home.editor_with(&excluding);
+    first.initialize(&[&home.tree().join("a")], json!({}), Value::Null).await;
+    assert_eq!(first.search(plain("needle")).await, Vec::<String>::new());
+    let (mut two, mut second) = home.editor();
+    second.initialize(&[&home.tree().join("b")], json!({}), Value::Null).await;
+    assert_eq!(second.search(plain("needle")).await.len(), 2);
+    // Where both work, whoever came first is right, and the other is told.
+    let (mut three, mut third) = home.editor_with(&excluding);
+    third.initialize(&[&home.tree().join("b")], json!({}), Value::Null).await;
+    assert_eq!(third.search(plain("needle")).await.len(), 2);
+    let told = third.notification("window/logMessage").await;
+    assert!(told["message"].as_str().unwrap().contains("other settings"), "{told}");
+    for client in [&mut first, &mut second, &mut third] {
+        client.shut_down().await;
+    }
+    for child in [&mut one, &mut two, &mut three] {
+        child.wait().await.unwrap();
+    }
+    let log = std::fs::read_to_string(home.json(&["daemon", "status", "--json"])["log"].as_str().unwrap()).unwrap();
+    assert!(!log.contains("TRACE"), "one client's log level isn't the daemon's");
+    // Nobody has it open now: whoever opens it next has their settings.
+    let (mut four, mut fourth) = home.editor_with(&excluding);
+    fourth.initialize(&[&home.tree().join("b")], json!({}), Value::Null).await;
+    assert_eq!(fourth.search(plain("needle")).await, ["other.md:0:0-6:needle"]);
+    fourth.shut_down().await;
+    four.wait().await.unwrap();
+}
+
+#[test]
+fn it_leaves_when_nobody_needs_it() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let output = home.syncline(&["sync"]).env("SYNCLINE_DAEMON_IDLE_MINUTES", "0").output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    wait_for("the daemon leaves by itself", || home.daemons().is_empty());
+    // And comes back, as another generation.
+    home.run(&["sync"]);
+    assert_eq!(home.socket().file_name().unwrap(), "v1-2.sock");
+}
+
+#[test]
+fn watch_and_search_use_what_is_there() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let mut watch = home.syncline(&["watch", "--json"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(watch.stdout.take().unwrap()));
+    let mut until = |what: &str, wanted: &dyn Fn(&Value) -> bool| loop {
+        let line = lines.next().unwrap_or_else(|| panic!("it ended before {what}")).unwrap();
+        let state: Value = serde_json::from_str(&line).unwrap();
+        if wanted(&state) {
+            return state;
+        }
+    };
+    let state = until("fresh", &|state| state["index"]["fresh"] == true && state["phase"] == "idle");
+    let generation = state["index"]["generation"].as_u64().unwrap();
+    crate::home::kill(home.daemon());
+    home.write("b.txt", "needle too\n");
+    until("fresh again, by another daemon", &|state| {
+        state["index"]["fresh"] == true && state["index"]["generation"].as_u64().unwrap() > generation
+    });
+    assert_eq!(home.run(&["search", "-c", "needle"]), "a.txt:1\nb.txt:1\n");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
+
+#[test]
+fn a_search_starts_a_daemon_only_where_there_is_an_index() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    home.run(&["search", "needle"]);
+    assert!(home.daemons().is_empty() && !home.path("run/syncline/v1-1.sock").exists());
+    home.run(&["--standalone", "index"]);
+    home.run(&["--standalone", "search", "needle"]);
+    assert!(home.daemons().is_empty());
+    home.run(&["search", "needle"]);
+    wait_for("a daemon", || home.path("run/syncline/v1-1.sock").exists());
+    // The next search has it open the codebase, a later one is told what to read.
+    wait_for("an answer from the daemon", || {
+        let output = home.syncline(&["--log-level", "debug", "search", "needle"]).output().unwrap();
+        assert_eq!(output.stdout, b"a.txt:needle\n");
+        said(&output).contains("asked=true")
+    });
+}
+
+#[test]
+fn stop_lets_the_index_be_whole() {
+    let home = Home::new(&[]);
+    for number in 0..3000 {
+        home.write(&format!("{}/{number}.txt", number % 50), format!("line {number}\n").repeat(200));
+    }
+    let mut sync = home.syncline(&["sync"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    wait_for("a sync", || {
+        let state = home.json(&["queue", "--json"]);
+        state[0]["queue"][0]["state"] == "syncing"
+    });
+    home.run(&["daemon", "stop"]);
+    assert!(home.daemons().is_empty(), "it is gone when stop says so");
+    sync.wait().unwrap();
+    let status = home.json(&["--standalone", "status", "--json"]);
+    assert_eq!(status["codebases"][0]["index"]["files"], 3000, "what synced was committed");
+    assert_eq!(home.run(&["daemon", "stop"]), "no shared engine runs\n");
+}
