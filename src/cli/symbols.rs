@@ -1,9 +1,10 @@
 //! `syncline symbols`: definitions by name.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -12,9 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::context::{CommonArgs, block_on, codebase_of, fail, start_log};
 use super::index::{sync, until_symbols_known};
 use super::show::Paint;
-use super::watch::until_interrupted;
-use crate::core::RelPath;
-use crate::core::settings::WatchMode;
+use super::watch::{advance, new_bar, until_interrupted};
+use crate::core::settings::{Settings, WatchMode};
+use crate::core::{CodebaseRoot, RelPath};
+use crate::daemon::wire::{FoundSymbol, PathText, Purpose, Question, Symbols, SymbolsParams};
+use crate::daemon::{Client, Reach};
 use crate::index::Unsaved;
 use crate::index::symbols::{Fit, SymbolAnswer, SymbolKind, SymbolMatch, SymbolQuery};
 use crate::sync::Verdict;
@@ -44,6 +47,11 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// How long the shared engine may take for an answer.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// Between two questions while it reads symbols.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 impl ValueEnum for SymbolKind {
     fn value_variants<'a>() -> &'a [SymbolKind] {
@@ -80,13 +88,20 @@ struct Found<'a> {
 }
 
 impl Args {
-    fn query(&self, near: Option<RelPath>) -> SymbolQuery {
-        let fit = match () {
-            () if self.exact => Fit::Exact,
-            () if self.prefix => Fit::Prefix,
-            () => Fit::Fuzzy,
-        };
-        SymbolQuery::new(&self.query, fit, self.limit).of_kinds(self.kind.iter().copied()).near(near)
+    fn params(&self, root: &CodebaseRoot) -> SymbolsParams {
+        let near = std::path::absolute(&self.path).ok().and_then(|path| RelPath::below(root.as_path(), &path));
+        SymbolsParams {
+            root: root.as_path().display().to_string(),
+            name: self.query.clone(),
+            fit: match () {
+                () if self.exact => Fit::Exact,
+                () if self.prefix => Fit::Prefix,
+                () => Fit::Fuzzy,
+            },
+            kinds: self.kind.clone(),
+            limit: self.limit,
+            near: near.map(|near| PathText::new(near.as_bytes())),
+        }
     }
 }
 
@@ -101,21 +116,24 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         Ok(root) => root,
         Err(error) => return fail(error),
     };
-    let near = std::path::absolute(&args.path).ok().and_then(|path| RelPath::below(root.as_path(), &path));
-    // It looks once.
-    settings.watch.mode = WatchMode::Off;
-    let query = args.query(near);
-    let answer = block_on(async {
-        let engine = Engine::new(&settings);
-        let workspace = engine.open(root.as_path(), &settings).map_err(|error| error.to_string())?;
-        let answer = tokio::select! {
-            answer = ask(&workspace, query) => answer,
-            _ = until_interrupted() => Err("interrupted; what was read stays, and the next run goes on from there".to_owned()),
-        };
-        engine.shutdown().await;
-        answer
+    let params = args.params(&root);
+    // A root that isn't text can't be named to the shared engine.
+    let shared = (!common.standalone && root.as_path().to_str().is_some()).then(|| {
+        let reach = common.reach("symbols", &settings).map_err(|error| error.to_string())?;
+        ask_shared(&reach, &params)
     });
-    match answer.and_then(|answer| answer) {
+    let answer = match shared {
+        Some(Ok(answer)) => Ok(answer),
+        shared => {
+            if let Some(Err(why)) = shared {
+                tracing::info!(why, "the shared engine doesn't answer; an engine of this process does");
+            }
+            // It looks once.
+            settings.watch.mode = WatchMode::Off;
+            ask_own(&settings, &root, &params)
+        }
+    };
+    match answer {
         Ok(answer) => match print(&answer, args.json) {
             Ok(()) => ExitCode::from(u8::from(answer.symbols.is_empty())),
             // Whoever reads has enough.
@@ -124,6 +142,50 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         },
         Err(error) => fail(error),
     }
+}
+
+/// Asks the shared engine, again and again while it reads symbols.
+fn ask_shared(reach: &Reach, params: &SymbolsParams) -> Result<SymbolAnswer, String> {
+    let stream = reach.reach(Purpose::Questions).map_err(|error| error.to_string())?;
+    let mut client = Client::new(stream, Some(ANSWER_TIME)).map_err(|error| error.to_string())?;
+    let question = Question::Symbols(params.clone());
+    let mut bar = None;
+    let answer = loop {
+        match client.ask(&question).map_err(|error| error.to_string())? {
+            Symbols::Found { symbols, limit_hit } => {
+                let found = |FoundSymbol { path, symbol }: FoundSymbol| {
+                    Some(SymbolMatch { path: RelPath::from_bytes(path.as_bytes())?, symbol })
+                };
+                let symbols = symbols.into_iter().filter_map(found).collect();
+                break Ok(SymbolAnswer { symbols, limit_hit, ..SymbolAnswer::default() });
+            }
+            Symbols::NotYet(progress) => {
+                if io::stderr().is_terminal() {
+                    advance(bar.get_or_insert_with(new_bar), progress.as_ref());
+                }
+                std::thread::sleep(ASK_AGAIN);
+            }
+            Symbols::Unknown(why) => break Err(why),
+        }
+    };
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    answer
+}
+
+/// Asks an engine inside this process.
+fn ask_own(settings: &Settings, root: &CodebaseRoot, params: &SymbolsParams) -> Result<SymbolAnswer, String> {
+    block_on(async {
+        let engine = Engine::new(settings);
+        let workspace = engine.open(root.as_path(), settings).map_err(|error| error.to_string())?;
+        let answer = tokio::select! {
+            answer = ask(&workspace, params.query()) => answer,
+            _ = until_interrupted() => Err("interrupted; what was read stays, and the next run goes on from there".to_owned()),
+        };
+        engine.shutdown().await;
+        answer
+    })?
 }
 
 /// Brings the index and its symbols up to date, and asks.

@@ -7,12 +7,17 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::life::{Life, Present};
-use super::wire::{Candidates, CandidatesParams, DaemonState, OpenCodebase, PathText, Question, Reply, VERSION};
+use super::wire::{
+    Candidates, CandidatesParams, DaemonState, FoundSymbol, OpenCodebase, PathText, Question, Reply, Symbols,
+    SymbolsParams, VERSION,
+};
 use crate::core::settings::{self, Sources};
 use crate::core::{Owner, RelPath, UnixMillis};
 use crate::index::Query;
+use crate::index::symbols::SymbolMatch;
 use crate::lsp::{Frame, FrameReader, ext, frame};
 use crate::workspace::{Engine, indexed_codebase};
 
@@ -61,6 +66,7 @@ pub async fn answer_all(
         let stops = matches!(question, Ok(Question::Stop {}));
         let reply = match question {
             Ok(Question::Candidates(params)) => encode(candidates(host, &sources, params).await),
+            Ok(Question::Symbols(params)) => encode(symbols(host, &sources, params).await),
             Ok(Question::Daemon {}) => encode(state(host, present)),
             Ok(Question::Stop {}) => encode(()),
             Err(why) => serde_json::to_vec(&Reply::<()>::Error(format!("that isn't a question: {why}"))),
@@ -140,6 +146,35 @@ async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParam
         }
         _ => unknown("the codebase's path isn't UTF-8"),
     }
+}
+
+async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> Symbols {
+    let (engine, sources, root) = (host.engine.clone(), sources.clone(), PathBuf::from(&params.root));
+    let opened = tokio::task::spawn_blocking(move || {
+        let settings = settings::load(Some(&root), &sources).settings;
+        engine.open(&root, &settings).map_err(|error| error.to_string())
+    });
+    let workspace = match opened.await {
+        Ok(Ok(workspace)) => workspace,
+        Ok(Err(why)) => return Symbols::Unknown(why),
+        Err(error) => return Symbols::Unknown(error.to_string()),
+    };
+    if !workspace.settings().index.symbols {
+        return Symbols::Unknown("symbols are switched off there; set index.symbols to true".to_owned());
+    }
+    let (known, state) = {
+        let state = workspace.state();
+        let state = state.borrow();
+        (state.symbols_known, ext::QueueState::from(&**state))
+    };
+    // What is wrong doesn't get better by waiting; what is known is given.
+    if !known && (state.health == ext::Health::Ok || state.progress.is_some()) && state.phase != ext::Phase::Paused {
+        return Symbols::NotYet(state.progress);
+    }
+    let view = workspace.view(Arc::default(), true).await.view;
+    let answer = workspace.symbols(view, params.query(), CancellationToken::new()).await;
+    let found = |found: SymbolMatch| FoundSymbol { path: PathText::new(found.path.as_bytes()), symbol: found.symbol };
+    Symbols::Found { symbols: answer.symbols.into_iter().map(found).collect(), limit_hit: answer.limit_hit }
 }
 
 /// Opens the codebase that holds `folder`, if there is an index of one, so that the next search finds it warm.

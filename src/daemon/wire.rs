@@ -14,10 +14,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::UnixMillis;
 use crate::core::settings::Sources;
+use crate::core::{RelPath, UnixMillis};
 use crate::index::Pattern;
-use crate::lsp::ext::QueueState;
+use crate::index::symbols::{Fit, Symbol, SymbolKind, SymbolQuery};
+use crate::lsp::ext::{Progress, QueueState};
 use crate::watch::tree::RulesOutside;
 
 /// Version of what is said on the socket, editors' messages included. A change that one side would misunderstand makes
@@ -140,6 +141,9 @@ pub enum Question {
     /// Which files may match? The reply is [`Candidates`].
     #[serde(rename = "syncline/candidates")]
     Candidates(CandidatesParams),
+    /// Which definitions are named so? The reply is [`Symbols`]. The codebase is opened if it isn't.
+    #[serde(rename = "syncline/symbols")]
+    Symbols(SymbolsParams),
     /// How is everything? The reply is a [`DaemonState`].
     #[serde(rename = "syncline/daemon")]
     Daemon {},
@@ -212,6 +216,59 @@ impl PathText {
             PathText::Bytes(bytes) => bytes,
         }
     }
+}
+
+/// Which definitions are asked for, and where.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SymbolsParams {
+    /// The codebase's root.
+    pub root: String,
+    /// The name, as [`SymbolQuery::new`] takes it.
+    pub name: String,
+    /// How a name must fit.
+    pub fit: Fit,
+    /// Only these kinds; all when there are none.
+    pub kinds: Vec<SymbolKind>,
+    /// Most symbols to give.
+    pub limit: usize,
+    /// Symbols near this path in the codebase come first.
+    pub near: Option<PathText>,
+}
+
+impl SymbolsParams {
+    /// What is looked for.
+    pub fn query(&self) -> SymbolQuery {
+        let near = self.near.as_ref().and_then(|near| RelPath::from_bytes(near.as_bytes()));
+        SymbolQuery::new(&self.name, self.fit, self.limit).of_kinds(self.kinds.iter().copied()).near(near)
+    }
+}
+
+/// Definitions by name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Symbols {
+    /// The best first.
+    #[serde(rename_all = "camelCase")]
+    Found {
+        /// What was found.
+        symbols: Vec<FoundSymbol>,
+        /// There may be more than were asked for.
+        limit_hit: bool,
+    },
+    /// They are still being read. Ask again.
+    NotYet(Option<Progress>),
+    /// It can't be told, for this reason.
+    Unknown(String),
+}
+
+/// A definition, and where it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FoundSymbol {
+    /// Relative to the root.
+    pub path: PathText,
+    /// What is there.
+    pub symbol: Symbol,
 }
 
 /// How the daemon is.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use nucleo_matcher::{Config, Matcher, Utf32Str, Utf32String};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::extract::Extractor;
@@ -28,7 +29,8 @@ const MOST_UNPARSED: usize = 4096;
 const MOST_PARSED: usize = 64;
 
 /// How a name must fit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Fit {
     /// It has the letters, in order.
     #[default]

@@ -97,7 +97,7 @@ impl SymbolKind {
 }
 
 /// Where a name begins in its line, counted in the units of each encoding an editor may ask for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Column {
     /// Bytes.
     pub utf8: u32,
@@ -108,7 +108,7 @@ pub struct Column {
 }
 
 /// A definition in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Symbol {
     /// As it is written.
     pub name: String,
