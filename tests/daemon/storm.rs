@@ -10,7 +10,7 @@ use crate::lsp_client::{DEADLINE, shown};
 use crate::support::{Random, wait_for};
 
 /// Rounds, unless `SYNCLINE_TEST_STORM` says how many.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const CLIENTS: usize = 50;
 
 #[tokio::test(flavor = "multi_thread")]
