@@ -219,6 +219,37 @@ impl CacheManager {
         Ok(())
     }
 
+    /// The values of `keys`, in their order.
+    ///
+    /// # Errors
+    /// None in this process.
+    pub async fn get_many(&self, namespace: Namespace, keys: &[String]) -> Result<Vec<Option<Arc<[u8]>>>, CacheError> {
+        match &self.backend {
+            Backend::Local(local) => {
+                let mut values = Vec::with_capacity(keys.len());
+                for key in keys {
+                    values.push(local.get(namespace, key).await);
+                }
+                Ok(values)
+            }
+        }
+    }
+
+    /// Sets the values of many keys, for the namespace's lifetime.
+    ///
+    /// # Errors
+    /// None in this process.
+    pub async fn set_many(&self, namespace: Namespace, values: Vec<(String, Arc<[u8]>)>) -> Result<(), CacheError> {
+        match &self.backend {
+            Backend::Local(local) => {
+                for (key, value) in values {
+                    local.set(namespace, &key, value).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets the value of `key`; gives whether there was one.
     ///
     /// # Errors
