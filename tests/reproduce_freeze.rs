@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use support::{Fixture, Random};
 use syncline::core::cache::{CacheManager, FencingToken, Namespace};
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
-use syncline::index::{Index, Overlay, Update};
+use syncline::index::{Index, IndexError, Overlay, Update};
 use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +71,7 @@ impl SyncTarget for Tree {
         assert_eq!(self.syncing.fetch_add(1, Ordering::SeqCst), 0, "one at the head");
         self.synced.lock().unwrap().push((batch.id, head.token));
         let tree = self.clone();
+        let runtime = tokio::runtime::Handle::current();
         let updated = tokio::task::spawn_blocking(move || {
             let update = Update {
                 index: &tree.index,
@@ -80,6 +81,7 @@ impl SyncTarget for Tree {
                 threads: 1,
                 cancel: &CancellationToken::new(),
                 progress: &|_, _| {},
+                permit: &|| runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::TurnLost),
             };
             update.run(&batch.dirty)
         });
@@ -97,8 +99,7 @@ fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_line_and_every_c
         let fixture = Fixture::new(&[]);
         let tree = Tree::new(&fixture);
         let cache = CacheManager::local();
-        let owners: Vec<_> =
-            (0..10).map(|_| SyncManager::new(cache.clone(), Owner::new(), Duration::from_secs(86_400))).collect();
+        let owners: Vec<_> = (0..10).map(|_| SyncManager::new(cache.clone(), Owner::new())).collect();
 
         let storm: Vec<_> = (0..100).map(|task| tokio::spawn(storm(cache.clone(), task))).collect();
         let lines = tokio::spawn(watch_line(owners[0].clone(), tree.codebase.id.clone(), tree.clone()));

@@ -146,6 +146,7 @@ impl Owner {
     pub(super) async fn run(mut self) {
         let shared = self.shared.clone();
         let mut line = self.syncs.watch_line(&shared.codebase.id);
+        let mut standing = self.syncs.cache().standing();
         loop {
             self.start_look();
             self.answer_waiting();
@@ -160,6 +161,7 @@ impl Owner {
                 Some(event) = self.events.recv() => self.event(event),
                 () = shared.watcher.changed(), if can_look => {}
                 _ = line.changed() => self.ask_for_queue(),
+                _ = standing.changed() => {}
                 () = shared.progressed.notified() => {}
                 () = until(self.debounce.deadline()), if !self.paused => self.submit(),
                 () = until(self.retry_at) => self.retry(),
@@ -480,7 +482,7 @@ impl Owner {
                 created_at: item.batch.created_at,
                 owner: item.batch.owner.clone(),
                 is_own: item.batch.owner == *self.syncs.owner(),
-                files: item.batch.dirty.len(),
+                files: item.files,
                 syncing: item.state != BatchState::Waiting,
             })
             .collect();
@@ -523,7 +525,8 @@ impl Owner {
             return Health::Error(sentence.clone());
         }
         let trouble = self.shared.watcher.trouble();
-        match sync.as_ref().or(trouble.as_ref()).or(index.as_ref()).or(unreadable.as_ref()) {
+        let line = self.syncs.cache().standing().borrow().problem().map(str::to_owned);
+        match sync.as_ref().or(trouble.as_ref()).or(line.as_ref()).or(index.as_ref()).or(unreadable.as_ref()) {
             Some(sentence) => Health::Degraded(sentence.clone()),
             None => Health::Ok,
         }

@@ -78,6 +78,7 @@ impl Place {
             threads: 2,
             cancel: &cancel,
             progress: &|_, _| {},
+            permit: &|| Ok(None),
         };
         update.run(&Dirty::Everything).unwrap();
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::sandbox::{self, Scratch};
-use crate::tools::{GIT, NEOVIM, RIPGREP};
+use crate::tools::{GIT, NEOVIM, REDIS, RIPGREP, VALKEY};
 use crate::workspace::{Workspace, run as run_command};
 
 /// How long one file of editor tests may take before it is killed and counts as failed.
@@ -38,14 +38,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let workspace = Workspace::locate()?;
     let git = GIT.ensure(&workspace)?;
     let ripgrep = RIPGREP.ensure(&workspace)?;
+    let (redis, valkey) = (REDIS.ensure(&workspace)?, VALKEY.ensure(&workspace)?);
     let neovim = if options.no_editors { None } else { Some(NEOVIM.ensure(&workspace)?) };
-    let labels: Vec<_> =
-        [Some(&git), Some(&ripgrep), neovim.as_ref()].into_iter().flatten().map(|tool| tool.label.as_str()).collect();
+    let labels: Vec<_> = [Some(&git), Some(&ripgrep), Some(&redis), Some(&valkey), neovim.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(|tool| tool.label.as_str())
+        .collect();
     eprintln!("testing with {}", labels.join(", "));
 
     let mut suites = Vec::new();
     let mut cargo_test = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
     cargo_test.args(&options.arguments).env("SYNCLINE_TEST_RG", &ripgrep.program);
+    cargo_test.env("SYNCLINE_TEST_REDIS", &redis.program).env("SYNCLINE_TEST_VALKEY", &valkey.program);
     if let Some(neovim) = &neovim {
         cargo_test.env("SYNCLINE_TEST_NVIM", &neovim.program);
     }
