@@ -134,6 +134,8 @@ async fn breaks(
     team.shared().await;
     team.work().await;
     fault(&mut server);
+    // Some faults show only when there is something to do.
+    team.work().await;
     team.apart(sentence).await;
     team.work().await;
     mend(&mut server);
@@ -182,11 +184,10 @@ async fn redis_becomes_a_read_only_replica() {
 async fn redis_asks_for_another_password() {
     let lock = |server: &mut RedisServer| {
         server.command(&["CONFIG", "SET", "requirepass", "other"]).unwrap();
-        // Those that are in stay in, so they are thrown out; this one's own connection goes with them.
-        let _ = redis::Client::open(format!("redis://:other@127.0.0.1:{}", server.port))
-            .unwrap()
-            .get_connection()
-            .and_then(|mut c| redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").query::<i64>(&mut c));
+        // Those that are in stay in, so they are thrown out. They listen, and count as such.
+        let client = redis::Client::open(format!("redis://:other@127.0.0.1:{}", server.port)).unwrap();
+        let mut connection = client.get_connection().unwrap();
+        redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query::<i64>(&mut connection).unwrap();
     };
     let unlock = |server: &mut RedisServer| {
         let client = redis::Client::open(format!("redis://:other@127.0.0.1:{}", server.port)).unwrap();
@@ -202,9 +203,8 @@ async fn a_key_of_the_line_holds_something_else() {
     let spoil = |server: &mut RedisServer| {
         server.command(&["SET", KEY, "nonsense"]).unwrap();
     };
-    let url_of = RedisServer::start();
-    let url = url_of.url();
-    let mut server = url_of;
+    let mut server = RedisServer::start();
+    let url = server.url();
     let mut team = Team::new([&url, &url]);
     team.shared().await;
     team.work().await;
