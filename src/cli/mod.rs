@@ -1,7 +1,9 @@
 //! The command line: one file for each subcommand.
 
 mod context;
+mod doctor;
 mod index;
+mod line;
 mod lsp;
 mod presence;
 mod queue;
@@ -44,6 +46,8 @@ enum Command {
     Status(status::Args),
     /// Compare a codebase with its index now, and wait until they agree
     Sync(sync::Args),
+    /// Check what it needs (settings, disk, watches, Redis), and say how to mend it
+    Doctor(doctor::Args),
     /// Speak LSP on standard input and output, as an editor starts it
     Lsp(lsp::Args),
 }
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Queue(args) => queue::run(&common, &args),
         Command::Status(args) => status::run(&common, &args),
         Command::Sync(args) => sync::run(&common, &args),
+        Command::Doctor(args) => doctor::run(&common, &args),
         Command::Lsp(args) => lsp::run(&common, &args),
     }
 }

@@ -5,11 +5,12 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::core::cache::{BackendKind, CacheManager, NamespaceStats};
 use crate::core::settings::Settings;
 use crate::core::{CodebaseRoot, Owner, UnixMillis};
 use crate::lsp::ext;
@@ -17,6 +18,8 @@ use crate::workspace::{Workspace, index_folder};
 
 /// A state is written at most this often.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The cache is counted at most this often.
+const COUNT_PAUSE: Duration = Duration::from_secs(2);
 
 /// What an engine leaves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +35,44 @@ pub struct Engine {
     pub started_at: UnixMillis,
     /// The codebase's state, as its editors see it.
     pub state: ext::QueueState,
+    /// Its cache.
+    #[serde(default)]
+    pub cache: CacheReport,
+}
+
+/// How an engine's cache does.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CacheReport {
+    /// The URL of the Redis that it uses, without secrets; none while it uses none.
+    pub server: Option<String>,
+    /// How long that took to answer lately, ms.
+    pub latency_ms: Option<f64>,
+    /// Counts of each namespace.
+    pub values: Vec<Counted>,
+}
+
+/// Counts of one namespace.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Counted {
+    /// Which.
+    pub namespace: String,
+    /// Its counts.
+    #[serde(flatten)]
+    pub stats: NamespaceStats,
+}
+
+impl CacheReport {
+    async fn of(cache: &CacheManager) -> CacheReport {
+        let stats = cache.get_stats().await.unwrap_or_default();
+        let values = stats.into_iter().map(|(namespace, stats)| Counted { namespace: namespace.to_string(), stats });
+        let shared = cache.backend() == BackendKind::Redis;
+        CacheReport {
+            server: cache.server().filter(|_| shared).map(str::to_owned),
+            latency_ms: cache.latency().map(|latency| latency.as_secs_f64() * 1e3),
+            values: values.collect(),
+        }
+    }
 }
 
 /// Announces a codebase's state for as long as it lives.
@@ -47,12 +88,17 @@ impl Presence {
         let path = folder.join(format!("engine-{}.json", Uuid::new_v4().simple()));
         let Owner { host, pid, .. } = Owner::new();
         let started_at = UnixMillis::now();
-        let (mut states, file) = (workspace.state(), path.clone());
+        let (mut states, file, cache) = (workspace.state(), path.clone(), workspace.cache().clone());
         let task = tokio::spawn(async move {
+            let mut counted: Option<(Instant, CacheReport)> = None;
             loop {
+                if counted.as_ref().is_none_or(|(at, _)| at.elapsed() > COUNT_PAUSE) {
+                    counted = Some((Instant::now(), CacheReport::of(&cache).await));
+                }
+                let report = counted.as_ref().map(|(_, report)| report.clone()).unwrap_or_default();
                 let state = ext::QueueState::from(&**states.borrow_and_update());
                 let version = super::VERSION.to_owned();
-                let engine = Engine { host: host.clone(), pid, version, started_at, state };
+                let engine = Engine { host: host.clone(), pid, version, started_at, state, cache: report };
                 let file = file.clone();
                 let written = tokio::task::spawn_blocking(move || write(&file, &engine)).await;
                 if let Ok(Err(error)) = written {

@@ -156,6 +156,8 @@ pub struct SyncOutcome {
     pub files: usize,
     /// Batches before it when it got in line.
     pub position: usize,
+    /// How often it went back in line, since it had lost its place or its turn.
+    pub returns: u32,
     /// Time in line before its turn.
     pub waited: Duration,
     /// Time of the sync itself.
@@ -175,6 +177,7 @@ impl SyncOutcome {
             covered: None,
             files: 0,
             position: 0,
+            returns: 0,
             waited: Duration::ZERO,
             took: Duration::ZERO,
             finished_at: UnixMillis::now(),
@@ -282,7 +285,7 @@ impl SyncManager {
                 Ok(InLine { batch, position: None, since, covered, outcome: joined.unwrap_or(outcome) })
             }
             Ok(Put::InLine(position, lease)) => {
-                let turn = Turn { shared, line, batch, covered, entered, position, publish, changes };
+                let turn = Turn { shared, line, batch, covered, entered, position, returns: 0, publish, changes };
                 // Its own task, so that neither a caller that gives up nor one that panics leaves it without an owner.
                 turn.shared.turns.send_modify(|turns| *turns += 1);
                 tokio::spawn(turn.run(target, lease));
@@ -389,6 +392,7 @@ struct Turn {
     covered: Option<usize>,
     entered: Instant,
     position: usize,
+    returns: u32,
     publish: watch::Sender<Option<SyncOutcome>>,
     changes: watch::Receiver<LineChange>,
 }
@@ -432,6 +436,7 @@ impl Turn {
             covered: self.covered,
             files: end.files,
             position: self.position,
+            returns: self.returns,
             waited,
             took: self.entered.elapsed().saturating_sub(waited),
             finished_at: UnixMillis::now(),
@@ -503,6 +508,7 @@ impl Turn {
 
     async fn back_in_line(&mut self) -> Result<Put, CacheError> {
         tracing::info!(line = %self.line, batch = %self.batch.id, "a batch goes back in line");
+        self.returns += 1;
         {
             let mut outcomes = self.shared.outcomes();
             outcomes.returns += 1;

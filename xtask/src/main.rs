@@ -1,6 +1,7 @@
-//! The commands a contributor runs: `cargo xtask test` and `cargo xtask bench`.
+//! The commands a contributor runs: `cargo xtask test`, and those that measure and stress.
 
 mod bench;
+mod line;
 mod sandbox;
 mod test;
 mod tools;
@@ -18,6 +19,10 @@ enum Command {
     Test(test::Options),
     /// Measure syncline beside ripgrep and codesearch over one tree, in one run.
     Bench(Box<bench::Options>),
+    /// Long runs of the waiting line with many owners and faults, and a checker of what happened.
+    History(line::History),
+    /// Measure what the waiting line costs.
+    BenchLine(line::Bench),
     /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
     #[command(hide = true)]
     Floor(bench::floor::Options),
@@ -28,6 +33,8 @@ fn main() -> ExitCode {
     let outcome = sandbox::install().and_then(|()| match command {
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::History(options) => line::history(&options),
+        Command::BenchLine(options) => line::bench(&options),
         Command::Floor(options) => bench::floor::run(&options),
     });
     sandbox::hold_if_stopping();

@@ -256,7 +256,7 @@ pub enum Claim {
 }
 
 /// Counts of one namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceStats {
     /// `get` found a value.
     pub hits: u64,

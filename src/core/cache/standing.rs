@@ -96,3 +96,71 @@ impl Standing {
         true
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::collections::{HashSet, VecDeque};
+
+    use super::*;
+
+    /// The machine, and two turns that were given through it: one in Redis, one here. Each is an epoch.
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct World {
+        standing: Standing,
+        shared_turn: Option<u64>,
+        local_turn: Option<u64>,
+    }
+
+    impl World {
+        /// Whether a turn of this epoch is still worth something.
+        fn counts(&self, turn: Option<u64>) -> bool {
+            turn == Some(self.standing.epoch)
+        }
+    }
+
+    #[test]
+    fn however_redis_comes_and_goes_no_two_turns_of_one_process_count() {
+        let start = World { standing: Standing::connecting(), shared_turn: None, local_turn: None };
+        let (mut seen, mut next) = (HashSet::from([start.clone()]), VecDeque::from([start]));
+        let mut visited = HashSet::new();
+        while let Some(world) = next.pop_front() {
+            visited.insert(world.standing.at);
+            let mut reach = |after: World| {
+                assert!(!(after.counts(after.shared_turn) && after.counts(after.local_turn)), "two turns count");
+                let shared = after.standing.at == At::Shared;
+                assert!(!after.counts(after.shared_turn) || shared, "a turn in Redis counts without Redis");
+                assert!(!after.counts(after.local_turn) || !shared, "a turn here counts beside Redis' line");
+                assert!(shared == after.standing.problem.is_none() || after.standing.at == At::Connecting);
+                if after.standing.epoch < 8 && seen.insert(after.clone()) {
+                    next.push_back(after);
+                }
+            };
+            // A turn is asked for, where turns are given.
+            let mut after = world.clone();
+            match after.standing.at {
+                At::Shared => after.shared_turn = Some(after.standing.epoch),
+                At::Local => after.local_turn = Some(after.standing.epoch),
+                At::Connecting | At::Returning => {}
+            }
+            reach(after);
+            // The one here ends.
+            reach(World { local_turn: None, ..world.clone() });
+            // Redis goes, or is back.
+            let mut after = world.clone();
+            after.standing.cut("it is gone");
+            reach(after);
+            let mut after = world.clone();
+            after.standing.back();
+            reach(after);
+            // It is joined when nothing syncs here.
+            if !world.counts(world.local_turn) {
+                let mut after = world.clone();
+                let joined = after.standing.join();
+                assert_eq!(joined, after.standing.epoch > world.standing.epoch, "each change of line is a new epoch");
+                reach(after);
+            }
+        }
+        assert_eq!(visited.len(), 4, "every place is reached");
+    }
+}
