@@ -25,13 +25,15 @@ use syncline::workspace::{CodebaseState, Engine, Health, Workspace};
 /// Short, so that nobody waits for long for those who died.
 const LEASE: Duration = Duration::from_secs(1);
 
+type Told = Vec<(BackendKind, Health)>;
+
 /// Two owners on one tree.
 struct Team {
     fixture: Fixture,
     engines: Vec<Engine>,
     owners: Vec<Workspace>,
     /// All that each owner told, as far as where its line is.
-    told: Vec<Arc<Mutex<Vec<(BackendKind, Health)>>>>,
+    told: Vec<Arc<Mutex<Told>>>,
     written: usize,
 }
 
@@ -44,7 +46,7 @@ impl Team {
             let settings = settings(&team.fixture, url, &format!("host-{host}"));
             let engine = Engine::new(&settings);
             let owner = engine.open(&team.fixture.root, &settings).unwrap();
-            let told = Arc::new(Mutex::new(Vec::new()));
+            let told = Arc::new(Mutex::new(Told::new()));
             let (mut states, tell) = (owner.state(), told.clone());
             tokio::spawn(async move {
                 while states.changed().await.is_ok() {
@@ -142,8 +144,14 @@ async fn breaks(
     team.shared().await;
     team.work().await;
     assert_eq!([team.returns(0), team.returns(1)], [1, 1], "{:#?}", team.told);
-    let left = server.cache(LEASE).get_queue(Namespace::SyncBatches, "team").await.unwrap();
-    assert!(left.is_empty(), "{left:?}");
+    // A batch leaves a moment after it has committed.
+    let cache = server.cache(LEASE);
+    let emptied = async {
+        while !cache.get_queue(Namespace::SyncBatches, "team").await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, emptied).await.expect("the line is empty");
     team.close().await;
 }
 
@@ -444,6 +452,70 @@ async fn users_with_few_rights_and_unix_sockets_will_do() {
     team.shared().await;
     team.work().await;
     team.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_will_do_and_its_certificate_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let (cert, key, port) = (cert.to_str().unwrap(), key.to_str().unwrap(), free_port().to_string());
+    let files = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert];
+    let _server = RedisServer::start_with(&[&["--tls-port", &port, "--tls-auth-clients", "no"], &files[..]].concat());
+    let url = format!("rediss://localhost:{port}");
+    let mut team = Team::new([&format!("{url}/#insecure"), &url]);
+    until_state(&team.owners[0], |state| state.backend == BackendKind::Redis && state.health == Health::Ok).await;
+    until_state(&team.owners[1], |state| {
+        matches!(&state.health, Health::Degraded(told) if told.contains("its certificate isn't trusted; use the name"))
+    })
+    .await;
+    team.work().await;
+    team.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_were_damaged_are_replaced() {
+    let server = RedisServer::start();
+    let (cache, metadata) = (server.cache(LEASE), Namespace::Metadata);
+    const KEY: &str = "{syncline:metadata}:value:k";
+    cache.set(metadata, "k", vec![7; 1_000]).await.unwrap();
+    let sealed = match server.command(&["GET", KEY]).unwrap() {
+        redis::Value::BulkString(bytes) => bytes,
+        other => panic!("{other:?}"),
+    };
+    assert!(sealed.len() < 200, "compressed: {}", sealed.len());
+    let set = |value: &[u8]| {
+        let client = redis::Client::open(server.url()).unwrap();
+        let mut connection = client.get_connection().unwrap();
+        redis::cmd("SET").arg(KEY).arg(value).query::<()>(&mut connection).unwrap();
+    };
+    let mut flipped = sealed.clone();
+    flipped[10] ^= 1;
+    for poison in [&b""[..], b"nonsense", &sealed[..sealed.len() / 2], &flipped] {
+        set(poison);
+        assert_eq!(cache.get(metadata, "k").await.unwrap(), None);
+        cache.set(metadata, "k", vec![8; 10]).await.unwrap();
+        assert_eq!(cache.get(metadata, "k").await.unwrap().unwrap().to_vec(), [8; 10]);
+    }
+    assert_eq!(cache.backend(), BackendKind::Redis);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_take_no_more_than_their_share() {
+    let server = RedisServer::start();
+    let (cache, namespace) = (server.cache(LEASE), Namespace::ProviderResponses);
+    let mut random = support::Random::new(3);
+    for number in 0..40 {
+        // A mebibyte that can't be compressed.
+        let value: Vec<u8> = (0..1 << 20).map(|_| random.below(256) as u8).collect();
+        cache.set(namespace, &format!("key-{number}"), value).await.unwrap();
+    }
+    let stats = cache.get_stats().await.unwrap().into_iter().find(|(n, _)| *n == namespace).unwrap().1;
+    assert!(stats.bytes <= namespace.capacity() && stats.entries < 20, "{stats:?}");
+    assert!(cache.get(namespace, "key-39").await.unwrap().is_some());
+    assert!(cache.get(namespace, "key-0").await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -129,6 +129,7 @@ fn every_state_of_a_line_of_three_owners_keeps_the_invariants() {
 }
 
 /// Every state that can be reached, breadth first.
+#[allow(clippy::needless_range_loop)]
 fn explore(owner_count: usize, batch_count: usize) {
     let owners: Vec<_> = (0..owner_count).map(|_| Owner::new()).collect();
     let batches: Vec<Vec<_>> = owners
@@ -312,7 +313,7 @@ async fn the_script_does_what_the_model_does() {
         if step % 7 == 0 {
             // A look at the line in Redis takes out what is over.
             let theirs = caches[0].get_queue(LINE, "c").await.unwrap();
-            line.settle(now + 1, &terms);
+            line.settle(now + 1, terms);
             let ours = line.items(now + 1);
             let shape = |queue: &[std::sync::Arc<syncline::core::cache::QueueItem>]| {
                 let shape = |item: &std::sync::Arc<syncline::core::cache::QueueItem>| {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use support::{Fixture, Random};
-use syncline::core::cache::{CacheManager, FencingToken, Namespace};
+use syncline::core::cache::{BatchState, CacheManager, FencingToken, Namespace, QueueItem};
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
 use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
@@ -164,7 +164,8 @@ async fn storm(cache: CacheManager, task: usize) {
             }
             6 => {
                 let queue = cache.get_queue(Namespace::SyncBatches, &key).await.unwrap();
-                let waiting = queue.iter().filter(|item| item.batch.owner == owner).count();
+                let waits = |item: &&Arc<QueueItem>| item.batch.owner == owner && item.state == BatchState::Waiting;
+                let waiting = queue.iter().filter(waits).count();
                 assert!(waiting <= 1, "at most one waiting batch for an owner");
             }
             _ => {

@@ -173,7 +173,9 @@ fn watches(settings: &Settings, root: &CodebaseRoot) -> Option<Check> {
     let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude).ok()?;
     let folders = Arc::new(AtomicUsize::new(0));
     let counted = folders.clone();
-    let count: Enter = Arc::new(move |_: &Path| drop(counted.fetch_add(1, Ordering::Relaxed)));
+    let count: Enter = Arc::new(move |_: &Path| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     rules.scan(root.as_path(), threads, &CancellationToken::new(), &count).ok()?;
     let (folders, most) = (folders.load(Ordering::Relaxed), limit("max_user_watches")?);

@@ -42,6 +42,7 @@ enum Event {
     Synced(SyncOutcome),
     NotInLine(CacheError),
     Queue(Queue),
+    MayAsk,
     Forgotten(Result<Dirty, IndexError>),
     Tidied,
 }
@@ -51,6 +52,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// How often a root that went away is looked for.
 const ROOT_RETRY: Duration = Duration::from_secs(2);
+/// Pause after a look at the line, for each 20 batches in it.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+const MOST_LOOK_PAUSES: u32 = 50;
 /// A phase is shown for at least this long: those who watch the state see only the latest.
 const SHOWN: Duration = Duration::from_millis(20);
 /// States with a phase of their own that wait to be shown; older ones are dropped, so that none is shown long after.
@@ -85,6 +89,10 @@ pub(super) struct Owner {
 
     // Telling.
     queue: Queue,
+    /// The line is being looked at, or was a moment ago.
+    asking: bool,
+    /// It has changed since.
+    ask_again: bool,
     /// A batch of ours has got in line, and `queue` doesn't show it yet.
     queue_lags: bool,
     last_sync: Option<SyncOutcome>,
@@ -132,6 +140,8 @@ impl Owner {
             retry_after: FIRST_RETRY,
             tidying: false,
             queue: Vec::new(),
+            asking: false,
+            ask_again: false,
             queue_lags: false,
             last_sync: None,
             problems: Problems { index: problems.into_iter().next(), ..Problems::default() },
@@ -226,8 +236,15 @@ impl Owner {
                 self.ask_for_queue();
             }
             Event::Queue(queue) => {
-                self.queue_lags = false;
+                // Unless this look began too early to show it.
+                self.queue_lags &= self.ask_again;
                 self.queue = queue;
+            }
+            Event::MayAsk => {
+                self.asking = false;
+                if std::mem::take(&mut self.ask_again) {
+                    self.ask_for_queue();
+                }
             }
             Event::Synced(outcome) => self.synced(outcome),
             Event::NotInLine(error) => self.failed(error.to_string()),
@@ -449,7 +466,14 @@ impl Owner {
         });
     }
 
-    fn ask_for_queue(&self) {
+    /// Looks at the line, one look at a time: what changes meanwhile is seen by the next. Long lines are looked at less
+    /// often, since each look takes as long as they are.
+    fn ask_for_queue(&mut self) {
+        if std::mem::replace(&mut self.asking, true) {
+            self.ask_again = true;
+            return;
+        }
+        let pause = LOOK_PAUSE * u32::try_from(self.queue.len() / 20).unwrap_or(u32::MAX).min(MOST_LOOK_PAUSES);
         let (syncs, id, report) = (self.syncs.clone(), self.shared.codebase.id.clone(), self.report.clone());
         tokio::spawn(async move {
             match syncs.line(&id).await {
@@ -460,6 +484,8 @@ impl Owner {
                     drop(report.send(Event::Queue(Queue::new())));
                 }
             }
+            tokio::time::sleep(pause).await;
+            let _ = report.send(Event::MayAsk);
         });
     }
 

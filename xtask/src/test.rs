@@ -39,6 +39,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let git = GIT.ensure(&workspace)?;
     let ripgrep = RIPGREP.ensure(&workspace)?;
     let (redis, valkey) = (REDIS.ensure(&workspace)?, VALKEY.ensure(&workspace)?);
+    #[cfg(target_os = "linux")]
+    crate::tools::IPROUTE.ensure(&workspace)?;
     let neovim = if options.no_editors { None } else { Some(NEOVIM.ensure(&workspace)?) };
     let labels: Vec<_> = [Some(&git), Some(&ripgrep), Some(&redis), Some(&valkey), neovim.as_ref()]
         .into_iter()

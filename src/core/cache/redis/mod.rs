@@ -21,6 +21,7 @@ use super::{
     BatchId, BatchInfo, BatchState, FencingToken, LONGEST_LINE, Namespace, Queue, QueueItem, ServerFacts, SyncBatch,
     Terms,
 };
+use crate::core::settings::harmless;
 use crate::core::{Dirty, RelPath};
 pub(super) use door::Door;
 use door::Link;
@@ -30,6 +31,8 @@ pub(super) use trouble::Trouble;
 const MOST_PATHS: usize = 1000;
 /// Values that are asked for, or set, at once.
 const AT_ONCE: usize = 128;
+/// Longest name of a host, as systems bound it.
+const LONGEST_HOST: usize = 255;
 /// Keys of values that are longer go by their hash.
 const LONGEST_KEY: usize = 200;
 
@@ -248,7 +251,7 @@ impl RedisCache {
             .filter_map(|fields| match fields {
                 [about, n, token, left] => {
                     // What somebody else has put there isn't shown.
-                    let batch: BatchInfo = serde_json::from_slice(about).ok()?;
+                    let batch = info(about)?;
                     let token = number(token).map(FencingToken);
                     Some(Ok(Arc::new(QueueItem {
                         batch,
@@ -524,12 +527,18 @@ fn unpacked(n: &[u8], paths: &[u8]) -> Dirty {
     paths.map(RelPath::from_bytes).collect::<Option<_>>().map_or(Dirty::Everything, Dirty::Paths)
 }
 
+/// A batch as its owner described it. Others may have written it: nothing in it may steer a terminal.
+fn info(about: &[u8]) -> Option<BatchInfo> {
+    let mut info: BatchInfo = serde_json::from_slice(about).ok()?;
+    info.owner.host = harmless(&info.owner.host).chars().take(LONGEST_HOST).collect();
+    Some(info)
+}
+
 fn place(fields: &[Vec<u8>]) -> Option<Place> {
     let text = |field: &Vec<u8>| String::from_utf8(field.clone()).ok();
     Some(match (text(fields.first()?)?.as_str(), &fields[1..]) {
         ("head", [token, about, n, paths]) => {
-            let info: BatchInfo = serde_json::from_slice(about).ok()?;
-            let batch = SyncBatch::from_parts(info, unpacked(n, paths));
+            let batch = SyncBatch::from_parts(info(about)?, unpacked(n, paths));
             Place::Head(Box::new(batch), FencingToken(number(token)?))
         }
         ("waiting", [position, left]) => {

@@ -77,6 +77,10 @@ fn sentence(error: &RedisError, door: &Door) -> String {
         ("its Sentinels don't know the service", "correct the service's name in queue.redis_url".into())
     } else if error.kind() == ErrorKind::RESP3NotSupported {
         ("it is too old", "use Redis 6.2 or newer, or Valkey".into())
+    } else if error.to_string().contains("certificate") {
+        let mend =
+            "use the name that it is for, have this machine trust its authority, or end queue.redis_url with #insecure";
+        ("its certificate isn't trusted", mend.into())
     } else if error.is_connection_refusal() {
         ("nothing answers there", "start it, or correct queue.redis_url".into())
     } else if error.is_timeout() {
