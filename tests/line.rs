@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use redis_server::RedisServer;
 use support::{DEADLINE, Fixture};
-use syncline::core::cache::{BatchState, CacheManager, Claim, Enqueued, Lease, Namespace, Terms};
+use syncline::core::cache::{BatchState, CacheManager, Claim, Enqueued, Fence, FencingToken, Lease, Namespace, Terms};
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
+use syncline::index::{Index, IndexError, Overlay, Update};
 use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 const LINE: Namespace = Namespace::SyncBatches;
 /// Long enough for nothing to end by itself.
@@ -459,4 +461,38 @@ async fn a_closed_owner_leaves_at_once(place: Place) {
         owner.left_all(DEADLINE).await;
     }
     assert_eq!(ids(&cache).await, []);
+}
+
+#[test]
+fn an_index_refuses_a_turn_that_was_overtaken_in_its_line() {
+    let fixture = Fixture::new(&[("a.txt", "a"), ("b.txt", "b")]);
+    // Two processes on one index.
+    let indexes = [Index::open(&fixture.index_dir).0, Index::open(&fixture.index_dir).0];
+    let commit = |index: &Index, path: &str, line: u64, token: u64| {
+        let overlay = Overlay::default();
+        overlay.mark([(RelPath::new(path.as_ref()).unwrap(), syncline::index::Verdict::Read)]);
+        let update = Update {
+            index,
+            root: &fixture.root,
+            overlay: &overlay,
+            max_file_bytes: 1 << 20,
+            threads: 1,
+            cancel: &CancellationToken::new(),
+            progress: &|_, _| {},
+            permit: &|| Ok(Some(Fence { line, token: FencingToken(token) })),
+        };
+        update.run(&Dirty::Everything).map(drop)
+    };
+    commit(&indexes[0], "a.txt", 1, 7).unwrap();
+    assert!(matches!(commit(&indexes[1], "b.txt", 1, 6), Err(IndexError::TurnLost)));
+    assert_eq!(indexes[1].snapshot().last_token(), FencingToken(7), "the next turn will be above it");
+    assert_eq!(Index::read(&fixture.index_dir).unwrap().files(), 1);
+    commit(&indexes[1], "b.txt", 2, 1).unwrap();
+    commit(&indexes[0], "b.txt", 1, 7).unwrap();
+    commit(&indexes[1], "a.txt", 1, 8).unwrap();
+    assert!(matches!(commit(&indexes[0], "a.txt", 1, 7), Err(IndexError::TurnLost)));
+    let segments = |entries: std::fs::ReadDir| {
+        entries.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "segment")).count()
+    };
+    assert_eq!(segments(std::fs::read_dir(&fixture.index_dir).unwrap()), 2, "nothing of the refused ones is left");
 }

@@ -72,16 +72,17 @@ pub(super) async fn until_interrupted() -> io::Result<()> {
 
 async fn show(workspace: &Workspace, json: bool) -> io::Result<()> {
     let mut states = workspace.state();
-    let mut screen = Screen::new(workspace);
+    let mut screen = (!json).then(|| Screen::new(workspace));
     loop {
         let state = states.borrow_and_update().clone();
-        if json {
-            let mut out = io::stdout().lock();
-            serde_json::to_writer(&mut out, &ext::QueueState::from(&*state))?;
-            writeln!(out)?;
-            out.flush()?;
-        } else {
-            screen.show(&state)?;
+        match &mut screen {
+            Some(screen) => screen.show(&state)?,
+            None => {
+                let mut out = io::stdout().lock();
+                serde_json::to_writer(&mut out, &ext::QueueState::from(&*state))?;
+                writeln!(out)?;
+                out.flush()?;
+            }
         }
         if states.changed().await.is_err() {
             return Ok(());

@@ -206,6 +206,8 @@ impl Index {
             let mut fences = base.fences.clone();
             if let Some(fence) = fence {
                 if fences.refuse(fence) {
+                    // So that the next turn's token is above the one that was seen here.
+                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = base;
                     return Err(IndexError::TurnLost);
                 }
                 fences.passed(fence);

@@ -399,7 +399,7 @@ struct Turn {
 
 /// What waiting comes to.
 enum Waited {
-    Head(Lease),
+    Head(Dirty, Lease),
     Gone,
     Cancelled,
 }
@@ -455,7 +455,7 @@ impl Turn {
     ) -> End {
         for _ in 0..MOST_RETURNS {
             let turn = match lease.take() {
-                Some(lease) => Waited::Head(lease),
+                Some(lease) => Waited::Head(Dirty::nothing(), lease),
                 None => self.wait_for_head().await,
             };
             match turn {
@@ -464,13 +464,15 @@ impl Turn {
                     return End::superseded();
                 }
                 Waited::Gone => {}
-                Waited::Head(lease) => {
+                Waited::Head(joined, lease) => {
+                    self.batch.dirty.join(joined);
                     waited.get_or_insert_with(|| self.entered.elapsed());
                     if let Some(end) = self.sync(target.clone(), lease).await {
                         return end;
                     }
                 }
             }
+            self.shared.cache.raise_token_floor(target.last_token());
             match self.back_in_line().await {
                 Ok(Put::InLine(_, given)) => lease = given,
                 Ok(Put::Joined(_, outcome)) => return self.end_of(outcome).await,
@@ -483,9 +485,9 @@ impl Turn {
     /// Syncs at the head. `None` when the turn was lost before it was done.
     async fn sync<T: SyncTarget>(&mut self, target: Arc<T>, lease: Lease) -> Option<End> {
         let mut batch = self.batch.clone();
-        // Nothing joins it any more.
+        // What the line says it covers, and what was joined in lines that are gone. Nothing joins it any more.
         if let Some(known) = self.shared.outcomes().by_batch.get(&batch.id) {
-            batch.dirty = known.dirty.clone();
+            batch.dirty.join(known.dirty.clone());
         }
         self.covered = batch.dirty.len();
         let cancel = self.shared.cancel.child_token();
@@ -513,7 +515,7 @@ impl Turn {
             let mut outcomes = self.shared.outcomes();
             outcomes.returns += 1;
             if let Some(known) = outcomes.by_batch.get(&self.batch.id) {
-                self.batch.dirty = known.dirty.clone();
+                self.batch.dirty.join(known.dirty.clone());
             }
         }
         self.shared.put_in_line(&self.line, &self.batch).await
@@ -539,7 +541,7 @@ impl Turn {
             self.changes.mark_unchanged();
             let claim = cache.claim_head(Namespace::SyncBatches, self.line.as_str(), self.batch.id).await;
             let look_again = match claim {
-                Ok(Claim::Head { lease, .. }) => return Waited::Head(lease),
+                Ok(Claim::Head { batch, lease }) => return Waited::Head(batch.dirty, lease),
                 Ok(Claim::Gone) | Err(_) => return Waited::Gone,
                 // The next one sees to it that a head that died doesn't stay for longer than its lease.
                 Ok(Claim::Waiting { position: 1, head_expires_in }) => {

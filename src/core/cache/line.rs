@@ -1,6 +1,6 @@
 //! A waiting line as a value: what each change makes of it. No clock, no lock, no network.
 //!
-//! [`LocalCache`](super::local::LocalCache) keeps lines of this type; the script in `redis/line.lua` does the same on a
+//! The cache in this process keeps lines of this type; the script in `redis/line.lua` does the same on a
 //! server. Tests explore every state of small lines, and compare the script with this, step by step.
 //!
 //! An entry stays as long as somebody renews it: a waiting batch by asking for the head, which its owner does again and

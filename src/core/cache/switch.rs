@@ -33,6 +33,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A Redis that fails this soon after it was joined is trusted less each time.
 const SOON: Duration = Duration::from_secs(10);
+const FIRST_DISTRUST: Duration = Duration::from_secs(1);
 const LONGEST_DISTRUST: Duration = Duration::from_secs(60);
 /// Above any token that a clock gives in the next centuries, and exact as a floating-point number.
 const HIGHEST_FLOOR: u64 = 1 << 52;
@@ -351,12 +352,17 @@ impl Switch {
 
     pub(super) async fn stats(&self) -> Vec<(Namespace, NamespaceStats)> {
         let mut all = Vec::new();
+        let mut server = self.server().await;
         for namespace in Namespace::ALL {
             let mut stats = self.local.stats(namespace);
-            if let Some(redis) = self.server().await
-                && let Ok((entries, bytes)) = redis.stats(namespace).await
-            {
-                (stats.entries, stats.bytes) = (entries, bytes);
+            if let Some(redis) = server {
+                match redis.stats(namespace).await {
+                    Ok((entries, bytes)) => (stats.entries, stats.bytes) = (entries, bytes),
+                    Err(trouble) => {
+                        self.doubt(&trouble);
+                        server = None;
+                    }
+                }
             }
             all.push((namespace, stats));
         }
@@ -391,8 +397,13 @@ struct Keeper {
 impl Keeper {
     async fn link(&mut self, switch: &Switch, redis: &RedisCache) {
         let standing = switch.standing.borrow().clone();
-        if standing.at() == At::Local && self.joined.take().is_some_and(|joined| joined.elapsed() < SOON) {
-            self.distrust = (self.distrust * 2).clamp(Duration::from_secs(1), LONGEST_DISTRUST);
+        if standing.at() == At::Local
+            && let Some(joined) = self.joined.take()
+        {
+            self.distrust = match joined.elapsed() < SOON {
+                true => (self.distrust * 2).clamp(FIRST_DISTRUST, LONGEST_DISTRUST),
+                false => Duration::ZERO,
+            };
             tokio::time::sleep(self.distrust).await;
         }
         let patience = match standing.at() {
