@@ -180,8 +180,9 @@ fn watches(settings: &Settings, root: &CodebaseRoot) -> Option<Check> {
     rules.scan(root.as_path(), threads, &CancellationToken::new(), &count).ok()?;
     let (folders, most) = (folders.load(Ordering::Relaxed), limit("max_user_watches")?);
     let found = format!(
-        "{} folders to watch, of {} that fs.inotify.max_user_watches allows all programs of a user together",
+        "{} {} to watch, of {} that fs.inotify.max_user_watches allows all programs of a user together",
         show::number(folders),
+        if folders == 1 { "folder" } else { "folders" },
         show::number(most)
     );
     // While watches are set anew, a folder has two; and other programs watch, too.

@@ -92,11 +92,16 @@ impl Presence {
         let task = tokio::spawn(async move {
             let mut counted: Option<(Instant, CacheReport)> = None;
             loop {
-                if counted.as_ref().is_none_or(|(at, _)| at.elapsed() > COUNT_PAUSE) {
+                let state = ext::QueueState::from(&**states.borrow_and_update());
+                // What was counted before the line moved isn't true any more.
+                let is_shared = state.backend == ext::Backend::Redis;
+                let counted_lately = |(at, report): &(Instant, CacheReport)| {
+                    at.elapsed() < COUNT_PAUSE && report.server.is_some() == is_shared
+                };
+                if !counted.as_ref().is_some_and(counted_lately) {
                     counted = Some((Instant::now(), CacheReport::of(&cache).await));
                 }
                 let report = counted.as_ref().map(|(_, report)| report.clone()).unwrap_or_default();
-                let state = ext::QueueState::from(&**states.borrow_and_update());
                 let version = super::VERSION.to_owned();
                 let engine = Engine { host: host.clone(), pid, version, started_at, state, cache: report };
                 let file = file.clone();

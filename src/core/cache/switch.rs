@@ -436,7 +436,9 @@ impl Keeper {
             while switch.local.is_syncing() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 if !link.is_alive() {
-                    switch.cut(switch.standing.borrow().epoch(), &Trouble::cut(redis.door()).sentence);
+                    // Apart, since what is borrowed can't be changed.
+                    let epoch = switch.standing.borrow().epoch();
+                    switch.cut(epoch, &Trouble::cut(redis.door()).sentence);
                     return Err(Trouble::cut(redis.door()));
                 }
             }
