@@ -326,7 +326,13 @@ async fn a_turn_in_this_process_ends_before_redis_is_joined() {
     cache.enqueue_item(line, "c", next.clone()).await.unwrap();
     assert!(server.spawn());
     // Another host works through Redis meanwhile; this one's turn is its own line's, and stays good.
-    for _ in 0..20 {
+    for step in 0..30 {
+        match step {
+            // Long enough for Redis to have been seen; it goes once more before it could be joined.
+            12 => server.kill(),
+            16 => assert!(server.spawn()),
+            _ => {}
+        }
         assert!(cache.renew_lease(line, "c", batch.id, &lease).await.unwrap().is_some());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
