@@ -238,7 +238,10 @@ async fn live(setting: &Setting, cache: CacheManager, recorder: Recorder, seed: 
         for (file, line) in lines {
             let batch = line.batch.to_string();
             let outcome = tokio::time::timeout(PATIENCE, line.outcome()).await;
-            let outcome = outcome.unwrap_or_else(|_| panic!("{file} isn't synced after {PATIENCE:?}"));
+            let Ok(outcome) = outcome else {
+                let (standing, line) = (syncs.cache().standing(), syncs.line(&target.codebase.id).await);
+                panic!("{file}, {batch} isn't synced after {PATIENCE:?}; {:?}, {line:#?}", standing.borrow());
+            };
             let (synced, returns) = (outcome.verdict == Verdict::Synced, outcome.returns);
             recorder.record(Event::Done { batch, file, synced, returns, error: outcome.error });
         }

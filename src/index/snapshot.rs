@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::docs::{Doc, DocId, is_indexed};
 use super::manifest::{Fences, Generation, Manifest};
 use super::plan::Plan;
-use super::segment::{Entry, Segment, SegmentError};
+use super::segment::{Entry, Segment, SegmentError, SegmentId};
 use super::stat::{FileStat, now_ns};
 use super::trigram::Trigram;
 use crate::core::RelPath;
@@ -89,6 +89,11 @@ impl Snapshot {
 
     pub(super) fn parts(&self) -> &[Part] {
         &self.segments
+    }
+
+    /// Whether a segment is part of it.
+    pub(super) fn names(&self, id: SegmentId) -> bool {
+        self.segments.iter().any(|part| part.segment.name().id == id)
     }
 
     pub(super) fn into_parts(self) -> Vec<Part> {

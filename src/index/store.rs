@@ -101,10 +101,12 @@ impl Index {
     /// Makes `change` part of the index, on top of whatever other processes have committed meanwhile.
     ///
     /// # Errors
-    /// When a file can't be written or read, or the turn was lost; the index is as it was then, and the added segments'
-    /// files are removed.
+    /// When a file can't be written or read, or the turn was lost; the index is as it was then, unless others built on the
+    /// change before that was known.
     pub fn commit(&self, change: &Change) -> Result<(), IndexError> {
+        let mut in_effect = false;
         let result = self.change(change.fence, |base| {
+            in_effect = !change.added.is_empty() && change.added.iter().all(|name| base.names(name.id));
             let mut parts = base.clone().into_parts();
             let mut added = Vec::new();
             for &name in &change.added {
@@ -124,8 +126,14 @@ impl Index {
             parts.extend(added);
             Ok(Some(parts))
         });
-        if result.is_err() {
-            change.added.iter().for_each(|name| self.remove(name.id));
+        match result {
+            // Others had built on it before it was known that it came to be.
+            Err(IndexError::TurnLost) if in_effect => return Ok(()),
+            // After others it isn't known whether it came to be; what nobody names is swept later.
+            Err(IndexError::TurnLost | IndexError::Segment(_)) if !in_effect => {
+                change.added.iter().for_each(|name| self.remove(name.id));
+            }
+            _ => {}
         }
         result.map(drop)
     }
@@ -161,7 +169,10 @@ impl Index {
         }
         let segments: Vec<_> = chosen.iter().map(|part| &*part.segment).collect();
         let merged = segment::merge(&self.folder, &segments, |at, id| chosen[at].is_alive(id))?;
+        let mut in_effect = false;
         let result = self.change(None, |base| {
+            // Others may have built on it before it was known that it came to be.
+            in_effect = base.names(merged.segment.id);
             let is_chosen = |part: &Part| chosen.iter().position(|c| c.segment.name() == part.segment.name());
             let (old, mut parts): (Vec<_>, Vec<_>) = base.parts().iter().cloned().partition(|p| is_chosen(p).is_some());
             if old.len() < chosen.len() {
@@ -177,7 +188,7 @@ impl Index {
             parts.push(new);
             Ok(Some(parts))
         });
-        if !matches!(result, Ok(true)) {
+        if matches!(result, Ok(false)) && !in_effect {
             self.remove(merged.segment.id);
         }
         result
@@ -203,6 +214,7 @@ impl Index {
         let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
         let mut base = self.snapshot();
         for attempt in 0..TRIES {
+            let Some(mut parts) = next(&base)? else { return Ok(false) };
             let mut fences = base.fences.clone();
             if let Some(fence) = fence {
                 if fences.refuse(fence) {
@@ -212,7 +224,6 @@ impl Index {
                 }
                 fences.passed(fence);
             }
-            let Some(mut parts) = next(&base)? else { return Ok(false) };
             parts.retain(|part| part.alive_count() > 0);
             // Above the newest manifest even when that can't be read.
             let generation = match attempt {

@@ -210,6 +210,8 @@ struct Outcomes {
     left: VecDeque<BatchId>,
     /// How often batches went back in line.
     returns: u64,
+    /// How many batches have ended.
+    ends: u64,
 }
 
 /// A batch of this owner.
@@ -217,6 +219,16 @@ struct Known {
     outcome: Outcome,
     /// All that it covers. The line has it too; but lines can be lost.
     dirty: Dirty,
+    /// Another batch took it in when it went back in line.
+    is_joined: bool,
+    /// It was the so-manieth to end.
+    ended: Option<u64>,
+}
+
+impl Known {
+    fn new(outcome: Outcome, dirty: Dirty) -> Known {
+        Known { outcome, dirty, is_joined: false, ended: None }
+    }
 }
 
 /// A batch may be over before those who joined it have looked for its outcome, so that many are kept.
@@ -274,7 +286,7 @@ impl SyncManager {
         let (id, since) = (batch.id, batch.created_at);
         // Known before it is in line, so that whoever joins it finds it.
         let (publish, outcome) = watch::channel(None);
-        let known = Known { outcome: outcome.clone(), dirty: batch.dirty.clone() };
+        let known = Known::new(outcome.clone(), batch.dirty.clone());
         shared.outcomes().by_batch.insert(id, known);
         let changes = shared.cache.subscribe(Namespace::SyncBatches, line.as_str());
         let entered = Instant::now();
@@ -343,6 +355,11 @@ impl Shared {
 
     fn left(&self, id: BatchId) {
         let mut outcomes = self.outcomes();
+        outcomes.ends += 1;
+        let ends = outcomes.ends;
+        if let Some(known) = outcomes.by_batch.get_mut(&id) {
+            known.ended = Some(ends);
+        }
         outcomes.left.push_back(id);
         if outcomes.left.len() > OUTCOMES_KEPT
             && let Some(oldest) = outcomes.left.pop_front()
@@ -353,27 +370,60 @@ impl Shared {
 
     /// Puts a batch in line, or joins it into the one that waits there already.
     async fn put_in_line(&self, line: &CodebaseId, batch: &SyncBatch) -> Result<Put, CacheError> {
-        loop {
-            let returns = self.outcomes().returns;
+        for _ in 0..MOST_RETURNS {
+            let (returns, ends) = {
+                let outcomes = self.outcomes();
+                (outcomes.returns, outcomes.ends)
+            };
             let put = self.cache.enqueue_item(Namespace::SyncBatches, line.as_str(), batch.clone()).await?;
-            match put {
+            let other = match put {
                 Enqueued::AtHead { lease, .. } => return Ok(Put::InLine(0, Some(lease))),
                 Enqueued::InLine { position } => return Ok(Put::InLine(position, None)),
-                Enqueued::Joined { batch: other } => {
-                    let mut outcomes = self.outcomes();
-                    let unmoved = outcomes.returns == returns;
-                    let joined = outcomes.by_batch.get_mut(&other).map(|known| {
-                        known.dirty.join(batch.dirty.clone());
-                        known.outcome.clone()
-                    });
-                    // One that went back in line meanwhile may have gone without these changes.
-                    if unmoved {
-                        return Ok(Put::Joined(other, joined));
-                    }
+                Enqueued::Joined { batch: other } => other,
+            };
+            match self.joined(batch, other, returns, ends) {
+                Joined::Yes(outcome) => return Ok(Put::Joined(other, Some(outcome))),
+                Joined::Moved => {}
+                Joined::Ghost => {
+                    tracing::debug!(%line, batch = %other, "a batch that nobody waits with any more leaves the line");
+                    self.cache.remove_item(Namespace::SyncBatches, line.as_str(), other).await?;
                 }
             }
         }
+        // Its changes are still to be synced, and whoever asked is told so.
+        Ok(Put::Joined(batch.id, None))
     }
+
+    /// Whether `batch` is safe in `other`, which the line says has taken it in. `returns` and `ends` are of before.
+    fn joined(&self, batch: &SyncBatch, other: BatchId, returns: u64, ends: u64) -> Joined {
+        let mut outcomes = self.outcomes();
+        // One that went back in line meanwhile may have gone without these changes.
+        let is_moved = outcomes.returns != returns;
+        let Some(known) = outcomes.by_batch.get_mut(&other) else { return Joined::Ghost };
+        // A line that was cut off in the middle may hold a batch whose owner has long gone on without it there.
+        if known.is_joined || known.ended.is_some_and(|ended| ended <= ends) {
+            return Joined::Ghost;
+        }
+        known.dirty.join(batch.dirty.clone());
+        if is_moved {
+            return Joined::Moved;
+        }
+        let outcome = known.outcome.clone();
+        if let Some(known) = outcomes.by_batch.get_mut(&batch.id) {
+            known.is_joined = true;
+        }
+        Joined::Yes(outcome)
+    }
+}
+
+/// What became of a batch that the line says another has taken in.
+enum Joined {
+    /// It is in there.
+    Yes(Outcome),
+    /// It may be.
+    Moved,
+    /// The other one isn't waited with any more.
+    Ghost,
 }
 
 /// Where a batch was put.

@@ -267,11 +267,12 @@ impl RedisCache {
 
     /// Takes out what this process may have in lines there.
     pub(super) async fn leave_all(&self, link: &NewLink, terms: &Terms) -> Answer<()> {
-        let ours: Vec<_> = self.ours().drain().collect();
+        let ours: Vec<_> = self.ours().iter().cloned().collect();
         for (line, id) in ours {
             let mut command = self.change(&line, "leave", terms, FencingToken::default());
             command.arg(id.to_string());
             self.run_on::<Vec<String>>(&mut link.link.clone(), &LINE, command).await?;
+            self.ours().remove(&(line, id));
         }
         Ok(())
     }
