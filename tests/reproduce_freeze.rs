@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use support::{Fixture, Random};
-use syncline::core::cache::{CacheManager, FencingToken, Namespace};
+use syncline::core::cache::{BatchState, CacheManager, FencingToken, Namespace, QueueItem};
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
-use syncline::index::{Index, Overlay, Update};
+use syncline::index::{Index, IndexError, Overlay, Update};
 use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +71,7 @@ impl SyncTarget for Tree {
         assert_eq!(self.syncing.fetch_add(1, Ordering::SeqCst), 0, "one at the head");
         self.synced.lock().unwrap().push((batch.id, head.token));
         let tree = self.clone();
+        let runtime = tokio::runtime::Handle::current();
         let updated = tokio::task::spawn_blocking(move || {
             let update = Update {
                 index: &tree.index,
@@ -80,6 +81,7 @@ impl SyncTarget for Tree {
                 threads: 1,
                 cancel: &CancellationToken::new(),
                 progress: &|_, _| {},
+                permit: &|| runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::TurnLost),
             };
             update.run(&batch.dirty)
         });
@@ -97,8 +99,7 @@ fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_line_and_every_c
         let fixture = Fixture::new(&[]);
         let tree = Tree::new(&fixture);
         let cache = CacheManager::local();
-        let owners: Vec<_> =
-            (0..10).map(|_| SyncManager::new(cache.clone(), Owner::new(), Duration::from_secs(86_400))).collect();
+        let owners: Vec<_> = (0..10).map(|_| SyncManager::new(cache.clone(), Owner::new())).collect();
 
         let storm: Vec<_> = (0..100).map(|task| tokio::spawn(storm(cache.clone(), task))).collect();
         let lines = tokio::spawn(watch_line(owners[0].clone(), tree.codebase.id.clone(), tree.clone()));
@@ -163,7 +164,8 @@ async fn storm(cache: CacheManager, task: usize) {
             }
             6 => {
                 let queue = cache.get_queue(Namespace::SyncBatches, &key).await.unwrap();
-                let waiting = queue.iter().filter(|item| item.batch.owner == owner).count();
+                let waits = |item: &&Arc<QueueItem>| item.batch.owner == owner && item.state == BatchState::Waiting;
+                let waiting = queue.iter().filter(waits).count();
                 assert!(waiting <= 1, "at most one waiting batch for an owner");
             }
             _ => {

@@ -2,7 +2,9 @@
 
 mod context;
 mod daemon;
+mod doctor;
 mod index;
+mod line;
 mod lsp;
 mod pause;
 mod presence;
@@ -54,6 +56,8 @@ enum Command {
     Resume(pause::Args),
     /// The engine that all windows and terminals of a user share
     Daemon(daemon::Args),
+    /// Check what it needs (settings, disk, watches, Redis), and say how to mend it
+    Doctor(doctor::Args),
     /// Speak LSP on standard input and output, as an editor starts it
     Lsp(lsp::Args),
 }
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Pause(args) => pause::pause(&common, &args),
         Command::Resume(args) => pause::resume(&common, &args),
         Command::Daemon(args) => daemon::run(&common, &args),
+        Command::Doctor(args) => doctor::run(&common, &args),
         Command::Lsp(args) => lsp::run(&common, &args),
     }
 }

@@ -5,11 +5,12 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::core::cache::CacheReport;
 use crate::core::settings::Settings;
 use crate::core::{CodebaseRoot, Owner, UnixMillis};
 use crate::daemon::wire::DaemonState;
@@ -18,6 +19,8 @@ use crate::workspace::{Workspace, index_folder};
 
 /// A state is written at most this often.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The cache is counted at most this often.
+const COUNT_PAUSE: Duration = Duration::from_secs(2);
 
 /// What an engine leaves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +36,9 @@ pub struct Engine {
     pub started_at: UnixMillis,
     /// The codebase's state, as its editors see it.
     pub state: ext::QueueState,
+    /// Its cache.
+    #[serde(default)]
+    pub cache: CacheReport,
 }
 
 /// Announces a codebase's state for as long as it lives.
@@ -48,12 +54,22 @@ impl Presence {
         let path = folder.join(format!("engine-{}.json", Uuid::new_v4().simple()));
         let Owner { host, pid, .. } = Owner::new();
         let started_at = UnixMillis::now();
-        let (mut states, file) = (workspace.state(), path.clone());
+        let (mut states, file, cache) = (workspace.state(), path.clone(), workspace.cache().clone());
         let task = tokio::spawn(async move {
+            let mut counted: Option<(Instant, CacheReport)> = None;
             loop {
                 let state = ext::QueueState::from(&**states.borrow_and_update());
+                // What was counted before the line moved isn't true any more.
+                let is_shared = state.backend == ext::Backend::Redis;
+                let counted_lately = |(at, report): &(Instant, CacheReport)| {
+                    at.elapsed() < COUNT_PAUSE && report.server.is_some() == is_shared
+                };
+                if !counted.as_ref().is_some_and(counted_lately) {
+                    counted = Some((Instant::now(), CacheReport::of(&cache).await));
+                }
+                let report = counted.as_ref().map(|(_, report)| report.clone()).unwrap_or_default();
                 let version = super::VERSION.to_owned();
-                let engine = Engine { host: host.clone(), pid, version, started_at, state };
+                let engine = Engine { host: host.clone(), pid, version, started_at, state, cache: report };
                 let file = file.clone();
                 let written = tokio::task::spawn_blocking(move || write(&file, &engine)).await;
                 if let Ok(Err(error)) = written {
@@ -105,6 +121,7 @@ pub fn engines(settings: &Settings, root: &CodebaseRoot, shared: Option<&DaemonS
             version: daemon.version.clone(),
             started_at: daemon.started_at,
             state: open.state.clone(),
+            cache: open.cache.clone(),
         })
     });
     found.extend(shared);

@@ -1,12 +1,13 @@
 //! `syncline queue`: the waiting line of a codebase.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::context::{CommonArgs, codebase_of, fail};
 use super::daemon::Daemon;
+use super::line::{Line, LineView};
 use super::presence::{Engine, engines};
 use super::show::{self, Paint};
 use crate::core::{CodebaseRoot, UnixMillis, settings::Settings};
@@ -47,6 +48,9 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
 
 fn show(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) -> io::Result<()> {
     let mut before = None;
+    let line = Line::open(settings, root);
+    // Whoever keeps looking at a terminal sees one picture that changes.
+    let anew = if args.watch && !args.json && io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     loop {
         let engines = engines(settings, root, daemon.state().as_ref());
         let text = match args.json {
@@ -54,10 +58,14 @@ fn show(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) 
                 let states: Vec<&ext::QueueState> = engines.iter().map(|engine| &engine.state).collect();
                 serde_json::to_string(&states)? + "\n"
             }
-            false => table(&engines, root),
+            false => match &line {
+                Some(line) => shared(&line.look(), &engines, root),
+                None => table(&engines, root),
+            },
         };
         if before.as_ref() != Some(&text) {
             let mut out = io::stdout().lock();
+            out.write_all(anew.as_bytes())?;
             out.write_all(text.as_bytes())?;
             out.flush()?;
             before = Some(text);
@@ -67,6 +75,17 @@ fn show(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) 
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// The line of all hosts, and the engines here that aren't in it.
+fn shared(line: &LineView, engines: &[Engine], root: &CodebaseRoot) -> String {
+    let paint = Paint::stdout();
+    let mut out = format!("{}\n{}", paint.bold(root.as_path().display()), line.text(paint));
+    for engine in engines.iter().filter(|engine| line.problem.is_some() || engine.state.backend == ext::Backend::Local)
+    {
+        out += &format!("  {} waits in a line of its own: {} in it\n", engine_name(engine), engine.state.queue.len());
+    }
+    out
 }
 
 /// The lines of all engines. Engines of one process share a line; others each have their own.

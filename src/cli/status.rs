@@ -10,9 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{CommonArgs, codebase_of, fail};
 use super::daemon::Daemon;
+use super::line::{Line, LineView};
 use super::presence::{Engine, engines};
 use super::queue::engine_name;
 use super::show::{self, Paint};
+use crate::core::cache::NamespaceStats;
 use crate::core::settings::Settings;
 use crate::core::{CodebaseRoot, UnixMillis};
 use crate::daemon::wire::DaemonState;
@@ -57,6 +59,9 @@ struct CodebaseStatus {
     index: Option<IndexStatus>,
     /// The engines that have it open.
     engines: Vec<Engine>,
+    /// The line of all hosts; nothing when the settings name no Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<LineView>,
 }
 
 #[derive(Serialize)]
@@ -74,13 +79,15 @@ struct IndexStatus {
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     let settings = common.settings(Some(&args.path));
     let daemon = Daemon::new(common, "status", &settings);
+    let mut line = None;
     loop {
         let root = match codebase_of(&args.path, &settings) {
             Ok(root) => root,
             Err(error) => return fail(error),
         };
         let daemon = daemon.state();
-        let codebase = match look(&settings, &root, daemon.as_ref()) {
+        let line = line.get_or_insert_with(|| Line::open(&settings, &root));
+        let codebase = match look(&settings, &root, daemon.as_ref(), line.as_ref()) {
             Ok(codebase) => codebase,
             Err(error) => return fail(error),
         };
@@ -101,7 +108,12 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     }
 }
 
-fn look(settings: &Settings, root: &CodebaseRoot, daemon: Option<&DaemonState>) -> Result<CodebaseStatus, String> {
+fn look(
+    settings: &Settings,
+    root: &CodebaseRoot,
+    daemon: Option<&DaemonState>,
+    line: Option<&Line>,
+) -> Result<CodebaseStatus, String> {
     let folder = index_folder(settings, root);
     let index = match folder.as_deref().and_then(Index::read) {
         None => None,
@@ -121,8 +133,8 @@ fn look(settings: &Settings, root: &CodebaseRoot, daemon: Option<&DaemonState>) 
             Some(IndexStatus { generation: snapshot.generation.0, files, bytes, differing, fresh: differing == 0 })
         }
     };
-    let engines = engines(settings, root, daemon);
-    Ok(CodebaseStatus { root: root.as_path().to_owned(), index_folder: folder, index, engines })
+    let (engines, line) = (engines(settings, root, daemon), line.map(Line::look));
+    Ok(CodebaseStatus { root: root.as_path().to_owned(), index_folder: folder, index, engines, line })
 }
 
 fn tell(codebase: &CodebaseStatus, daemon: Option<&DaemonState>) {
@@ -161,6 +173,20 @@ fn tell(codebase: &CodebaseStatus, daemon: Option<&DaemonState>) {
         if let Some(message) = &state.message {
             println!("          {}", paint.warn(message));
         }
-        println!("queue     {} in line", state.queue.len());
+        let backend = match (&engine.cache.server, engine.cache.latency_ms) {
+            (Some(server), Some(ms)) => format!("{server}, {ms:.1} ms away"),
+            _ => format!("{} line", show::word(&state.backend)),
+        };
+        println!("queue     {} in line · {backend}", state.queue.len());
+        for counted in engine.cache.values.iter().filter(|counted| counted.stats.hits + counted.stats.misses > 0) {
+            let NamespaceStats { hits, misses, entries, bytes } = counted.stats;
+            let values = show::number(usize::try_from(entries).unwrap_or(usize::MAX));
+            let line =
+                format!("{}: {values} values, {}, {hits} found, {misses} not", counted.namespace, show::bytes(bytes));
+            println!("          {}", paint.dim(line));
+        }
+    }
+    if let Some(line) = &codebase.line {
+        print!("line\n{}", line.text(paint));
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::RelPath;
 
 /// Milliseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnixMillis(pub u64);
 
@@ -43,6 +43,14 @@ impl BatchId {
 impl Default for BatchId {
     fn default() -> Self {
         BatchId::new()
+    }
+}
+
+impl std::str::FromStr for BatchId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<BatchId, uuid::Error> {
+        text.parse().map(BatchId)
     }
 }
 
@@ -78,7 +86,7 @@ impl Default for Owner {
 }
 
 /// What a batch is to look at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Dirty {
     /// These files, which may have been changed, created or deleted.
@@ -123,7 +131,7 @@ impl FromIterator<RelPath> for Dirty {
 }
 
 /// A request to bring the index of a codebase up to date.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SyncBatch {
     /// Its name.
     pub id: BatchId,
@@ -142,4 +150,29 @@ impl SyncBatch {
     pub fn new(path: PathBuf, owner: Owner, dirty: Dirty) -> SyncBatch {
         SyncBatch { id: BatchId::new(), path, created_at: UnixMillis::now(), owner, dirty }
     }
+
+    /// What others may know of it, and what it covers.
+    pub fn into_parts(self) -> (BatchInfo, Dirty) {
+        let SyncBatch { id, path, created_at, owner, dirty } = self;
+        (BatchInfo { id, path, created_at, owner }, dirty)
+    }
+
+    /// The batch of these parts.
+    pub fn from_parts(info: BatchInfo, dirty: Dirty) -> SyncBatch {
+        let BatchInfo { id, path, created_at, owner } = info;
+        SyncBatch { id, path, created_at, owner, dirty }
+    }
+}
+
+/// A batch without what it covers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BatchInfo {
+    /// Its name.
+    pub id: BatchId,
+    /// The codebase's root on the owner's host.
+    pub path: PathBuf,
+    /// When it was made, by the owner's clock.
+    pub created_at: UnixMillis,
+    /// Who put it in line and will sync it.
+    pub owner: Owner,
 }

@@ -7,6 +7,6 @@ pub mod error;
 pub mod path;
 pub mod settings;
 
-pub use batch::{BatchId, Dirty, Owner, SyncBatch, UnixMillis};
+pub use batch::{BatchId, BatchInfo, Dirty, Owner, SyncBatch, UnixMillis};
 pub use codebase::{Codebase, CodebaseId, CodebaseRoot};
 pub use path::RelPath;

@@ -14,6 +14,7 @@ use super::wire::{
     Candidates, CandidatesParams, DaemonState, FoundSymbol, OpenCodebase, PathText, Question, Reply, Symbols,
     SymbolsParams, VERSION,
 };
+use crate::core::cache::CacheReport;
 use crate::core::settings::{self, Sources};
 use crate::core::{Owner, RelPath, UnixMillis};
 use crate::index::Query;
@@ -67,7 +68,7 @@ pub async fn answer_all(
         let reply = match question {
             Ok(Question::Candidates(params)) => encode(candidates(host, &sources, params).await),
             Ok(Question::Symbols(params)) => encode(symbols(host, &sources, params).await),
-            Ok(Question::Daemon {}) => encode(state(host, present)),
+            Ok(Question::Daemon {}) => encode(state(host, present).await),
             Ok(Question::Stop {}) => encode(()),
             Err(why) => serde_json::to_vec(&Reply::<()>::Error(format!("that isn't a question: {why}"))),
         };
@@ -88,11 +89,12 @@ fn encode<T: Serialize>(result: T) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&Reply::Result(result))
 }
 
-fn state(host: &Host, present: &Present) -> DaemonState {
-    let open = |(workspace, clients): (crate::workspace::Workspace, usize)| OpenCodebase {
-        clients,
-        state: ext::QueueState::from(&**workspace.state().borrow()),
-    };
+async fn state(host: &Host, present: &Present) -> DaemonState {
+    let mut codebases = Vec::new();
+    for (workspace, clients) in host.engine.codebases() {
+        let state = ext::QueueState::from(&**workspace.state().borrow());
+        codebases.push(OpenCodebase { clients, state, cache: CacheReport::of(workspace.cache()).await });
+    }
     let Owner { host: name, pid, .. } = Owner::new();
     DaemonState {
         pid,
@@ -103,7 +105,7 @@ fn state(host: &Host, present: &Present) -> DaemonState {
         log: host.log.as_ref().map(|path| path.display().to_string()),
         socket: host.socket.display().to_string(),
         clients: host.life.clients(present),
-        codebases: host.engine.codebases().into_iter().map(open).collect(),
+        codebases,
     }
 }
 

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::cache::CacheReport;
 use crate::core::settings::Sources;
 use crate::core::{RelPath, UnixMillis};
 use crate::index::Pattern;
@@ -317,6 +318,9 @@ pub struct OpenCodebase {
     pub clients: usize,
     /// Its state.
     pub state: QueueState,
+    /// Its cache.
+    #[serde(default)]
+    pub cache: CacheReport,
 }
 
 /// Whether the version `a` is older than `b`, both as [`VERSION`] is written. Of two builds of one version, the one with

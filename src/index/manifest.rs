@@ -15,9 +15,12 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::docs::DocId;
 use super::segment::{SegmentId, SegmentRef, create_private};
 use super::varint;
+use crate::core::cache::{Fence, FencingToken};
 
 /// The first bytes of a manifest; the last of them is the version of the format.
-const MAGIC: [u8; 8] = *b"SYNCMAN\x01";
+const MAGIC: [u8; 8] = *b"SYNCMAN\x02";
+/// Lines whose last token is remembered. More than one line's only when settings change.
+const MOST_FENCES: usize = 4;
 /// Manifests kept beside the newest, so that a reader who just listed the folder still finds the one it chose.
 const KEPT: u64 = 4;
 
@@ -39,6 +42,31 @@ pub struct Manifest {
     pub generation: Generation,
     /// The segments and, of each, the files that no longer count, ascending.
     pub segments: BTreeMap<SegmentId, (SegmentRef, Vec<DocId>)>,
+    /// The last token of each waiting line under which something was committed, the latest first.
+    pub fences: Fences,
+}
+
+/// The last token of each waiting line under which something was committed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fences(Vec<Fence>);
+
+impl Fences {
+    /// Whether a commit under `fence` comes too late: a later holder of that line has committed.
+    pub fn refuse(&self, fence: Fence) -> bool {
+        self.0.iter().any(|last| last.line == fence.line && last.token > fence.token)
+    }
+
+    /// Remembers a commit.
+    pub fn passed(&mut self, fence: Fence) {
+        self.0.retain(|last| last.line != fence.line);
+        self.0.insert(0, fence);
+        self.0.truncate(MOST_FENCES);
+    }
+
+    /// The highest token of all.
+    pub fn highest(&self) -> FencingToken {
+        self.0.iter().map(|fence| fence.token).max().unwrap_or_default()
+    }
 }
 
 /// What came of a commit.
@@ -117,6 +145,11 @@ impl Manifest {
                 next = id + 1;
             }
         }
+        varint::write(self.fences.0.len() as u64, &mut out);
+        for fence in &self.fences.0 {
+            out.extend_from_slice(&fence.line.to_le_bytes());
+            varint::write(fence.token.0, &mut out);
+        }
         out.extend_from_slice(&xxh3_64(&out).to_le_bytes());
         out
     }
@@ -147,7 +180,13 @@ impl Manifest {
             }
             segments.insert(id, (SegmentRef { id, bytes, checksum: u64::from_le_bytes(*checksum) }, gone));
         }
-        rest.is_empty().then_some(Manifest { generation, segments })
+        let mut fences = Fences::default();
+        for _ in 0..varint::read(rest)? {
+            let (line, after) = rest.split_first_chunk()?;
+            *rest = after;
+            fences.0.push(Fence { line: u64::from_le_bytes(*line), token: FencingToken(varint::read(rest)?) });
+        }
+        rest.is_empty().then_some(Manifest { generation, segments, fences })
     }
 }
 
@@ -178,7 +217,9 @@ mod tests {
     fn manifest(generation: u64) -> Manifest {
         let id = SegmentId(Uuid::from_u128(7));
         let name = SegmentRef { id, bytes: 1234, checksum: u64::MAX };
-        Manifest { generation: Generation(generation), segments: [(id, (name, vec![0, 3, 4, 900]))].into() }
+        let mut fences = Fences::default();
+        (1..9).for_each(|line| fences.passed(Fence { line, token: FencingToken(1 << (7 * line)) }));
+        Manifest { generation: Generation(generation), segments: [(id, (name, vec![0, 3, 4, 900]))].into(), fences }
     }
 
     #[test]
@@ -193,6 +234,18 @@ mod tests {
         // Its manifest is gone by now, and it must still not be able to commit.
         assert_eq!(manifest(2).commit(folder).expect("written"), Committed::Overtaken);
         assert_eq!(Manifest::load(folder).expect("listed").0, manifest(19));
+    }
+
+    #[test]
+    fn a_commit_under_an_older_token_of_the_same_line_is_refused() {
+        let fence = |line, token| Fence { line, token: FencingToken(token) };
+        let mut fences = Fences::default();
+        assert!(!fences.refuse(fence(1, 0)));
+        fences.passed(fence(1, 5));
+        fences.passed(fence(2, 3));
+        assert!(fences.refuse(fence(1, 4)) && fences.refuse(fence(2, 2)));
+        assert!(!fences.refuse(fence(1, 5)) && !fences.refuse(fence(2, 4)) && !fences.refuse(fence(3, 1)));
+        assert_eq!(fences.highest(), FencingToken(5));
     }
 
     #[test]

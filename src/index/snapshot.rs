@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::docs::{ContentHash, Doc, DocId, is_indexed};
-use super::manifest::{Generation, Manifest};
+use super::manifest::{Fences, Generation, Manifest};
 use super::plan::Plan;
 use super::segment::{Entry, Segment, SegmentError, SegmentId};
 use super::stat::{FileStat, now_ns};
 use super::symbols::{Language, TextKey};
 use super::trigram::Trigram;
 use crate::core::RelPath;
+use crate::core::cache::FencingToken;
 use crate::core::path::cmp_bytes;
 
 /// The index at one commit.
@@ -20,6 +21,7 @@ pub struct Snapshot {
     /// Number of the commit.
     pub generation: Generation,
     segments: Vec<Part>,
+    pub(super) fences: Fences,
 }
 
 /// A segment, less what later commits took from it.
@@ -78,12 +80,22 @@ pub struct Difference {
 }
 
 impl Snapshot {
-    pub(super) fn new(generation: Generation, segments: Vec<Part>) -> Snapshot {
-        Snapshot { generation, segments }
+    pub(super) fn new(generation: Generation, segments: Vec<Part>, fences: Fences) -> Snapshot {
+        Snapshot { generation, segments, fences }
+    }
+
+    /// The highest fencing token that anything was committed under.
+    pub fn last_token(&self) -> FencingToken {
+        self.fences.highest()
     }
 
     pub(super) fn parts(&self) -> &[Part] {
         &self.segments
+    }
+
+    /// Whether a segment is part of it.
+    pub(super) fn names(&self, id: SegmentId) -> bool {
+        self.segments.iter().any(|part| part.segment.name().id == id)
     }
 
     pub(super) fn into_parts(self) -> Vec<Part> {
@@ -95,7 +107,7 @@ impl Snapshot {
             let name = part.segment.name();
             (name.id, (name, part.gone()))
         });
-        Manifest { generation: self.generation, segments: segments.collect() }
+        Manifest { generation: self.generation, segments: segments.collect(), fences: self.fences.clone() }
     }
 
     /// Number of files.

@@ -11,6 +11,7 @@ use super::manifest::{Committed, Generation, Manifest};
 use super::segment::{self, Segment, SegmentError, SegmentId, SegmentRef};
 use super::snapshot::{Part, Snapshot};
 use crate::core::RelPath;
+use crate::core::cache::Fence;
 
 /// How often a commit is tried again when other processes commit at the same time.
 const TRIES: u32 = 64;
@@ -35,6 +36,9 @@ pub enum IndexError {
     /// A segment can't be read or written.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// The turn in the waiting line was lost before the commit.
+    #[error("the turn in the waiting line was lost before the index was committed; the batch goes back in line")]
+    TurnLost,
     /// Other processes kept committing.
     #[error("the index in {} is being changed by other processes all the time; the change is tried again", path.display())]
     Overtaken {
@@ -60,6 +64,8 @@ pub struct Change {
     pub added: Vec<SegmentRef>,
     /// Files that are gone.
     pub removed: Vec<RelPath>,
+    /// The turn it is made in, where there is one: it is refused when a later turn of that line has committed.
+    pub fence: Option<Fence>,
 }
 
 impl Index {
@@ -95,9 +101,12 @@ impl Index {
     /// Makes `change` part of the index, on top of whatever other processes have committed meanwhile.
     ///
     /// # Errors
-    /// When a file can't be written or read; the index is as it was then, and the added segments' files are removed.
+    /// When a file can't be written or read, or the turn was lost; the index is as it was then, unless others built on the
+    /// change before that was known.
     pub fn commit(&self, change: &Change) -> Result<(), IndexError> {
-        let result = self.change(|base| {
+        let mut in_effect = false;
+        let result = self.change(change.fence, |base| {
+            in_effect = !change.added.is_empty() && change.added.iter().all(|name| base.names(name.id));
             let mut parts = base.clone().into_parts();
             let mut added = Vec::new();
             for &name in &change.added {
@@ -117,8 +126,14 @@ impl Index {
             parts.extend(added);
             Ok(Some(parts))
         });
-        if result.is_err() {
-            change.added.iter().for_each(|name| self.remove(name.id));
+        match result {
+            // Others had built on it before it was known that it came to be.
+            Err(IndexError::TurnLost) if in_effect => return Ok(()),
+            // After others it isn't known whether it came to be; what nobody names is swept later.
+            Err(IndexError::TurnLost | IndexError::Segment(_)) if !in_effect => {
+                change.added.iter().for_each(|name| self.remove(name.id));
+            }
+            _ => {}
         }
         result.map(drop)
     }
@@ -129,7 +144,7 @@ impl Index {
     /// When the manifest can't be written.
     pub fn forget_damaged(&self) -> Result<Vec<RelPath>, IndexError> {
         let mut lost = Vec::new();
-        self.change(|base| {
+        self.change(None, |base| {
             lost.clear();
             let (sound, damaged): (Vec<_>, Vec<_>) =
                 base.parts().iter().cloned().partition(|part| is_sound(&part.segment));
@@ -154,7 +169,10 @@ impl Index {
         }
         let segments: Vec<_> = chosen.iter().map(|part| &*part.segment).collect();
         let merged = segment::merge(&self.folder, &segments, |at, id| chosen[at].is_alive(id))?;
-        let result = self.change(|base| {
+        let mut in_effect = false;
+        let result = self.change(None, |base| {
+            // Others may have built on it before it was known that it came to be.
+            in_effect = base.names(merged.segment.id);
             let is_chosen = |part: &Part| chosen.iter().position(|c| c.segment.name() == part.segment.name());
             let (old, mut parts): (Vec<_>, Vec<_>) = base.parts().iter().cloned().partition(|p| is_chosen(p).is_some());
             if old.len() < chosen.len() {
@@ -170,7 +188,7 @@ impl Index {
             parts.push(new);
             Ok(Some(parts))
         });
-        if !matches!(result, Ok(true)) {
+        if matches!(result, Ok(false)) && !in_effect {
             self.remove(merged.segment.id);
         }
         result
@@ -181,13 +199,14 @@ impl Index {
     /// # Errors
     /// When the manifest can't be written.
     pub fn clear(&self) -> Result<(), IndexError> {
-        self.change(|_| Ok(Some(Vec::new()))).map(drop)
+        self.change(None, |_| Ok(Some(Vec::new()))).map(drop)
     }
 
     /// One change of the manifest: `next` makes the parts after it from the snapshot before it, or says that there is
     /// nothing to do. It is asked again when another process was faster.
     fn change(
         &self,
+        fence: Option<Fence>,
         mut next: impl FnMut(&Snapshot) -> Result<Option<Vec<Part>>, SegmentError>,
     ) -> Result<bool, IndexError> {
         self.ready()?;
@@ -196,13 +215,22 @@ impl Index {
         let mut base = self.snapshot();
         for attempt in 0..TRIES {
             let Some(mut parts) = next(&base)? else { return Ok(false) };
+            let mut fences = base.fences.clone();
+            if let Some(fence) = fence {
+                if fences.refuse(fence) {
+                    // So that the next turn's token is above the one that was seen here.
+                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = base;
+                    return Err(IndexError::TurnLost);
+                }
+                fences.passed(fence);
+            }
             parts.retain(|part| part.alive_count() > 0);
             // Above the newest manifest even when that can't be read.
             let generation = match attempt {
                 0 => base.generation.next(),
                 _ => Manifest::next_generation(&self.folder).map_err(failed)?,
             };
-            let snapshot = Snapshot::new(generation, parts);
+            let snapshot = Snapshot::new(generation, parts, fences);
             if snapshot.manifest().commit(&self.folder).map_err(failed)? == Committed::Yes {
                 let kept = |id| snapshot.parts().iter().any(|part| part.segment.name().id == id);
                 let ids = base.parts().iter().map(|part| part.segment.name().id);
@@ -219,6 +247,11 @@ impl Index {
     pub(super) fn ready(&self) -> Result<(), IndexError> {
         let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
         create_private_folder(&self.folder).map_err(failed)
+    }
+
+    /// Removes a segment that was written and is not committed.
+    pub(super) fn discard(&self, id: SegmentId) {
+        self.remove(id);
     }
 
     fn remove(&self, id: SegmentId) {
@@ -269,7 +302,7 @@ fn load(folder: &Path, open: &[Part]) -> io::Result<(Snapshot, Vec<String>)> {
         if problems.is_empty() || newest == manifest.generation.next() || !unreadable.is_empty() {
             // Commits must come above manifests that can't be read.
             let generation = Generation(newest.0 - 1);
-            return Ok((Snapshot::new(generation, parts), problems));
+            return Ok((Snapshot::new(generation, parts, manifest.fences), problems));
         }
     }
 }

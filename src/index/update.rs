@@ -16,6 +16,7 @@ use super::segment::SegmentBuilder;
 use super::stat::{FileStat, now_ns};
 use super::store::{Change, Index, IndexError};
 use super::text::{has_mark, is_utf16, searched_part, until_nul};
+use crate::core::cache::Fence;
 use crate::core::{Dirty, RelPath};
 
 /// Memory of one builder at which its segment is written, bytes. It bounds what a build of any tree needs.
@@ -41,6 +42,9 @@ pub struct Update<'a> {
     pub cancel: &'a CancellationToken,
     /// Told how many files are done, and how many there are.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
+    /// Asked before each commit whether the turn in the waiting line is still held: the fence to commit under, `None`
+    /// for work that takes no turns.
+    pub permit: &'a (dyn Fn() -> Result<Option<Fence>, IndexError> + Sync),
 }
 
 /// What an update did.
@@ -222,7 +226,9 @@ impl<'a> Worker<'a> {
         let added = if self.builder.is_empty() { Vec::new() } else { vec![self.builder.write(index.folder())?] };
         let removed = std::mem::take(&mut self.removed);
         if !added.is_empty() || !removed.is_empty() {
-            index.commit(&Change { added, removed })?;
+            let fence = (self.work.update.permit)();
+            let fence = fence.inspect_err(|_| added.iter().for_each(|name| index.discard(name.id)))?;
+            index.commit(&Change { added, removed, fence })?;
         }
         self.work.update.overlay.settle(self.settled.drain(..));
         Ok(())

@@ -400,6 +400,7 @@ impl From<BackendKind> for Backend {
     fn from(kind: BackendKind) -> Self {
         match kind {
             BackendKind::Local => Backend::Local,
+            BackendKind::Redis => Backend::Redis,
         }
     }
 }

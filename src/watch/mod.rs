@@ -3,7 +3,7 @@
 //! A [`Watcher`] folds what happens into [`Changes`]: which paths to look at, nothing more. An event says that a path
 //! is dirty; what became of it is found out by looking.
 
-mod filesystem;
+pub(crate) mod filesystem;
 pub mod tree;
 
 use std::collections::{HashMap, HashSet};

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::core::cache::CacheManager;
 use crate::core::error::RootError;
-use crate::core::settings::Settings;
+use crate::core::settings::{QueueSettings, Settings};
 use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Owner as LineOwner, RelPath};
 use crate::index::symbols::{SymbolAnswer, SymbolQuery, SymbolStore, SymbolView};
 use crate::index::{FileMatches, Index, Limits, Plan, Query, SearchEnd, Unsaved, View, find_matches};
@@ -40,7 +40,7 @@ const MOST_COMMANDS: usize = 1024;
 /// Opens codebases, each once. Cheap to clone; clones are the same engine.
 #[derive(Clone)]
 pub struct Engine {
-    syncs: SyncManager,
+    lines: Arc<Lines>,
     cancel: CancellationToken,
     open: Arc<Mutex<HashMap<CodebaseRoot, Slot>>>,
     /// Codebases stay open when nobody uses them any more, until [`Engine::close_unused`].
@@ -60,6 +60,37 @@ impl Slot {
     /// How many use it, beside the engine itself.
     fn users(&self) -> usize {
         self.open.strong_count() - usize::from(self.kept.is_some())
+    }
+}
+
+/// Where an engine's batches wait. Codebases whose settings agree share a cache, and with it one connection.
+struct Lines {
+    owner: LineOwner,
+    /// For all codebases, whatever their settings say.
+    given: Option<SyncManager>,
+    opened: Mutex<Vec<(QueueSettings, SyncManager)>>,
+}
+
+impl Lines {
+    /// The manager for a codebase with these settings.
+    fn of(&self, settings: &QueueSettings) -> SyncManager {
+        if let Some(given) = &self.given {
+            return given.clone();
+        }
+        // The name is the line's, not the cache's.
+        let settings = QueueSettings { codebase: None, ..settings.clone() };
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, syncs)) = opened.iter().find(|(known, _)| *known == settings) {
+            return syncs.clone();
+        }
+        let syncs = SyncManager::new(CacheManager::open(&settings), self.owner.clone());
+        opened.push((settings, syncs.clone()));
+        syncs
+    }
+
+    fn all(&self) -> Vec<SyncManager> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        self.given.iter().chain(opened.iter().map(|(_, syncs)| syncs)).cloned().collect()
     }
 }
 
@@ -87,6 +118,7 @@ struct Open {
     shared: Arc<Shared>,
     state: watch::Receiver<Arc<CodebaseState>>,
     commands: mpsc::Sender<Command>,
+    cache: CacheManager,
 }
 
 impl Drop for Open {
@@ -119,15 +151,24 @@ pub struct FolderCandidates {
 }
 
 impl Engine {
-    /// An engine whose lines live in this process.
+    /// An engine whose lines live where each codebase's settings say. To where these settings say it connects right
+    /// away. Must be called within a Tokio runtime.
     pub fn new(settings: &Settings) -> Engine {
-        Engine::with_cache(CacheManager::local(), settings)
+        let engine = Engine::with(None);
+        engine.lines.of(&settings.queue);
+        engine
     }
 
     /// An engine whose lines live in `cache`. Engines that share a cache take turns.
-    pub fn with_cache(cache: CacheManager, settings: &Settings) -> Engine {
-        let syncs = SyncManager::new(cache, LineOwner::new(), settings.queue.stale_after);
-        Engine { syncs, cancel: CancellationToken::new(), open: Arc::default(), keeps: false }
+    pub fn with_cache(cache: CacheManager) -> Engine {
+        Engine::with(Some(cache))
+    }
+
+    fn with(cache: Option<CacheManager>) -> Engine {
+        let owner = LineOwner::new();
+        let given = cache.map(|cache| SyncManager::new(cache, owner.clone()));
+        let lines = Arc::new(Lines { owner, given, opened: Mutex::default() });
+        Engine { lines, cancel: CancellationToken::new(), open: Arc::default(), keeps: false }
     }
 
     /// The same engine, which keeps codebases open when nobody uses them any more, until [`Engine::close_unused`].
@@ -166,14 +207,16 @@ impl Engine {
         // Beside the folders of all codebases, so that each finds what another has parsed.
         let symbols = SymbolStore::new(&folder, &folder.with_file_name("symbols"));
         let cookies = folder.join(format!("cookies-{}", Uuid::new_v4().simple()));
+        let syncs = self.lines.of(&settings.queue);
         let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
         let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());
         let cancel = self.cancel.child_token();
         let shared = Arc::new(Shared::new(codebase, settings.clone(), index, symbols, rules, watcher, cancel));
         let (commands, receive) = mpsc::channel(MOST_COMMANDS);
-        let (owner, state) = Owner::new(shared.clone(), self.syncs.clone(), receive, problems);
+        let cache = syncs.cache().clone();
+        let (owner, state) = Owner::new(shared.clone(), syncs, receive, problems);
         tokio::spawn(owner.run());
-        let open = Arc::new(Open { shared, state, commands });
+        let open = Arc::new(Open { shared, state, commands, cache });
         let kept = self.keeps.then(|| open.clone());
         opened.insert(root, Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
         Ok(Workspace { open })
@@ -229,14 +272,21 @@ impl Engine {
         }
     }
 
-    /// Ends all work of this engine: batches leave the line, threads stop at their next file. Takes milliseconds.
+    /// Ends all work of this engine: batches leave the line, threads stop at their next file. Takes milliseconds: what
+    /// hasn't left by then, since Redis is slow, leaves when its lease is over.
     pub async fn shutdown(&self) {
+        const LEAVING: Duration = Duration::from_millis(120);
         self.cancel.cancel();
-        self.syncs.cancel_all();
+        let lines = self.lines.all();
+        lines.iter().for_each(SyncManager::cancel_all);
         let open: Vec<_> = { self.opened().drain().filter_map(|(_, slot)| slot.open.upgrade()).collect() };
         for open in open {
             // The owner's end drops its receiver.
             open.commands.closed().await;
+        }
+        let until = Instant::now() + LEAVING;
+        for syncs in lines {
+            syncs.left_all(until.saturating_duration_since(Instant::now())).await;
         }
     }
 }
@@ -258,6 +308,11 @@ impl Workspace {
     /// Which codebase this is.
     pub fn codebase(&self) -> &Codebase {
         &self.open.shared.codebase
+    }
+
+    /// Where its line and values live.
+    pub fn cache(&self) -> &CacheManager {
+        &self.open.cache
     }
 
     /// Its state now and as it changes.

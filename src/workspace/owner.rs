@@ -48,6 +48,7 @@ enum Event {
     Synced(SyncOutcome),
     NotInLine(CacheError),
     Queue(Queue),
+    MayAsk,
     Forgotten(Result<Dirty, IndexError>),
     Tidied,
     SymbolsDone(Result<Generation, String>),
@@ -58,6 +59,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// How often a root that went away is looked for.
 const ROOT_RETRY: Duration = Duration::from_secs(2);
+/// Pause after a look at the line, for each 20 batches in it.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+const MOST_LOOK_PAUSES: u32 = 50;
 /// A phase is shown for at least this long: those who watch the state see only the latest.
 const SHOWN: Duration = Duration::from_millis(20);
 /// States with a phase of their own that wait to be shown; older ones are dropped, so that none is shown long after.
@@ -99,6 +103,10 @@ pub(super) struct Owner {
 
     // Telling.
     queue: Queue,
+    /// The line is being looked at, or was a moment ago.
+    asking: bool,
+    /// It has changed since.
+    ask_again: bool,
     /// A batch of ours has got in line, and `queue` doesn't show it yet.
     queue_lags: bool,
     last_sync: Option<SyncOutcome>,
@@ -151,6 +159,8 @@ impl Owner {
             symbols_at: None,
             symbols_of: None,
             queue: Vec::new(),
+            asking: false,
+            ask_again: false,
             queue_lags: false,
             last_sync: None,
             problems: Problems { index: problems.into_iter().next(), ..Problems::default() },
@@ -165,6 +175,7 @@ impl Owner {
     pub(super) async fn run(mut self) {
         let shared = self.shared.clone();
         let mut line = self.syncs.watch_line(&shared.codebase.id);
+        let mut standing = self.syncs.cache().standing();
         loop {
             self.start_look();
             self.answer_waiting();
@@ -180,6 +191,7 @@ impl Owner {
                 Some(event) = self.events.recv() => self.event(event),
                 () = shared.watcher.changed(), if can_look => {}
                 _ = line.changed() => self.ask_for_queue(),
+                _ = standing.changed() => {}
                 () = shared.progressed.notified() => {}
                 () = until(self.debounce.deadline()), if !self.paused => self.submit(),
                 () = until(self.retry_at) => self.retry(),
@@ -255,8 +267,15 @@ impl Owner {
                 self.ask_for_queue();
             }
             Event::Queue(queue) => {
-                self.queue_lags = false;
+                // Unless this look began too early to show it.
+                self.queue_lags &= self.ask_again;
                 self.queue = queue;
+            }
+            Event::MayAsk => {
+                self.asking = false;
+                if std::mem::take(&mut self.ask_again) {
+                    self.ask_for_queue();
+                }
             }
             Event::Synced(outcome) => self.synced(outcome),
             Event::NotInLine(error) => self.failed(error.to_string()),
@@ -514,7 +533,14 @@ impl Owner {
         });
     }
 
-    fn ask_for_queue(&self) {
+    /// Looks at the line, one look at a time: what changes meanwhile is seen by the next. Long lines are looked at less
+    /// often, since each look takes as long as they are.
+    fn ask_for_queue(&mut self) {
+        if std::mem::replace(&mut self.asking, true) {
+            self.ask_again = true;
+            return;
+        }
+        let pause = LOOK_PAUSE * u32::try_from(self.queue.len() / 20).unwrap_or(u32::MAX).min(MOST_LOOK_PAUSES);
         let (syncs, id, report) = (self.syncs.clone(), self.shared.codebase.id.clone(), self.report.clone());
         tokio::spawn(async move {
             match syncs.line(&id).await {
@@ -525,6 +551,8 @@ impl Owner {
                     drop(report.send(Event::Queue(Queue::new())));
                 }
             }
+            tokio::time::sleep(pause).await;
+            let _ = report.send(Event::MayAsk);
         });
     }
 
@@ -547,7 +575,7 @@ impl Owner {
                 created_at: item.batch.created_at,
                 owner: item.batch.owner.clone(),
                 is_own: item.batch.owner == *self.syncs.owner(),
-                files: item.batch.dirty.len(),
+                files: item.files,
                 syncing: item.state != BatchState::Waiting,
             })
             .collect();
@@ -591,7 +619,9 @@ impl Owner {
             return Health::Error(sentence.clone());
         }
         let trouble = self.shared.watcher.trouble();
-        match sync.as_ref().or(trouble.as_ref()).or(index.as_ref()).or(unreadable.as_ref()).or(symbols.as_ref()) {
+        let line = self.syncs.cache().standing().borrow().problem().map(str::to_owned);
+        let problems = [sync, &trouble, &line, index, unreadable, symbols];
+        match problems.into_iter().find_map(Option::as_ref) {
             Some(sentence) => Health::Degraded(sentence.clone()),
             None => Health::Ok,
         }

@@ -7,6 +7,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::state::{Progress, Stage};
+use crate::core::cache::FencingToken;
 use crate::core::settings::Settings;
 use crate::core::{Codebase, SyncBatch};
 use crate::index::symbols::SymbolStore;
@@ -106,9 +107,18 @@ impl SyncTarget for Shared {
         &self.codebase
     }
 
+    fn last_token(&self) -> FencingToken {
+        self.index.snapshot().last_token()
+    }
+
     async fn sync(self: Arc<Self>, batch: SyncBatch, head: Head) -> Result<Synced, String> {
+        let runtime = tokio::runtime::Handle::current();
         let updated = on_background_thread("syncline-index", move || {
             let cancelled = CancelBoth::new(&self.cancel, &head.cancel);
+            let permit = || match cancelled.token().is_cancelled() {
+                true => Err(IndexError::Cancelled),
+                false => runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::TurnLost),
+            };
             let update = Update {
                 index: &self.index,
                 root: self.root(),
@@ -117,8 +127,13 @@ impl SyncTarget for Shared {
                 threads: self.threads,
                 cancel: cancelled.token(),
                 progress: &|done, total| self.set_progress(Some(Progress { done, total, stage: Stage::Text })),
+                permit: &permit,
             };
             let updated = update.run(&batch.dirty);
+            if matches!(updated, Err(IndexError::TurnLost)) {
+                // Also when only the index knows.
+                head.give_up();
+            }
             self.set_progress(None);
             updated
         });

@@ -80,6 +80,7 @@ impl Place {
             threads: 2,
             cancel: &cancel,
             progress: &|_, _| {},
+            permit: &|| Ok(None),
         };
         update.run(&Dirty::Everything).unwrap();
     }

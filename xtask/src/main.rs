@@ -1,7 +1,8 @@
-//! The commands a contributor runs: `cargo xtask test`, `cargo xtask bench` and `cargo xtask compare`.
+//! The commands a contributor runs: `cargo xtask test`, and those that measure and stress.
 
 mod bench;
 mod compare;
+mod line;
 mod lsp;
 mod neovim;
 mod sandbox;
@@ -26,6 +27,10 @@ enum Command {
     Bench(Box<bench::Options>),
     /// Compare answers with ripgrep's over a copy of a real tree that lives.
     Compare(compare::Options),
+    /// Long runs of the waiting line with many owners and faults, and a checker of what happened.
+    History(line::History),
+    /// Measure what the waiting line costs.
+    BenchLine(line::Bench),
     /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
     #[command(hide = true)]
     Floor(bench::floor::Options),
@@ -38,6 +43,8 @@ fn main() -> ExitCode {
         Command::Dist(options) => vscode::dist(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Compare(options) => compare::run(&options),
+        Command::History(options) => line::history(&options),
+        Command::BenchLine(options) => line::bench(&options),
         Command::Floor(options) => bench::floor::run(&options),
     });
     sandbox::hold_if_stopping();

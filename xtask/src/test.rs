@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::neovim::{self, Neovim};
 use crate::sandbox;
-use crate::tools::{GIT, RIPGREP};
+use crate::tools::{GIT, REDIS, RIPGREP, VALKEY};
 use crate::vscode::Extension;
 use crate::workspace::{Workspace, run as run_command};
 
@@ -39,14 +39,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let git = GIT.ensure(&workspace)?;
     let ripgrep = RIPGREP.ensure(&workspace)?;
+    let (redis, valkey) = (REDIS.ensure(&workspace)?, VALKEY.ensure(&workspace)?);
+    #[cfg(target_os = "linux")]
+    crate::tools::IPROUTE.ensure(&workspace)?;
     let neovim = if options.no_editors { None } else { Some(Neovim::prepare(&workspace)?) };
-    let mut labels = vec![git.label.as_str(), ripgrep.label.as_str()];
+    let mut labels: Vec<_> = [&git, &ripgrep, &redis, &valkey].map(|tool| tool.label.as_str()).to_vec();
     labels.extend(neovim.iter().flat_map(Neovim::labels));
     eprintln!("testing with {}", labels.join(", "));
 
     let mut suites = Vec::new();
     let mut cargo_test = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
     cargo_test.args(&options.arguments).env("SYNCLINE_TEST_RG", &ripgrep.program);
+    cargo_test.env("SYNCLINE_TEST_REDIS", &redis.program).env("SYNCLINE_TEST_VALKEY", &valkey.program);
     if let Some(neovim) = &neovim {
         cargo_test.env("SYNCLINE_TEST_NVIM", &neovim.usual.program);
     }

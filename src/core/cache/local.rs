@@ -3,24 +3,25 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use moka::future::Cache;
 use moka::ops::compute::Op;
-use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::{
-    BatchId, BatchState, CacheError, Claim, Enqueued, FencingToken, LONGEST_LINE, Namespace, NamespaceStats, Queue,
-    QueueItem, SyncBatch, UnixMillis,
-};
+use super::bells::{Bells, LineKey};
+use super::line::{Line, Mint, Moment, Place};
+use super::{BatchId, FencingToken, Namespace, NamespaceStats, Queue, QueueItem, SyncBatch, Terms};
 
 /// Values and lines of this process.
 pub(super) struct LocalCache {
     values: HashMap<Namespace, Values>,
     /// Without a bound and a lifetime, which would let a batch be evicted: a line goes when it is empty.
-    lines: Cache<Line, Arc<Queue>>,
-    next_token: AtomicU64,
-    /// Those who wait for a change of a line.
-    subscribers: Mutex<HashMap<Line, watch::Sender<u64>>>,
+    lines: Cache<LineKey, Arc<Line>>,
+    /// Lines' clock starts here: it doesn't go back, and stands still while the machine sleeps.
+    started: Instant,
+    last_token: Mutex<FencingToken>,
+    bells: Arc<Bells>,
 }
 
 struct Values {
@@ -29,14 +30,8 @@ struct Values {
     misses: AtomicU64,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Line {
-    namespace: Namespace,
-    key: String,
-}
-
 impl LocalCache {
-    pub(super) fn new() -> LocalCache {
+    pub(super) fn new(bells: Arc<Bells>) -> LocalCache {
         let values = Namespace::ALL.map(|namespace| {
             let cache = Cache::builder()
                 .weigher(|key: &String, value: &Arc<[u8]>| u32::try_from(key.len() + value.len()).unwrap_or(u32::MAX))
@@ -48,8 +43,9 @@ impl LocalCache {
         LocalCache {
             values: values.into(),
             lines: Cache::builder().build(),
-            next_token: AtomicU64::new(1),
-            subscribers: Mutex::default(),
+            started: Instant::now(),
+            last_token: Mutex::default(),
+            bells,
         }
     }
 
@@ -61,9 +57,16 @@ impl LocalCache {
     pub(super) async fn get(&self, namespace: Namespace, key: &str) -> Option<Arc<[u8]>> {
         let values = self.values(namespace);
         let value = values.cache.get(key).await;
-        let count = if value.is_some() { &values.hits } else { &values.misses };
-        count.fetch_add(1, Ordering::Relaxed);
+        self.count(namespace, std::slice::from_ref(&value));
         value
+    }
+
+    /// Counts what was found and what wasn't, here or elsewhere.
+    pub(super) fn count(&self, namespace: Namespace, found: &[Option<Arc<[u8]>>]) {
+        let values = self.values(namespace);
+        let hits = found.iter().flatten().count();
+        values.hits.fetch_add(hits as u64, Ordering::Relaxed);
+        values.misses.fetch_add((found.len() - hits) as u64, Ordering::Relaxed);
     }
 
     pub(super) async fn set(&self, namespace: Namespace, key: &str, value: Arc<[u8]>) {
@@ -78,7 +81,8 @@ impl LocalCache {
         self.values(namespace).cache.invalidate_all();
         let lines: Vec<_> = self.lines.iter().map(|(line, _)| line).filter(|l| l.namespace == namespace).collect();
         for line in lines {
-            self.change(&line, |_| (Vec::new(), true)).await;
+            self.lines.invalidate(&*line).await;
+            self.bells.ring(&line, None);
         }
     }
 
@@ -101,27 +105,43 @@ impl LocalCache {
         stats
     }
 
-    /// One atomic change of a line: `change` gets the line as it is and gives it back as it shall be, with an answer.
-    async fn change<R>(&self, line: &Line, change: impl FnOnce(Queue) -> (Queue, R)) -> R {
+    fn now(&self) -> Moment {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX / 2)
+    }
+
+    /// The next token: above all that were given here, above `floor`, and beginning at the microsecond of today, so that
+    /// it is above those of earlier processes too.
+    fn mint(&self, floor: FencingToken) -> FencingToken {
+        let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let mut last = self.last_token.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = u64::try_from(today).unwrap_or(0).max(last.0 + 1).max(floor.0 + 1);
+        *last = FencingToken(next);
+        *last
+    }
+
+    /// One atomic change of a line, by the line's clock.
+    async fn change<R>(&self, line: &LineKey, change: impl FnOnce(&mut Line, Moment) -> R) -> R {
         let mut answer = None;
-        let mut changed = false;
+        let mut rung = None;
         self.lines
-            .entry(line.clone())
+            .entry_by_ref(line)
             .and_compute_with(|entry| {
                 let before = entry.map(|entry| entry.into_value());
-                let (queue, given) = change(before.as_deref().cloned().unwrap_or_default());
-                answer = Some(given);
-                changed = before.as_deref().map_or(!queue.is_empty(), |before| *before != queue);
-                let op = match () {
-                    () if !changed => Op::Nop,
-                    () if queue.is_empty() => Op::Remove,
-                    () => Op::Put(Arc::new(queue)),
+                let mut after = before.as_deref().cloned().unwrap_or_default();
+                answer = Some(change(&mut after, self.now()));
+                let changes = before.as_deref().map_or(0, Line::changes);
+                rung = (changes != after.changes()).then(|| after.head());
+                let op = match before {
+                    Some(before) if *before == after => Op::Nop,
+                    None if after.is_empty() => Op::Nop,
+                    Some(_) if after.is_empty() => Op::Remove,
+                    _ => Op::Put(Arc::new(after)),
                 };
                 std::future::ready(op)
             })
             .await;
-        if changed {
-            self.wake(line);
+        if let Some(head) = rung {
+            self.bells.ring(line, head);
         }
         match answer {
             Some(answer) => answer,
@@ -130,90 +150,60 @@ impl LocalCache {
         }
     }
 
+    /// Puts a batch in line. Without `grants` it gets no turn yet.
     pub(super) async fn enqueue(
         &self,
-        namespace: Namespace,
-        key: &str,
+        line: &LineKey,
+        terms: &Terms,
         batch: SyncBatch,
-    ) -> Result<Enqueued, CacheError> {
-        let line = Line { namespace, key: key.to_owned() };
-        self.change(&line, |mut queue| {
-            let waits = |item: &Arc<QueueItem>| item.state == BatchState::Waiting && item.batch.owner == batch.owner;
-            if let Some(item) = queue.iter_mut().find(|item| waits(item)) {
-                let item = Arc::make_mut(item);
-                item.batch.dirty.join(batch.dirty);
-                let joined = Enqueued::Joined { batch: item.batch.id };
-                return (queue, Ok(joined));
-            }
-            if queue.len() >= LONGEST_LINE {
-                return (queue, Err(CacheError::LineFull { key: key.to_owned() }));
-            }
-            let position = queue.len();
-            queue.push(Arc::new(QueueItem { batch, state: BatchState::Waiting }));
-            (queue, Ok(Enqueued::InLine { position }))
-        })
-        .await
+        floor: FencingToken,
+        grants: bool,
+    ) -> Place {
+        self.change(line, |line, now| line.enqueue(now, terms, batch, minting(grants, &mut || self.mint(floor)))).await
     }
 
-    pub(super) async fn queue(&self, namespace: Namespace, key: &str) -> Queue {
-        let line = Line { namespace, key: key.to_owned() };
-        self.lines.get(&line).await.as_deref().cloned().unwrap_or_default()
+    pub(super) async fn claim(
+        &self,
+        line: &LineKey,
+        terms: &Terms,
+        id: BatchId,
+        floor: FencingToken,
+        grants: bool,
+    ) -> Place {
+        self.change(line, |line, now| line.claim(now, terms, id, minting(grants, &mut || self.mint(floor)))).await
     }
 
-    pub(super) async fn remove(&self, namespace: Namespace, key: &str, id: BatchId) -> bool {
-        let line = Line { namespace, key: key.to_owned() };
-        self.change(&line, |mut queue| {
-            let before = queue.len();
-            queue.retain(|item| item.batch.id != id);
-            let removed = queue.len() < before;
-            (queue, removed)
-        })
-        .await
+    pub(super) async fn renew(&self, line: &LineKey, terms: &Terms, id: BatchId, token: FencingToken) -> bool {
+        self.change(line, |line, now| line.renew(now, terms, id, token)).await
     }
 
-    pub(super) async fn claim(&self, namespace: Namespace, key: &str, id: BatchId) -> Claim {
-        let line = Line { namespace, key: key.to_owned() };
-        self.change(&line, |mut queue| {
-            let claim = match queue.iter().position(|item| item.batch.id == id) {
-                None => Claim::Gone,
-                Some(position @ 1..) => Claim::Waiting { position },
-                Some(0) => {
-                    let item = Arc::make_mut(&mut queue[0]);
-                    let token = match item.state {
-                        BatchState::Syncing(token) => token,
-                        BatchState::Waiting => FencingToken(self.next_token.fetch_add(1, Ordering::Relaxed)),
-                    };
-                    item.state = BatchState::Syncing(token);
-                    Claim::Head { batch: item.batch.clone(), token }
-                }
-            };
-            (queue, claim)
-        })
-        .await
+    pub(super) async fn leave(&self, line: &LineKey, terms: &Terms, id: BatchId) -> bool {
+        self.change(line, |line, now| line.leave(now, terms, id)).await
     }
 
-    pub(super) async fn sweep(&self, namespace: Namespace, key: &str, oldest: UnixMillis) -> usize {
-        let line = Line { namespace, key: key.to_owned() };
-        self.change(&line, |mut queue| {
-            let before = queue.len();
-            queue.retain(|item| item.state != BatchState::Waiting || item.batch.created_at >= oldest);
-            let swept = before - queue.len();
-            (queue, swept)
-        })
-        .await
+    pub(super) async fn queue(&self, line: &LineKey) -> Queue {
+        let now = self.now();
+        self.lines.get(line).await.map_or_else(Queue::new, |line| line.items(now))
     }
 
-    pub(super) fn subscribe(&self, namespace: Namespace, key: &str) -> watch::Receiver<u64> {
-        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        subscribers.retain(|_, sender| sender.receiver_count() > 0);
-        let line = Line { namespace, key: key.to_owned() };
-        subscribers.entry(line).or_insert_with(|| watch::channel(0).0).subscribe()
+    /// Whether a batch syncs in any line.
+    pub(super) fn is_syncing(&self) -> bool {
+        let now = self.now();
+        self.lines.iter().any(|(_, line)| line.is_syncing(now))
     }
 
-    fn wake(&self, line: &Line) {
-        let subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = subscribers.get(line) {
-            sender.send_modify(|changes| *changes += 1);
-        }
+    /// Forgets all lines.
+    pub(super) fn forget_lines(&self) {
+        self.lines.invalidate_all();
     }
+}
+
+fn minting<'a>(grants: bool, mint: &'a mut dyn FnMut() -> FencingToken) -> Mint<'a> {
+    if grants { Some(mint) } else { None }
+}
+
+/// How long after `started` a lease that was asked for then may be trusted: a tenth is kept for clocks that run at
+/// different speeds.
+pub(super) fn trusted(started: Instant, lease: Duration) -> Instant {
+    started + lease - lease / 10
 }

@@ -1,6 +1,15 @@
 //! `CacheManager`: values and queues in namespaces, the caller not knowing where they live.
+//!
+//! [`line`] says what a waiting line is. `local` keeps lines in this process, `redis` on a server, and `switch` decides
+//! which of the two counts, by the small state machine in `standing`.
 
+mod bells;
+pub mod line;
 mod local;
+mod redis;
+mod report;
+mod standing;
+mod switch;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +18,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::{BatchId, SyncBatch, UnixMillis};
-use local::LocalCache;
+use super::settings::{QueueBackend, QueueSettings};
+use super::{BatchId, BatchInfo, SyncBatch};
+use bells::LineKey;
+pub use report::{CacheReport, Counted};
+pub use standing::Standing;
+use switch::Switch;
 
 /// What a value is for. Each has its own lifetime and size, so that none crowds out another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,6 +98,8 @@ impl fmt::Display for Namespace {
 pub enum BackendKind {
     /// In this process.
     Local,
+    /// In Redis.
+    Redis,
 }
 
 /// The cache can't do what was asked.
@@ -101,12 +117,54 @@ pub enum CacheError {
 pub const LONGEST_LINE: usize = 10_000;
 
 /// What the head holds while it syncs; it only grows, so that a holder that was overtaken can be told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FencingToken(pub u64);
 
+/// A token and the line that gave it: tokens of different lines can't be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Fence {
+    /// Names the line.
+    pub line: u64,
+    /// Its token.
+    pub token: FencingToken,
+}
+
+/// The right to sync, for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The token it stands for.
+    pub fence: Fence,
+    /// By this process' clock, until when it may be trusted without asking: a little less than the line grants.
+    pub until: Instant,
+    epoch: u64,
+}
+
+impl Lease {
+    /// Whether it may be trusted still, without asking.
+    pub fn is_fresh(&self) -> bool {
+        Instant::now() < self.until
+    }
+}
+
+/// How long batches may stay in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// A batch that isn't renewed for this long leaves.
+    pub lease: Duration,
+    /// A batch that has waited for this long leaves.
+    pub stale_after: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        let QueueSettings { lease, stale_after, .. } = QueueSettings::default();
+        Terms { lease, stale_after }
+    }
+}
+
 /// Whether a batch in line waits or syncs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BatchState {
     /// It waits for its turn.
@@ -119,17 +177,53 @@ pub enum BatchState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueItem {
     /// The batch.
-    pub batch: SyncBatch,
+    pub batch: BatchInfo,
+    /// Files it covers; `None` for everything.
+    pub files: Option<usize>,
     /// What it is doing there.
     pub state: BatchState,
+    /// It leaves after this, unless its owner renews it.
+    pub expires_in: Duration,
 }
 
 /// A line, head first.
 pub type Queue = Vec<Arc<QueueItem>>;
 
+/// A line has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineChange {
+    /// Grows with each.
+    pub changes: u64,
+    /// The first batch in line now; `None` when that isn't known.
+    pub head: Option<BatchId>,
+}
+
+/// Values and their keys.
+pub type Values = Vec<(String, Arc<[u8]>)>;
+
+/// What a server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// Redis or Valkey.
+    pub name: &'static str,
+    /// Its version.
+    pub version: String,
+    /// What it does when its memory is full: `maxmemory-policy`.
+    pub eviction: Option<String>,
+    /// The bound of its memory, bytes; 0 for none.
+    pub max_memory: Option<u64>,
+}
+
 /// What came of putting a batch in line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Enqueued {
+    /// Nobody was before it: it may sync now.
+    AtHead {
+        /// As it stands in line.
+        batch: SyncBatch,
+        /// As long as it renews this.
+        lease: Lease,
+    },
     /// It stands there, with this many before it.
     InLine {
         /// 0 is the head.
@@ -149,20 +243,22 @@ pub enum Claim {
     Head {
         /// As it stands in line.
         batch: SyncBatch,
-        /// Under this token.
-        token: FencingToken,
+        /// As long as it renews this.
+        lease: Lease,
     },
-    /// Others are before it.
+    /// Others are before it, or nobody gets a turn just now.
     Waiting {
         /// How many.
         position: usize,
+        /// The head leaves after this, unless it is renewed.
+        head_expires_in: Duration,
     },
     /// It isn't in line (any more).
     Gone,
 }
 
 /// Counts of one namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceStats {
     /// `get` found a value.
     pub hits: u64,
@@ -175,82 +271,141 @@ pub struct NamespaceStats {
 }
 
 /// A key-value store and queue in namespaces. Cheap to clone; clones are the same cache.
+///
+/// In Redis while that can be used, in this process while it can't: callers don't notice, but for [`Standing`]. What
+/// was in line in the one isn't in the other; whoever waits asks for the head, learns that its batch is gone, and puts
+/// it in line again.
 #[derive(Clone)]
 pub struct CacheManager {
-    backend: Backend,
-}
-
-#[derive(Clone)]
-enum Backend {
-    Local(Arc<LocalCache>),
+    switch: Arc<Switch>,
 }
 
 impl CacheManager {
     /// A cache in this process.
     pub fn local() -> CacheManager {
-        CacheManager { backend: Backend::Local(Arc::new(LocalCache::new())) }
+        CacheManager::local_with(Terms::default())
     }
 
-    /// Where lines and values live.
+    /// A cache in this process, under these terms.
+    pub fn local_with(terms: Terms) -> CacheManager {
+        CacheManager { switch: Switch::local(terms, None) }
+    }
+
+    /// The cache that the settings want. It connects in the background; whatever goes wrong is told by
+    /// [`CacheManager::standing`]. Must be called within a Tokio runtime.
+    pub fn open(settings: &QueueSettings) -> CacheManager {
+        let terms = Terms { lease: settings.lease, stale_after: settings.stale_after };
+        let switch = match (settings.backend, &settings.redis_url) {
+            (QueueBackend::Local, _) | (QueueBackend::Auto, None) => Switch::local(terms, None),
+            (QueueBackend::Redis, None) => {
+                let problem = "queue.backend is redis, but no Redis is named; set queue.redis_url";
+                Switch::local(terms, Some(problem.to_owned()))
+            }
+            (_, Some(url)) => match redis::Door::new(url) {
+                Ok(door) => Switch::shared(terms, door),
+                Err(problem) => Switch::local(terms, Some(problem)),
+            },
+        };
+        CacheManager { switch }
+    }
+
+    /// Where lines and values live now. It is known within a second after the cache was opened.
     pub fn backend(&self) -> BackendKind {
-        match self.backend {
-            Backend::Local(_) => BackendKind::Local,
-        }
+        self.switch.standing().borrow().backend()
+    }
+
+    /// Where lines live, what is wrong with that, and each change of it.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.switch.standing()
+    }
+
+    /// Waits until it is known where lines live, which takes a second at most.
+    pub async fn decided(&self) -> Standing {
+        self.switch.decided().await
+    }
+
+    /// The URL of its Redis, without secrets; `None` when the settings want none.
+    pub fn server(&self) -> Option<&str> {
+        self.switch.redis().map(|redis| redis.door().shown())
+    }
+
+    /// How long Redis took to answer lately.
+    pub fn latency(&self) -> Option<Duration> {
+        self.switch.redis().filter(|_| self.backend() == BackendKind::Redis)?.latency()
+    }
+
+    /// What Redis says of itself; `None` when it can't be asked.
+    pub async fn server_facts(&self) -> Option<ServerFacts> {
+        self.switch.redis()?.facts().await.ok()
+    }
+
+    /// How long batches may stay in line.
+    pub fn terms(&self) -> &Terms {
+        self.switch.terms()
     }
 
     /// The value of `key`, unless it was never set, was deleted, or its lifetime is over.
     ///
     /// # Errors
-    /// None in this process.
+    /// None so far: what Redis doesn't give is missing.
     pub async fn get(&self, namespace: Namespace, key: &str) -> Result<Option<Arc<[u8]>>, CacheError> {
-        match &self.backend {
-            Backend::Local(local) => Ok(local.get(namespace, key).await),
-        }
+        Ok(self.switch.get_many(namespace, &[key.to_owned()]).await.pop().flatten())
     }
 
-    /// Sets the value of `key`, for the namespace's lifetime.
+    /// Sets the value of `key`, for the namespace's lifetime. In Redis, values of more than 8 MiB aren't kept.
     ///
     /// # Errors
-    /// None in this process.
+    /// None so far.
     pub async fn set(&self, namespace: Namespace, key: &str, value: impl Into<Arc<[u8]>>) -> Result<(), CacheError> {
-        match &self.backend {
-            Backend::Local(local) => local.set(namespace, key, value.into()).await,
-        }
+        self.switch.set_many(namespace, vec![(key.to_owned(), value.into())]).await;
+        Ok(())
+    }
+
+    /// The values of `keys`, in their order.
+    ///
+    /// # Errors
+    /// None so far: what Redis doesn't give is missing.
+    pub async fn get_many(&self, namespace: Namespace, keys: &[String]) -> Result<Vec<Option<Arc<[u8]>>>, CacheError> {
+        Ok(self.switch.get_many(namespace, keys).await)
+    }
+
+    /// Sets the values of many keys, for the namespace's lifetime.
+    ///
+    /// # Errors
+    /// None so far.
+    pub async fn set_many(&self, namespace: Namespace, values: Values) -> Result<(), CacheError> {
+        self.switch.set_many(namespace, values).await;
         Ok(())
     }
 
     /// Forgets the value of `key`; gives whether there was one.
     ///
     /// # Errors
-    /// None in this process.
+    /// None so far.
     pub async fn delete(&self, namespace: Namespace, key: &str) -> Result<bool, CacheError> {
-        match &self.backend {
-            Backend::Local(local) => Ok(local.delete(namespace, key).await),
-        }
+        Ok(self.switch.delete(namespace, key).await)
     }
 
-    /// Forgets every value and line of a namespace. Owners of batches in such a line see that theirs is gone.
+    /// Forgets every value of a namespace, and its lines; in Redis, the lines that this process waits in. Owners of
+    /// batches in such a line see that theirs is gone.
     ///
     /// # Errors
-    /// None in this process.
+    /// None so far.
     pub async fn clear_namespace(&self, namespace: Namespace) -> Result<(), CacheError> {
-        match &self.backend {
-            Backend::Local(local) => local.clear(namespace).await,
-        }
+        self.switch.clear(namespace).await;
         Ok(())
     }
 
-    /// Counts of every namespace.
+    /// Counts of every namespace: hits and misses of this process, entries and bytes wherever they live.
     ///
     /// # Errors
-    /// None in this process.
+    /// None so far.
     pub async fn get_stats(&self) -> Result<Vec<(Namespace, NamespaceStats)>, CacheError> {
-        match &self.backend {
-            Backend::Local(local) => Ok(Namespace::ALL.map(|n| (n, local.stats(n))).to_vec()),
-        }
+        Ok(self.switch.stats().await)
     }
 
-    /// Puts a batch at the end of the line `key`, or joins it into the one that its owner has waiting there.
+    /// Puts a batch at the end of the line `key`, or joins it into the one that its owner has waiting there. It stays
+    /// in line as long as its owner asks for the head again before the lease is over.
     ///
     /// # Errors
     /// When the line is full.
@@ -260,55 +415,60 @@ impl CacheManager {
         key: &str,
         batch: SyncBatch,
     ) -> Result<Enqueued, CacheError> {
-        match &self.backend {
-            Backend::Local(local) => local.enqueue(namespace, key, batch).await,
-        }
+        self.switch.enqueue(&LineKey::new(namespace, key), batch).await
     }
 
     /// The line `key`, head first.
     ///
     /// # Errors
-    /// None in this process.
+    /// None so far.
     pub async fn get_queue(&self, namespace: Namespace, key: &str) -> Result<Queue, CacheError> {
-        match &self.backend {
-            Backend::Local(local) => Ok(local.queue(namespace, key).await),
-        }
+        Ok(self.switch.queue(&LineKey::new(namespace, key)).await)
     }
 
     /// Takes a batch out of the line `key`, whatever it is doing; gives whether it was there.
     ///
     /// # Errors
-    /// None in this process.
+    /// None so far.
     pub async fn remove_item(&self, namespace: Namespace, key: &str, id: BatchId) -> Result<bool, CacheError> {
-        match &self.backend {
-            Backend::Local(local) => Ok(local.remove(namespace, key, id).await),
-        }
+        Ok(self.switch.leave(&LineKey::new(namespace, key), id).await)
     }
 
-    /// Lets a batch sync if it is at the head of the line `key`.
+    /// Lets a batch sync if it is at the head of the line `key`, and keeps it in line for another lease.
     ///
     /// # Errors
-    /// None in this process.
+    /// None so far.
     pub async fn claim_head(&self, namespace: Namespace, key: &str, id: BatchId) -> Result<Claim, CacheError> {
-        match &self.backend {
-            Backend::Local(local) => Ok(local.claim(namespace, key, id).await),
-        }
+        Ok(self.switch.claim(&LineKey::new(namespace, key), id).await)
     }
 
-    /// Takes batches out of the line `key` that were made before `oldest` and still wait. Gives how many.
+    /// Renews the lease of the batch at the head of the line `key`; `None` when it is lost, and nothing may be
+    /// committed under it any more.
     ///
     /// # Errors
-    /// None in this process.
-    pub async fn sweep_queue(&self, namespace: Namespace, key: &str, oldest: UnixMillis) -> Result<usize, CacheError> {
-        match &self.backend {
-            Backend::Local(local) => Ok(local.sweep(namespace, key, oldest).await),
-        }
+    /// None so far.
+    pub async fn renew_lease(
+        &self,
+        namespace: Namespace,
+        key: &str,
+        id: BatchId,
+        lease: &Lease,
+    ) -> Result<Option<Lease>, CacheError> {
+        Ok(self.switch.renew(&LineKey::new(namespace, key), id, lease).await)
+    }
+
+    /// Whether a lease is still worth something, without asking the line: it is fresh, and the line that gave it counts.
+    pub fn is_held(&self, lease: &Lease) -> bool {
+        lease.is_fresh() && self.switch.is_current(lease)
+    }
+
+    /// Tokens given from now on are above this one.
+    pub fn raise_token_floor(&self, token: FencingToken) {
+        self.switch.raise_floor(token);
     }
 
     /// Wakes up on every change of the line `key`. Subscribe before looking at the line, and no change is missed.
-    pub fn subscribe(&self, namespace: Namespace, key: &str) -> watch::Receiver<u64> {
-        match &self.backend {
-            Backend::Local(local) => local.subscribe(namespace, key),
-        }
+    pub fn subscribe(&self, namespace: Namespace, key: &str) -> watch::Receiver<LineChange> {
+        self.switch.bells().subscribe(LineKey::new(namespace, key))
     }
 }

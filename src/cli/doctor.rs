@@ -1,0 +1,244 @@
+//! `syncline doctor`: what it needs from this machine, and how to mend what is missing.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::context::{CommonArgs, codebase_of, fail};
+use super::line::{Line, wants_redis};
+use super::show::{self, Paint};
+use crate::core::CodebaseRoot;
+use crate::core::settings::{self, Settings};
+use crate::watch::tree::{Enter, TreeRules};
+use crate::workspace::index_folder;
+
+/// `doctor`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The codebase
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `doctor --json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    version: &'static str,
+    checks: Vec<Check>,
+}
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Check {
+    /// What: `settings`, `codebase`, `index`, `disk`, `watches`, `redis`.
+    name: &'static str,
+    state: State,
+    /// What was found, and how to mend it where that is needed.
+    message: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum State {
+    Ok,
+    /// It works, and could be better.
+    Warning,
+    /// Something doesn't work.
+    Error,
+}
+
+fn ok(name: &'static str, message: impl Into<String>) -> Check {
+    Check { name, state: State::Ok, message: message.into() }
+}
+
+fn warning(name: &'static str, message: impl Into<String>) -> Check {
+    Check { name, state: State::Warning, message: message.into() }
+}
+
+fn error(name: &'static str, message: impl Into<String>) -> Check {
+    Check { name, state: State::Error, message: message.into() }
+}
+
+/// Runs it. Exits with 1 when something doesn't work.
+pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
+    let loaded = settings::load(Some(&args.path), &common.sources(serde_json::Value::Null));
+    let settings = loaded.settings;
+    let mut checks: Vec<_> = loaded.problems.iter().map(|problem| warning("settings", problem.to_string())).collect();
+    if checks.is_empty() {
+        checks.push(ok("settings", "every setting is understood"));
+    }
+    match codebase_of(&args.path, &settings) {
+        Ok(root) => {
+            checks.push(ok("codebase", root.as_path().display().to_string()));
+            checks.extend(index(&settings, &root));
+            checks.extend(watches(&settings, &root));
+            checks.push(redis(&settings, &root));
+        }
+        Err(problem) => checks.push(error("codebase", problem.to_string())),
+    }
+    let failed = checks.iter().any(|check| check.state == State::Error);
+    let report = Report { version: super::VERSION, checks };
+    match args.json {
+        true => match serde_json::to_string(&report) {
+            Ok(json) => println!("{json}"),
+            Err(error) => return fail(error),
+        },
+        false => tell(&report),
+    }
+    ExitCode::from(u8::from(failed))
+}
+
+fn tell(report: &Report) {
+    let paint = Paint::stdout();
+    println!("{} {}", paint.bold("syncline"), report.version);
+    for Check { name, state, message } in &report.checks {
+        let mark = match state {
+            State::Ok => paint.good("ok     "),
+            State::Warning => paint.warn("warning"),
+            State::Error => paint.warn("error  "),
+        };
+        println!("{mark}  {name:<9} {message}");
+    }
+    let (errors, warnings) = [State::Error, State::Warning]
+        .map(|wanted| report.checks.iter().filter(|check| check.state == wanted).count())
+        .into();
+    match (errors, warnings) {
+        (0, 0) => println!("{}", paint.good("all is well")),
+        (0, warnings) => println!("it works; {warnings} could be better"),
+        (errors, _) => println!("{}", paint.warn(format!("{errors} to be mended"))),
+    }
+}
+
+/// Whether the index's folder can be written, and whether there is space.
+fn index(settings: &Settings, root: &CodebaseRoot) -> Vec<Check> {
+    let Some(folder) = index_folder(settings, root) else {
+        return vec![error("index", "the platform names no cache folder; set index.dir to a folder")];
+    };
+    let shown = folder.display();
+    // The index's folder, or the one that it will be made in.
+    let Some(existing) = folder.ancestors().find(|folder| folder.is_dir()) else {
+        return vec![error("index", format!("{shown} can't be made; set index.dir to another folder"))];
+    };
+    let probe = existing.join(format!(".syncline-doctor-{}", std::process::id()));
+    let written = std::fs::write(&probe, b"syncline").and_then(|()| std::fs::remove_file(&probe));
+    let mut checks = vec![match written {
+        Ok(()) => ok("index", format!("{shown} can be written")),
+        Err(problem) => error(
+            "index",
+            format!("{shown} can't be written ({problem}); make it writable, or set index.dir to another"),
+        ),
+    }];
+    checks.extend(disk(existing));
+    checks
+}
+
+#[cfg(unix)]
+fn disk(folder: &Path) -> Option<Check> {
+    /// The index of a tree takes about a tenth of it.
+    const ENOUGH: u64 = 1 << 30;
+    let space = rustix::fs::statvfs(folder).ok()?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let message = format!("{} free where indexes live", show::bytes(free));
+    Some(match free < ENOUGH {
+        true => warning("disk", format!("{message}; free some, or set index.dir to another disk")),
+        false => ok("disk", message),
+    })
+}
+
+#[cfg(not(unix))]
+fn disk(_: &Path) -> Option<Check> {
+    None
+}
+
+/// Whether the system lets every folder be watched.
+#[cfg(target_os = "linux")]
+fn watches(settings: &Settings, root: &CodebaseRoot) -> Option<Check> {
+    if crate::watch::filesystem::is_silent(root.as_path()) {
+        let message = "the file system sends no events for changes made elsewhere, so the tree is walked again and \
+                       again; watch.mode = \"native\" relies on events all the same";
+        return Some(warning("watches", message));
+    }
+    let limit = |name: &str| -> Option<usize> {
+        std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?.trim().parse().ok()
+    };
+    let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude).ok()?;
+    let folders = Arc::new(AtomicUsize::new(0));
+    let counted = folders.clone();
+    let count: Enter = Arc::new(move |_: &Path| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    rules.scan(root.as_path(), threads, &CancellationToken::new(), &count).ok()?;
+    let (folders, most) = (folders.load(Ordering::Relaxed), limit("max_user_watches")?);
+    let found = format!(
+        "{} {} to watch, of {} that fs.inotify.max_user_watches allows all programs of a user together",
+        show::number(folders),
+        if folders == 1 { "folder" } else { "folders" },
+        show::number(most)
+    );
+    // While watches are set anew, a folder has two; and other programs watch, too.
+    Some(match folders * 2 > most {
+        true => {
+            let wanted = (folders * 4).next_power_of_two();
+            warning("watches", format!("{found}; raise it: sudo sysctl fs.inotify.max_user_watches={wanted}"))
+        }
+        false => match limit("max_user_instances") {
+            Some(instances @ ..16) => warning(
+                "watches",
+                format!(
+                    "{instances} programs of a user may watch; raise it: sudo sysctl fs.inotify.max_user_instances=128"
+                ),
+            ),
+            _ => ok("watches", found),
+        },
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watches(_: &Settings, _: &CodebaseRoot) -> Option<Check> {
+    None
+}
+
+/// Whether Redis can be used, when the settings want it.
+fn redis(settings: &Settings, root: &CodebaseRoot) -> Check {
+    /// What evicts values before lines, or nothing.
+    const KIND_TO_LINES: [&str; 5] = ["noeviction", "volatile-ttl", "volatile-lru", "volatile-lfu", "volatile-random"];
+    if !wants_redis(&settings.queue) {
+        return ok("redis", "not used; batches wait in each engine's own line");
+    }
+    let Some(line) = Line::open(settings, root) else {
+        return error("redis", "can't start what connects to it; free memory or raise the limit of threads");
+    };
+    let view = line.look();
+    if let Some(problem) = view.problem {
+        return error("redis", problem);
+    }
+    let server = view.server.unwrap_or_default();
+    let latency = view.latency_ms.unwrap_or_default();
+    let mut found = format!("{server} can be used, answers in {latency:.1} ms");
+    let Some(facts) = line.facts() else {
+        return warning("redis", format!("{found}; it doesn't say what it is, since its user may not ask (INFO)"));
+    };
+    found = format!("{} {} at {found}", facts.name, facts.version);
+    match facts.eviction.as_deref() {
+        Some(policy) if facts.max_memory != Some(0) && !KIND_TO_LINES.contains(&policy) => warning(
+            "redis",
+            format!(
+                "{found}; when full it evicts anything ({policy}), lines too; set its maxmemory-policy to volatile-ttl"
+            ),
+        ),
+        _ if latency > 50.0 => {
+            warning("redis", format!("{found}; every batch asks it three times, so it should be nearer"))
+        }
+        _ => ok("redis", found),
+    }
+}

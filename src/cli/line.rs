@@ -1,0 +1,150 @@
+//! A look at the line of a codebase in Redis, also when no engine here has it open.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+use super::show::{self, Paint};
+use crate::core::cache::{BackendKind, BatchState, CacheManager, Namespace, Queue, ServerFacts};
+use crate::core::settings::{QueueBackend, QueueSettings, Settings};
+use crate::core::{Codebase, CodebaseRoot, Owner, UnixMillis};
+
+/// A connection to the Redis that the settings name.
+pub(super) struct Line {
+    runtime: Runtime,
+    cache: CacheManager,
+    codebase: Codebase,
+}
+
+/// The line at one moment.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LineView {
+    /// The URL, without secrets.
+    pub(super) server: Option<String>,
+    /// Why it can't be looked at, and how to mend that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) problem: Option<String>,
+    /// Of one question, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) latency_ms: Option<f64>,
+    /// Head first.
+    pub(super) batches: Vec<InLine>,
+}
+
+/// A batch in it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct InLine {
+    id: String,
+    created_at: UnixMillis,
+    owner: Owner,
+    /// None for all.
+    files: Option<usize>,
+    /// Of the one that syncs.
+    token: Option<u64>,
+    /// It leaves after this unless its owner renews it, ms.
+    expires_in_ms: u128,
+}
+
+impl Line {
+    /// `None` when the settings name no Redis.
+    pub(super) fn open(settings: &Settings, root: &CodebaseRoot) -> Option<Line> {
+        if !wants_redis(&settings.queue) {
+            return None;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().ok()?;
+        let entered = runtime.enter();
+        let cache = CacheManager::open(&settings.queue);
+        drop(entered);
+        let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());
+        Some(Line { runtime, cache, codebase })
+    }
+
+    /// The line now. Takes a second at most.
+    pub(super) fn look(&self) -> LineView {
+        let looked = self.runtime.block_on(async {
+            let standing = self.cache.decided().await;
+            let started = std::time::Instant::now();
+            let queue = self.cache.get_queue(Namespace::SyncBatches, self.codebase.id.as_str()).await;
+            let queue = queue.unwrap_or_default();
+            let shared = standing.backend() == BackendKind::Redis;
+            let latency = shared.then(|| started.elapsed());
+            (queue, latency, standing.problem().map(str::to_owned))
+        });
+        let (queue, latency, problem) = looked;
+        LineView {
+            server: self.cache.server().map(str::to_owned),
+            problem,
+            latency_ms: latency.map(|latency| latency.as_secs_f64() * 1e3),
+            batches: in_line(&queue),
+        }
+    }
+
+    /// What the server says of itself.
+    pub(super) fn facts(&self) -> Option<ServerFacts> {
+        self.runtime.block_on(self.cache.server_facts())
+    }
+}
+
+/// Whether lines are to be in Redis.
+pub(super) fn wants_redis(settings: &QueueSettings) -> bool {
+    match settings.backend {
+        QueueBackend::Local => false,
+        QueueBackend::Redis => true,
+        QueueBackend::Auto => settings.redis_url.is_some(),
+    }
+}
+
+fn in_line(queue: &Queue) -> Vec<InLine> {
+    let one = |item: &std::sync::Arc<crate::core::cache::QueueItem>| InLine {
+        id: item.batch.id.to_string(),
+        created_at: item.batch.created_at,
+        owner: item.batch.owner.clone(),
+        files: item.files,
+        token: match item.state {
+            BatchState::Waiting => None,
+            BatchState::Syncing(token) => Some(token.0),
+        },
+        expires_in_ms: item.expires_in.as_millis(),
+    };
+    queue.iter().map(one).collect()
+}
+
+impl LineView {
+    /// For people, each line of text with its indent.
+    pub(super) fn text(&self, paint: Paint) -> String {
+        let server = self.server.as_deref().unwrap_or("no Redis is named");
+        let latency =
+            self.latency_ms.map(|ms| format!(" · answers in {}", show::time(Duration::from_secs_f64(ms / 1e3))));
+        let mut out = format!("  {server}{}\n", latency.unwrap_or_default());
+        if let Some(problem) = &self.problem {
+            return out + &format!("  {}\n", paint.warn(problem));
+        }
+        if self.batches.is_empty() {
+            out += &format!("  {}\n", paint.dim("the line is empty"));
+        }
+        let mut before: Option<&InLine> = None;
+        for (position, batch) in self.batches.iter().enumerate() {
+            let files = batch.files.map_or_else(|| "the tree".to_owned(), show::files);
+            let age = show::time(Duration::from_millis(UnixMillis::now().since(batch.created_at)));
+            let left = show::time(Duration::from_millis(u64::try_from(batch.expires_in_ms).unwrap_or(u64::MAX)));
+            let (state, why) = match (batch.token, before) {
+                (Some(token), _) => {
+                    (paint.good("syncing"), format!("turn {token}, its lease ends in {left} unless renewed"))
+                }
+                (None, None) => (paint.warn("waiting"), "it is next and is about to begin".to_owned()),
+                (None, Some(before)) => (paint.warn("waiting"), format!("for {}", name(&before.owner))),
+            };
+            out +=
+                &format!("  {position}  {state}  {files:>12}  {age:>8}  {}  {}\n", name(&batch.owner), paint.dim(why));
+            before = Some(batch);
+        }
+        out
+    }
+}
+
+fn name(owner: &Owner) -> String {
+    format!("pid {} on {}", owner.pid, owner.host)
+}

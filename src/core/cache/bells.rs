@@ -1,0 +1,67 @@
+//! Who waits for changes of lines, and how they are woken.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+use super::{LineChange, Namespace};
+use crate::core::BatchId;
+
+/// Which line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LineKey {
+    pub(super) namespace: Namespace,
+    pub(super) key: String,
+}
+
+impl LineKey {
+    pub(super) fn new(namespace: Namespace, key: &str) -> LineKey {
+        LineKey { namespace, key: key.to_owned() }
+    }
+}
+
+/// One bell for each line that somebody waits for.
+#[derive(Default)]
+pub(super) struct Bells {
+    lines: Mutex<HashMap<LineKey, watch::Sender<LineChange>>>,
+    /// A line has its first listener.
+    pub(super) opened: Notify,
+}
+
+impl Bells {
+    fn lines(&self) -> MutexGuard<'_, HashMap<LineKey, watch::Sender<LineChange>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn subscribe(&self, line: LineKey) -> watch::Receiver<LineChange> {
+        let mut lines = self.lines();
+        lines.retain(|_, sender| sender.receiver_count() > 0);
+        let sender = lines.entry(line).or_insert_with(|| {
+            self.opened.notify_one();
+            watch::channel(LineChange::default()).0
+        });
+        sender.subscribe()
+    }
+
+    /// The line has changed; `head` is its first batch, where that is known.
+    pub(super) fn ring(&self, line: &LineKey, head: Option<BatchId>) {
+        if let Some(sender) = self.lines().get(line) {
+            sender.send_modify(|change| *change = LineChange { changes: change.changes + 1, head });
+        }
+    }
+
+    /// Any line may have changed.
+    pub(super) fn ring_all(&self) {
+        for sender in self.lines().values() {
+            sender.send_modify(|change| *change = LineChange { changes: change.changes + 1, head: None });
+        }
+    }
+
+    /// The lines that somebody waits for.
+    pub(super) fn heard(&self) -> Vec<LineKey> {
+        let mut lines = self.lines();
+        lines.retain(|_, sender| sender.receiver_count() > 0);
+        lines.keys().cloned().collect()
+    }
+}

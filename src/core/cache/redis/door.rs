@@ -1,0 +1,251 @@
+//! From a URL to a connection: a single server, Sentinels, or a Cluster.
+
+use std::time::Duration;
+
+use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
+    Pipeline, ProtocolVersion, RedisError, RedisFuture, RedisResult, TlsMode, Value,
+};
+
+use crate::core::settings::redacted_url;
+
+/// Longest wait for an answer.
+const ANSWER: Duration = Duration::from_millis(600);
+
+/// Where a Redis is, and how to get in.
+pub(in crate::core::cache) struct Door {
+    kind: Kind,
+    /// The URL without its secrets.
+    shown: String,
+}
+
+enum Kind {
+    Server(ConnectionInfo),
+    Sentinels { sentinels: Vec<ConnectionAddr>, service: String, server: ConnectionInfo, tls: bool },
+    Cluster(Vec<ConnectionInfo>),
+}
+
+impl Door {
+    /// The door that a URL names.
+    ///
+    /// # Errors
+    /// One sentence that says what the URL must be.
+    pub(in crate::core::cache) fn new(url: &str) -> Result<Door, String> {
+        let shown = redacted_url(url);
+        let kind = kind(url).map_err(|problem| {
+            format!(
+                "queue.redis_url ({shown}) is no URL of a Redis: {problem}; write it as redis://host:6379, rediss://…, \
+                 redis+unix:///path, redis+sentinel://host:26379,…/service or redis+cluster://host:6379,…"
+            )
+        })?;
+        Ok(Door { kind, shown })
+    }
+
+    /// The URL without its secrets.
+    pub(in crate::core::cache) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Whether it is a Cluster's.
+    pub(in crate::core::cache) fn is_cluster(&self) -> bool {
+        matches!(self.kind, Kind::Cluster(_))
+    }
+
+    /// A new connection, which gives what the server sends by itself to `pushes`. It takes `patience` at most.
+    pub(super) async fn connect(&self, pushes: impl AsyncPushSender + Clone, patience: Duration) -> RedisResult<Link> {
+        let connecting = async {
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(patience))
+                .set_response_timeout(Some(ANSWER))
+                .set_push_sender(pushes.clone());
+            Ok(match &self.kind {
+                Kind::Server(server) => {
+                    let client = Client::open(server.clone())?;
+                    Link::Server(client.get_multiplexed_async_connection_with_config(&config).await?)
+                }
+                Kind::Sentinels { sentinels, service, server, tls } => {
+                    let settings = server.redis_settings();
+                    let mut builder =
+                        SentinelClientBuilder::new(sentinels.clone(), service, SentinelServerType::Master)?
+                            .set_client_to_redis_db(settings.db())
+                            .set_client_to_redis_protocol(ProtocolVersion::RESP3);
+                    if let Some(user) = settings.username() {
+                        builder = builder.set_client_to_redis_username(user);
+                    }
+                    if let Some(password) = settings.password() {
+                        builder = builder.set_client_to_redis_password(password);
+                    }
+                    if *tls {
+                        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+                    }
+                    Link::Server(builder.build()?.get_async_connection_with_config(&config).await?)
+                }
+                Kind::Cluster(nodes) => {
+                    let client: ClusterClient = ClusterClientBuilder::new(nodes.clone())
+                        .use_protocol(ProtocolVersion::RESP3)
+                        .connection_timeout(patience)
+                        .response_timeout(ANSWER)
+                        .overall_response_timeout(Some(ANSWER))
+                        .retries(2)
+                        .push_sender(pushes)
+                        .build()?;
+                    Link::Cluster(client.get_async_connection().await?)
+                }
+            })
+        };
+        let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        tokio::time::timeout(patience, connecting).await.unwrap_or_else(|_| Err(late()))
+    }
+}
+
+fn kind(url: &str) -> Result<Kind, String> {
+    let (scheme, rest) = url.split_once("://").ok_or("it has no scheme")?;
+    let tls = scheme.starts_with("rediss");
+    let plain = if tls { "rediss" } else { "redis" };
+    match scheme {
+        "redis" | "rediss" | "unix" | "redis+unix" => Ok(Kind::Server(info(url)?)),
+        "redis+sentinel" | "rediss+sentinel" => {
+            let (user, rest) = user_and_rest(rest);
+            let (hosts, path) = rest.split_once('/').ok_or("it names no service after the Sentinels")?;
+            let (path, query) = path.split_once('?').map_or((path, String::new()), |(p, q)| (p, format!("?{q}")));
+            let (service, database) = path.split_once('/').unwrap_or((path, "0"));
+            if service.is_empty() {
+                return Err("it names no service after the Sentinels".to_owned());
+            }
+            let sentinels = hosts.split(',').map(|host| {
+                let with_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+                let port = if with_port { "" } else { ":26379" };
+                info(&format!("redis://{host}{port}")).map(|info| info.addr().clone())
+            });
+            let server = info(&format!("{plain}://{user}host/{database}{query}"))?;
+            Ok(Kind::Sentinels {
+                sentinels: sentinels.collect::<Result<_, _>>()?,
+                service: service.to_owned(),
+                server,
+                tls,
+            })
+        }
+        "redis+cluster" | "rediss+cluster" => {
+            let (user, rest) = user_and_rest(rest);
+            let (hosts, end) = match rest.find(['/', '?', '#']) {
+                Some(at) => rest.split_at(at),
+                None => (rest, ""),
+            };
+            let nodes = hosts.split(',').map(|host| info(&format!("{plain}://{user}{host}{end}")));
+            Ok(Kind::Cluster(nodes.collect::<Result<_, _>>()?))
+        }
+        _ => Err("its scheme isn't one of Redis".to_owned()),
+    }
+}
+
+/// `user:password@` and what comes after it.
+fn user_and_rest(rest: &str) -> (&str, &str) {
+    rest.rfind('@').map_or(("", rest), |at| rest.split_at(at + 1))
+}
+
+fn info(url: &str) -> Result<ConnectionInfo, String> {
+    // Its errors don't repeat the URL.
+    let info = url.into_connection_info().map_err(|error| match error.kind() {
+        ErrorKind::InvalidClientConfig => error.to_string(),
+        _ => "it can't be read".to_owned(),
+    })?;
+    // The protocol in which wake-ups come over the same connection as answers.
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    Ok(info.set_redis_settings(settings))
+}
+
+/// A connection. Cheap to clone; clones send over the same one.
+#[derive(Clone)]
+pub(super) enum Link {
+    Server(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Link {
+    pub(super) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        command.query_async(self).await
+    }
+
+    pub(super) async fn ask_all<T: FromRedisValue>(&mut self, commands: &Pipeline) -> RedisResult<T> {
+        commands.query_async(self).await
+    }
+
+    pub(super) async fn subscribe(&mut self, channel: &str) -> RedisResult<()> {
+        match self {
+            Link::Server(connection) => connection.subscribe(channel).await,
+            Link::Cluster(connection) => connection.subscribe(channel).await,
+        }
+    }
+
+    pub(super) async fn unsubscribe(&mut self, channel: &str) -> RedisResult<()> {
+        match self {
+            Link::Server(connection) => connection.unsubscribe(channel).await,
+            Link::Cluster(connection) => connection.unsubscribe(channel).await,
+        }
+    }
+}
+
+impl ConnectionLike for Link {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Link::Server(connection) => connection.req_packed_command(command),
+            Link::Cluster(connection) => connection.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Link::Server(connection) => connection.req_packed_commands(commands, offset, count),
+            Link::Cluster(connection) => connection.req_packed_commands(commands, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Link::Server(connection) => connection.get_db(),
+            Link::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_url_is_read() {
+        for url in ["redis://h", "rediss://u:p@h:1/2", "redis+unix:///run/r.sock?db=1", "unix:///run/r.sock"] {
+            assert!(matches!(Door::new(url).unwrap().kind, Kind::Server(_)), "{url}");
+        }
+        let Kind::Sentinels { sentinels, service, server, tls } =
+            Door::new("rediss+sentinel://u:p%40@h1,h2:7/main/3").unwrap().kind
+        else {
+            panic!("Sentinels")
+        };
+        assert_eq!(sentinels.iter().map(ToString::to_string).collect::<Vec<_>>(), ["h1:26379", "h2:7"]);
+        let settings = server.redis_settings();
+        assert_eq!((service.as_str(), settings.db(), tls), ("main", 3, true));
+        assert_eq!((settings.username(), settings.password()), (Some("u"), Some("p@")));
+        let Kind::Cluster(nodes) = Door::new("redis+cluster://:p@h1:1,h2:2").unwrap().kind else { panic!("a Cluster") };
+        assert_eq!(nodes.iter().map(|n| n.addr().to_string()).collect::<Vec<_>>(), ["h1:1", "h2:2"]);
+        assert_eq!(nodes[1].redis_settings().password(), Some("p"));
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_without_its_secrets() {
+        for url in ["redis+sentinel://:s3cret@h", "http://:s3cret@h", "redis+cluster://:s3cret@h:x,y", "s3cret"] {
+            let problem = Door::new(url).err().unwrap();
+            assert!(problem.contains("write it as") && !problem.contains("s3cret"), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What can go wrong with a Redis, as a sentence that says how to mend it.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use super::door::Door;
+
+/// Redis didn't do what it was asked.
+#[derive(Clone, Debug)]
+pub(in crate::core::cache) struct Trouble {
+    /// What, and how to mend it.
+    pub(in crate::core::cache) sentence: String,
+    /// The connection is gone; a new one may do.
+    pub(in crate::core::cache) dropped: bool,
+}
+
+impl Trouble {
+    pub(super) fn new(error: &RedisError, door: &Door) -> Trouble {
+        let dropped = error.is_connection_dropped() || error.is_unrecoverable_error() && !error.is_timeout();
+        Trouble { sentence: sentence(error, door), dropped }
+    }
+
+    /// There is no connection.
+    pub(in crate::core::cache) fn cut(door: &Door) -> Trouble {
+        Trouble { sentence: told(door, "the connection is cut", "see that it runs and can be reached"), dropped: true }
+    }
+
+    /// It answered what no Redis answers.
+    pub(super) fn nonsense(door: &Door) -> Trouble {
+        let sentence = told(
+            door,
+            "it gives answers that make no sense",
+            "see that queue.redis_url names a Redis 6.2 or newer, or a Valkey",
+        );
+        Trouble { sentence, dropped: false }
+    }
+}
+
+fn told(door: &Door, what: &str, mend: &str) -> String {
+    format!("can't use Redis at {}: {what}; {mend}; until then batches wait in this process's own line", door.shown())
+}
+
+fn sentence(error: &RedisError, door: &Door) -> String {
+    let code = error.code().unwrap_or_default();
+    let detail = error.detail().unwrap_or_default();
+    // A script's error carries the one of its command inside.
+    let says = |word: &str| code == word || detail.contains(word);
+    let server = |kind| error.kind() == ErrorKind::Server(kind);
+    let (what, mend): (&str, String) = if error.kind() == ErrorKind::AuthenticationFailed
+        || says("WRONGPASS")
+        || says("NOAUTH")
+    {
+        ("it refuses the user or the password", "correct both in queue.redis_url".into())
+    } else if server(ServerErrorKind::NoPerm) || says("NOPERM") {
+        let mend = "allow the user of queue.redis_url what it needs (in redis-cli: ACL SETUSER … '~{syncline:*' '&{syncline:*' +@all -@admin)";
+        ("its user may not do what the line needs", mend.into())
+    } else if server(ServerErrorKind::ReadOnly) || says("READONLY") {
+        let mend = "name its primary in queue.redis_url, or the Sentinels that know it (redis+sentinel://…)";
+        ("it is a read-only replica", mend.into())
+    } else if says("OOM") {
+        ("its memory is full", "raise its maxmemory, or let it evict values (maxmemory-policy volatile-ttl)".into())
+    } else if says("MISCONF") {
+        ("it can't save its data and refuses to write", "see its log, and free its disk".into())
+    } else if says("WRONGTYPE") {
+        (
+            "one of the line's keys holds something else",
+            "delete the keys that begin with {syncline: (in redis-cli: DEL)".into(),
+        )
+    } else if server(ServerErrorKind::BusyLoading) {
+        ("it is still loading its data", "wait until it has".into())
+    } else if server(ServerErrorKind::ClusterDown)
+        || server(ServerErrorKind::MasterDown)
+        || error.kind() == ErrorKind::ClusterConnectionNotFound
+        || says("CLUSTERDOWN")
+    {
+        ("a part of the Cluster is down", "bring its nodes back".into())
+    } else if error.kind() == ErrorKind::MasterNameNotFoundBySentinel {
+        ("its Sentinels don't know the service", "correct the service's name in queue.redis_url".into())
+    } else if error.kind() == ErrorKind::RESP3NotSupported {
+        ("it is too old", "use Redis 6.2 or newer, or Valkey".into())
+    } else if error.to_string().contains("certificate") {
+        let mend =
+            "use the name that it is for, have this machine trust its authority, or end queue.redis_url with #insecure";
+        ("its certificate isn't trusted", mend.into())
+    } else if error.is_connection_refusal() {
+        ("nothing answers there", "start it, or correct queue.redis_url".into())
+    } else if error.is_timeout() {
+        ("it doesn't answer in time", "see that it can be reached and isn't busy (in redis-cli: SLOWLOG GET)".into())
+    } else if error.is_connection_dropped() {
+        ("the connection is cut", "see that it runs and can be reached".into())
+    } else {
+        let said = crate::core::settings::harmless(&error.to_string());
+        let said: String = said.chars().take(200).collect();
+        return told(door, &format!("it says \"{said}\""), "see its log");
+    };
+    told(door, what, &mend)
+}

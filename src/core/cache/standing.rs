@@ -1,0 +1,166 @@
+//! Which line counts now: a small state machine. No clock, no network.
+//!
+//! ```text
+//!   Connecting ──► Shared ◄──────────────┐
+//!       │            │ cut               │ join: no batch syncs in the local line any more
+//!       ▼            ▼                   │
+//!     Local ──── back: Redis answers ──► Returning
+//!       ▲                                │ cut
+//!       └────────────────────────────────┘
+//! ```
+//!
+//! Each change of line begins a new epoch. What was given in an earlier epoch, a turn above all, is worth nothing.
+
+use super::BackendKind;
+
+/// Where the line is that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum At {
+    /// It isn't known yet.
+    Connecting,
+    /// In Redis.
+    Shared,
+    /// In this process.
+    Local,
+    /// In this process, where no batch gets a turn any more: Redis is back, and the one that syncs ends first.
+    Returning,
+}
+
+/// Where the line is that counts, and what isn't as the settings want it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Standing {
+    at: At,
+    epoch: u64,
+    problem: Option<String>,
+}
+
+impl Standing {
+    /// In this process, for good; with a problem when the settings want something else.
+    pub(super) fn local(problem: Option<String>) -> Standing {
+        Standing { at: At::Local, epoch: 0, problem }
+    }
+
+    /// To be found out.
+    pub(super) fn connecting() -> Standing {
+        Standing { at: At::Connecting, epoch: 0, problem: None }
+    }
+
+    /// Where lines live now.
+    pub fn backend(&self) -> BackendKind {
+        match self.at {
+            At::Shared | At::Connecting => BackendKind::Redis,
+            At::Local | At::Returning => BackendKind::Local,
+        }
+    }
+
+    /// What isn't as the settings want it, and how to mend it.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    pub(super) fn at(&self) -> At {
+        self.at
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Redis can't be used. Gives whether anything is different now.
+    pub(super) fn cut(&mut self, problem: &str) -> bool {
+        if matches!(self.at, At::Connecting | At::Shared) {
+            self.epoch += 1;
+        }
+        let before = std::mem::replace(&mut self.at, At::Local);
+        let told = self.problem.as_deref() == Some(problem);
+        if !told {
+            self.problem = Some(problem.to_owned());
+        }
+        before != At::Local || !told
+    }
+
+    /// Redis can be used again. Gives whether its line may be joined now, as far as this knows.
+    pub(super) fn back(&mut self) -> bool {
+        if self.at == At::Local {
+            self.at = At::Returning;
+        }
+        self.at != At::Shared
+    }
+
+    /// Redis' line counts from now on. Nothing may be syncing in the local one. Gives whether it didn't before.
+    pub(super) fn join(&mut self) -> bool {
+        if !matches!(self.at, At::Connecting | At::Returning) {
+            return false;
+        }
+        *self = Standing { at: At::Shared, epoch: self.epoch + 1, problem: None };
+        true
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::collections::{HashSet, VecDeque};
+
+    use super::*;
+
+    /// The machine, and two turns that were given through it: one in Redis, one here. Each is an epoch.
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct World {
+        standing: Standing,
+        shared_turn: Option<u64>,
+        local_turn: Option<u64>,
+    }
+
+    impl World {
+        /// Whether a turn of this epoch is still worth something.
+        fn counts(&self, turn: Option<u64>) -> bool {
+            turn == Some(self.standing.epoch)
+        }
+    }
+
+    #[test]
+    fn however_redis_comes_and_goes_no_two_turns_of_one_process_count() {
+        let start = World { standing: Standing::connecting(), shared_turn: None, local_turn: None };
+        let (mut seen, mut next) = (HashSet::from([start.clone()]), VecDeque::from([start]));
+        let mut visited = HashSet::new();
+        while let Some(world) = next.pop_front() {
+            visited.insert(world.standing.at);
+            let mut reach = |after: World| {
+                assert!(!(after.counts(after.shared_turn) && after.counts(after.local_turn)), "two turns count");
+                let shared = after.standing.at == At::Shared;
+                assert!(!after.counts(after.shared_turn) || shared, "a turn in Redis counts without Redis");
+                assert!(!after.counts(after.local_turn) || !shared, "a turn here counts beside Redis' line");
+                assert!(shared == after.standing.problem.is_none() || after.standing.at == At::Connecting);
+                if after.standing.epoch < 8 && seen.insert(after.clone()) {
+                    next.push_back(after);
+                }
+            };
+            // A turn is asked for, where turns are given.
+            let mut after = world.clone();
+            match after.standing.at {
+                At::Shared => after.shared_turn = Some(after.standing.epoch),
+                At::Local => after.local_turn = Some(after.standing.epoch),
+                At::Connecting | At::Returning => {}
+            }
+            reach(after);
+            // The one here ends.
+            reach(World { local_turn: None, ..world.clone() });
+            // Redis goes, or is back.
+            let mut after = world.clone();
+            after.standing.cut("it is gone");
+            reach(after);
+            let mut after = world.clone();
+            after.standing.back();
+            reach(after);
+            // It is joined when nothing syncs here.
+            if !world.counts(world.local_turn) {
+                let mut after = world.clone();
+                let joined = after.standing.join();
+                assert_eq!(joined, after.standing.epoch > world.standing.epoch, "each change of line is a new epoch");
+                reach(after);
+            }
+        }
+        assert_eq!(visited.len(), 4, "every place is reached");
+    }
+}

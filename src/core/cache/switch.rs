@@ -1,0 +1,511 @@
+//! Lines and values in Redis while it can be used, in this process while it can't.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use redis::PushKind;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::bells::{Bells, LineKey};
+use super::line::Place;
+use super::local::{LocalCache, trusted};
+use super::redis::{self as server, NewLink, RedisCache, Trouble};
+use super::standing::{At, Standing};
+use super::{
+    BatchId, CacheError, Claim, Enqueued, Fence, FencingToken, Lease, Namespace, NamespaceStats, Queue, SyncBatch,
+    Terms, Values,
+};
+
+/// Longest wait for a new connection when one broke, before the local line takes over.
+const RELINK: Duration = Duration::from_millis(300);
+/// Longest wait for the first connection.
+const FIRST_LINK: Duration = Duration::from_millis(800);
+/// Longest wait for a connection while nobody waits for it.
+const CALM_LINK: Duration = Duration::from_secs(3);
+/// How often Redis is asked whether it is there.
+const PING: Duration = Duration::from_secs(1);
+/// Pauses between attempts to connect: the first, doubling up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A Redis that fails this soon after it was joined is trusted less each time.
+const SOON: Duration = Duration::from_secs(10);
+const FIRST_DISTRUST: Duration = Duration::from_secs(1);
+const LONGEST_DISTRUST: Duration = Duration::from_secs(60);
+/// Above any token that a clock gives in the next centuries, and exact as a floating-point number.
+const HIGHEST_FLOOR: u64 = 1 << 52;
+
+/// Lines and values, wherever they are now.
+pub(super) struct Switch {
+    local: LocalCache,
+    redis: Option<RedisCache>,
+    standing: watch::Sender<Standing>,
+    bells: Arc<Bells>,
+    terms: Terms,
+    /// The highest token seen so far.
+    floor: AtomicU64,
+    /// Names the lines of this process.
+    process: u64,
+    /// Somebody had trouble with Redis.
+    doubted: Notify,
+}
+
+/// A change of a line, or a look at it.
+enum Op<'a> {
+    Enqueue(&'a SyncBatch),
+    Claim(BatchId),
+    Renew(BatchId, FencingToken),
+    Leave(BatchId),
+    Queue,
+}
+
+enum Answer {
+    Place(Place),
+    Yes(bool),
+    Queue(Queue),
+}
+
+impl Switch {
+    /// Of this process only.
+    pub(super) fn local(terms: Terms, problem: Option<String>) -> Arc<Switch> {
+        Arc::new(Switch::new(terms, None, Standing::local(problem)))
+    }
+
+    /// In Redis as long as it can be used. Must be called within a Tokio runtime.
+    pub(super) fn shared(terms: Terms, door: server::Door) -> Arc<Switch> {
+        let switch = Arc::new(Switch::new(terms, Some(RedisCache::new(door)), Standing::connecting()));
+        tokio::spawn(look_after(Arc::downgrade(&switch)));
+        switch
+    }
+
+    fn new(terms: Terms, redis: Option<RedisCache>, standing: Standing) -> Switch {
+        let bells = Arc::new(Bells::default());
+        Switch {
+            local: LocalCache::new(bells.clone()),
+            redis,
+            standing: watch::channel(standing).0,
+            bells,
+            terms,
+            floor: AtomicU64::new(0),
+            process: uuid::Uuid::new_v4().as_u64_pair().0,
+            doubted: Notify::new(),
+        }
+    }
+
+    pub(super) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    pub(super) fn bells(&self) -> &Bells {
+        &self.bells
+    }
+
+    pub(super) fn redis(&self) -> Option<&RedisCache> {
+        self.redis.as_ref()
+    }
+
+    /// Tokens given from now on are above this one.
+    pub(super) fn raise_floor(&self, token: FencingToken) {
+        self.floor.fetch_max(token.0.min(HIGHEST_FLOOR), Ordering::Relaxed);
+    }
+
+    fn floor(&self) -> FencingToken {
+        FencingToken(self.floor.load(Ordering::Relaxed))
+    }
+
+    /// Waits until it is known where lines are, which takes a second at most.
+    pub(super) async fn decided(&self) -> Standing {
+        let now = self.standing.borrow().clone();
+        if now.at() != At::Connecting {
+            return now;
+        }
+        let mut standing = self.standing.subscribe();
+        let known = standing.wait_for(|standing| standing.at() != At::Connecting);
+        // The sender lives as long as this.
+        if let Ok(Ok(standing)) = tokio::time::timeout(Duration::from_secs(1), known).await {
+            return standing.clone();
+        }
+        if let Some(redis) = &self.redis {
+            self.cut(0, &Trouble::cut(redis.door()).sentence);
+        }
+        self.standing.borrow().clone()
+    }
+
+    /// The local line counts from now on, unless that has been decided since `epoch`.
+    fn cut(&self, epoch: u64, problem: &str) {
+        let mut moved = false;
+        self.standing.send_if_modified(|standing| {
+            moved = standing.epoch() == epoch && standing.at() != At::Local;
+            standing.epoch() == epoch && standing.cut(problem)
+        });
+        if moved {
+            tracing::warn!("{problem}");
+            self.bells.ring_all();
+        }
+    }
+
+    /// Does something with a line, in Redis or here. Gives the epoch in which it was done, and whether in Redis.
+    async fn run(&self, line: &LineKey, op: Op<'_>) -> (Answer, u64, bool) {
+        let mut relinked = false;
+        loop {
+            let standing = self.decided().await;
+            let epoch = standing.epoch();
+            let redis = match (&self.redis, standing.at()) {
+                (Some(redis), At::Shared) => redis,
+                (_, at) => return (self.run_here(line, &op, at != At::Returning).await, epoch, false),
+            };
+            let link = redis.link_number();
+            match self.run_there(redis, line, &op).await {
+                Ok(answer) => return (answer, epoch, true),
+                Err(trouble) => {
+                    redis.drop_link(link);
+                    self.doubted.notify_one();
+                    let again =
+                        trouble.dropped && !std::mem::replace(&mut relinked, true) && self.relinked(redis).await;
+                    if !again {
+                        self.cut(epoch, &trouble.sentence);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until there is a new connection; `false` when there is none soon, or the local line has taken over.
+    async fn relinked(&self, redis: &RedisCache) -> bool {
+        let mut standing = self.standing.subscribe();
+        tokio::select! {
+            () = redis.linked() => true,
+            _ = standing.wait_for(|standing| standing.at() != At::Shared) => false,
+            () = tokio::time::sleep(RELINK) => false,
+        }
+    }
+
+    async fn run_there(&self, redis: &RedisCache, line: &LineKey, op: &Op<'_>) -> Result<Answer, Trouble> {
+        let terms = &self.terms;
+        Ok(match op {
+            Op::Enqueue(batch) => Answer::Place(redis.enqueue(line, terms, (*batch).clone(), self.floor()).await?),
+            Op::Claim(id) => Answer::Place(redis.claim(line, terms, *id, self.floor()).await?),
+            Op::Renew(id, token) => Answer::Yes(redis.renew(line, terms, *id, *token).await?),
+            Op::Leave(id) => Answer::Yes(redis.leave(line, terms, *id).await?),
+            Op::Queue => Answer::Queue(redis.queue(line).await?),
+        })
+    }
+
+    async fn run_here(&self, line: &LineKey, op: &Op<'_>, grants: bool) -> Answer {
+        let (local, terms) = (&self.local, &self.terms);
+        match op {
+            Op::Enqueue(batch) => {
+                Answer::Place(local.enqueue(line, terms, (*batch).clone(), self.floor(), grants).await)
+            }
+            Op::Claim(id) => Answer::Place(local.claim(line, terms, *id, self.floor(), grants).await),
+            Op::Renew(id, token) => Answer::Yes(local.renew(line, terms, *id, *token).await),
+            Op::Leave(id) => Answer::Yes(local.leave(line, terms, *id).await),
+            Op::Queue => Answer::Queue(local.queue(line).await),
+        }
+    }
+
+    // Lines.
+
+    pub(super) async fn enqueue(&self, line: &LineKey, batch: SyncBatch) -> Result<Enqueued, CacheError> {
+        let started = Instant::now();
+        let place = self.run(line, Op::Enqueue(&batch)).await;
+        match self.claimed(line, started, place) {
+            Ok(Claim::Head { batch, lease }) => Ok(Enqueued::AtHead { batch, lease }),
+            Ok(Claim::Waiting { position, .. }) => Ok(Enqueued::InLine { position }),
+            // It went as it came; asking for the head says the same.
+            Ok(Claim::Gone) => Ok(Enqueued::InLine { position: 0 }),
+            Err(Some(batch)) => Ok(Enqueued::Joined { batch }),
+            Err(None) => Err(CacheError::LineFull { key: line.key.clone() }),
+        }
+    }
+
+    pub(super) async fn claim(&self, line: &LineKey, id: BatchId) -> Claim {
+        let started = Instant::now();
+        let place = self.run(line, Op::Claim(id)).await;
+        self.claimed(line, started, place).unwrap_or(Claim::Gone)
+    }
+
+    /// What a place means; the error is the batch that was joined, or none when the line is full.
+    fn claimed(
+        &self,
+        line: &LineKey,
+        started: Instant,
+        (answer, epoch, shared): (Answer, u64, bool),
+    ) -> Result<Claim, Option<BatchId>> {
+        match answer {
+            Answer::Place(Place::Head(batch, token)) => {
+                self.raise_floor(token);
+                let fence = Fence { line: self.line_number(line, shared), token };
+                let lease = Lease { fence, epoch, until: trusted(started, self.terms.lease) };
+                Ok(Claim::Head { batch: *batch, lease })
+            }
+            Answer::Place(Place::Waiting { position, head_expires_in }) => {
+                Ok(Claim::Waiting { position, head_expires_in: Duration::from_millis(head_expires_in) })
+            }
+            Answer::Place(Place::Joined(batch)) => Err(Some(batch)),
+            Answer::Place(Place::Full) => Err(None),
+            _ => Ok(Claim::Gone),
+        }
+    }
+
+    /// Names a line, so that tokens of different lines aren't compared.
+    fn line_number(&self, line: &LineKey, shared: bool) -> u64 {
+        let process = if shared { 0 } else { self.process };
+        xxh3_64(format!("{process:x}:{}:{}", line.namespace, line.key).as_bytes())
+    }
+
+    pub(super) async fn renew(&self, line: &LineKey, id: BatchId, lease: &Lease) -> Option<Lease> {
+        let started = Instant::now();
+        if !self.is_current(lease) {
+            return None;
+        }
+        let (answer, epoch, _) = self.run(line, Op::Renew(id, lease.fence.token)).await;
+        let held = matches!(answer, Answer::Yes(true)) && epoch == lease.epoch && self.is_current(lease);
+        held.then(|| Lease { until: trusted(started, self.terms.lease), ..*lease })
+    }
+
+    /// Whether the line that gave the lease still counts.
+    pub(super) fn is_current(&self, lease: &Lease) -> bool {
+        self.standing.borrow().epoch() == lease.epoch
+    }
+
+    pub(super) async fn leave(&self, line: &LineKey, id: BatchId) -> bool {
+        matches!(self.run(line, Op::Leave(id)).await.0, Answer::Yes(true))
+    }
+
+    pub(super) async fn queue(&self, line: &LineKey) -> Queue {
+        match self.run(line, Op::Queue).await.0 {
+            Answer::Queue(queue) => queue,
+            _ => Queue::new(),
+        }
+    }
+
+    // Values. Without Redis they are of this process.
+
+    /// Redis, if lines are there.
+    async fn server(&self) -> Option<&RedisCache> {
+        let shared = self.decided().await.at() == At::Shared;
+        self.redis.as_ref().filter(|_| shared)
+    }
+
+    /// A value couldn't be had from Redis: whether lines can, is looked at right away.
+    fn doubt(&self, trouble: &Trouble) {
+        tracing::debug!("{}", trouble.sentence);
+        self.doubted.notify_one();
+    }
+
+    pub(super) async fn get_many(&self, namespace: Namespace, keys: &[String]) -> Vec<Option<Arc<[u8]>>> {
+        if let Some(redis) = self.server().await {
+            match redis.get_many(namespace, keys).await {
+                Ok(found) => {
+                    self.local.count(namespace, &found);
+                    return found;
+                }
+                Err(trouble) => self.doubt(&trouble),
+            }
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.push(self.local.get(namespace, key).await);
+        }
+        found
+    }
+
+    pub(super) async fn set_many(&self, namespace: Namespace, values: Values) {
+        if let Some(redis) = self.server().await {
+            match redis.set_many(namespace, &values).await {
+                Ok(()) => return,
+                Err(trouble) => self.doubt(&trouble),
+            }
+        }
+        for (key, value) in values {
+            self.local.set(namespace, &key, value).await;
+        }
+    }
+
+    pub(super) async fn delete(&self, namespace: Namespace, key: &str) -> bool {
+        let here = self.local.delete(namespace, key).await;
+        if let Some(redis) = self.server().await {
+            match redis.delete(namespace, key).await {
+                Ok(there) => return here || there,
+                Err(trouble) => self.doubt(&trouble),
+            }
+        }
+        here
+    }
+
+    pub(super) async fn clear(&self, namespace: Namespace) {
+        self.local.clear(namespace).await;
+        if let Some(redis) = self.server().await
+            && let Err(trouble) = redis.clear(namespace, &self.bells.heard()).await
+        {
+            self.doubt(&trouble);
+        }
+    }
+
+    pub(super) async fn stats(&self) -> Vec<(Namespace, NamespaceStats)> {
+        let mut all = Vec::new();
+        let mut server = self.server().await;
+        for namespace in Namespace::ALL {
+            let mut stats = self.local.stats(namespace);
+            if let Some(redis) = server {
+                match redis.stats(namespace).await {
+                    Ok((entries, bytes)) => (stats.entries, stats.bytes) = (entries, bytes),
+                    Err(trouble) => {
+                        self.doubt(&trouble);
+                        server = None;
+                    }
+                }
+            }
+            all.push((namespace, stats));
+        }
+        all
+    }
+}
+
+/// Connects, listens, notices when Redis goes, and returns to it when it is back.
+async fn look_after(switch: Weak<Switch>) {
+    let mut keeper = Keeper::default();
+    while let Some(switch) = switch.upgrade() {
+        let Some(redis) = &switch.redis else { return };
+        if redis.is_linked() {
+            keeper.watch(&switch, redis).await;
+        } else {
+            keeper.link(&switch, redis).await;
+        }
+    }
+}
+
+/// What looking after Redis has to remember.
+#[derive(Default)]
+struct Keeper {
+    pushes: Option<server::Pushes>,
+    heard: HashSet<LineKey>,
+    pause: Duration,
+    distrust: Duration,
+    joined: Option<Instant>,
+    next_ping: Option<Instant>,
+}
+
+impl Keeper {
+    async fn link(&mut self, switch: &Switch, redis: &RedisCache) {
+        let standing = switch.standing.borrow().clone();
+        if standing.at() == At::Local
+            && let Some(joined) = self.joined.take()
+        {
+            self.distrust = match joined.elapsed() < SOON {
+                true => (self.distrust * 2).clamp(FIRST_DISTRUST, LONGEST_DISTRUST),
+                false => Duration::ZERO,
+            };
+            tokio::time::sleep(self.distrust).await;
+        }
+        let patience = match standing.at() {
+            At::Connecting => FIRST_LINK,
+            At::Shared => RELINK,
+            At::Local | At::Returning => CALM_LINK,
+        };
+        let lines = switch.bells.heard();
+        match redis.try_link(&lines, patience).await {
+            Ok(link) => {
+                self.pause = FIRST_PAUSE;
+                if self.enter(switch, redis, link).await.is_ok() {
+                    self.next_ping = Some(Instant::now());
+                }
+            }
+            Err(trouble) => {
+                switch.cut(standing.epoch(), &trouble.sentence);
+                self.pause = self.pause.max(FIRST_PAUSE);
+                tokio::time::sleep(self.pause).await;
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+
+    /// Makes a new connection the one in use, and Redis' line the one that counts.
+    async fn enter(&mut self, switch: &Switch, redis: &RedisCache, mut link: NewLink) -> Result<(), Trouble> {
+        if switch.standing.borrow().at() != At::Shared {
+            switch.standing.send_if_modified(Standing::back);
+            // The one that syncs here ends first, so that two never do.
+            while switch.local.is_syncing() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                if !link.is_alive() {
+                    // Apart, since what is borrowed can't be changed.
+                    let epoch = switch.standing.borrow().epoch();
+                    switch.cut(epoch, &Trouble::cut(redis.door()).sentence);
+                    return Err(Trouble::cut(redis.door()));
+                }
+            }
+            redis.leave_all(&link, &switch.terms).await?;
+            self.joined = Some(Instant::now());
+        }
+        self.pushes = link.pushes.take();
+        redis.set_link(link);
+        self.heard.clear();
+        self.listen(switch, redis).await;
+        if switch.standing.send_if_modified(Standing::join) {
+            tracing::info!("batches wait in Redis at {}", redis.door().shown());
+            switch.local.forget_lines();
+        }
+        switch.bells.ring_all();
+        Ok(())
+    }
+
+    /// Listens to the lines that somebody waits for, and to no others.
+    async fn listen(&mut self, switch: &Switch, redis: &RedisCache) {
+        let wanted: HashSet<_> = switch.bells.heard().into_iter().collect();
+        for line in wanted.difference(&self.heard) {
+            match redis.listen(line).await {
+                // Whatever happened before it was listened to.
+                Ok(()) => switch.bells.ring(line, None),
+                Err(trouble) if trouble.dropped => return switch.doubted.notify_one(),
+                // Those who wait look by themselves now and then.
+                Err(trouble) => tracing::warn!("{}", trouble.sentence),
+            }
+        }
+        for line in self.heard.difference(&wanted) {
+            if let Err(trouble) = redis.stop_listening(line).await {
+                tracing::debug!("{}", trouble.sentence);
+            }
+        }
+        self.heard = wanted;
+    }
+
+    async fn watch(&mut self, switch: &Switch, redis: &RedisCache) {
+        let Some(pushes) = &mut self.pushes else { return redis.drop_link(redis.link_number()) };
+        let next_ping = *self.next_ping.get_or_insert_with(Instant::now);
+        tokio::select! {
+            push = pushes.next() => match push {
+                Some((PushKind::Message, channel, payload)) => {
+                    match self.heard.iter().find(|line| server::is_channel_of(&channel, line)) {
+                        Some(line) => switch.bells.ring(line, server::head_of(&payload)),
+                        None => tracing::debug!("a wake-up for a line that nobody waits for"),
+                    }
+                }
+                Some((PushKind::Other(_), ..)) => switch.bells.ring_all(),
+                // A Cluster's connections come and go; the next question shows whether the line is there.
+                Some((PushKind::Disconnection, ..)) if redis.door().is_cluster() => self.next_ping = None,
+                Some((PushKind::Disconnection, ..)) | None => redis.drop_link(redis.link_number()),
+                Some(_) => {}
+            },
+            () = switch.doubted.notified() => self.next_ping = None,
+            () = switch.bells.opened.notified() => self.listen(switch, redis).await,
+            () = tokio::time::sleep_until(next_ping) => {
+                self.next_ping = Some(Instant::now() + PING);
+                let (number, epoch) = (redis.link_number(), switch.standing.borrow().epoch());
+                if let Err(trouble) = redis.ping(self.heard.iter().next()).await {
+                    redis.drop_link(number);
+                    if !trouble.dropped {
+                        switch.cut(epoch, &trouble.sentence);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! Real runs of many owners, with crashes, stalls and cut links; what happened is recorded, and a checker looks for broken
+//! promises in it.
+//!
+//! Owners of several processes bring one index up to date, in turns that they take in one Redis, each process over a link
+//! of its own. All that happens is recorded in another Redis, in one order; commits have the index's own order, their
+//! generation. The same owners in one process, on the line there, are the second instance.
+//!
+//! `SYNCLINE_TEST_SEED` repeats one run, `SYNCLINE_HISTORY_SEEDS` makes that many, `SYNCLINE_HISTORY_SECONDS` makes each
+//! longer, and `SYNCLINE_HISTORY_BREAK=1` leaves the fencing out, which the checker must notice.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod redis_server;
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use redis_server::RedisServer;
+use redis_server::proxy::{Link, Proxy};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+use support::Random;
+use syncline::core::cache::{CacheManager, Namespace, Terms};
+use syncline::core::{Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
+use syncline::index::{Index, IndexError, Overlay, Update};
+use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
+use tokio_util::sync::CancellationToken;
+
+/// Short, so that much happens.
+const LEASE: Duration = Duration::from_millis(300);
+/// Longest that a change may take once nothing disturbs any more.
+const PATIENCE: Duration = Duration::from_secs(40);
+const LINE: &str = "history";
+
+/// What is recorded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Event {
+    /// An owner has changed a file and asks for a sync.
+    Put { owner: String, file: String },
+    /// It stands in line.
+    InLine { owner: String, batch: String },
+    /// It has its turn.
+    Turn { batch: String, line: u64, token: u64 },
+    /// It has committed.
+    Commit { batch: String, line: u64, token: u64, generation: u64 },
+    /// It was told that its turn is lost.
+    Refused { token: u64 },
+    /// A change is synced, or isn't.
+    Done { batch: String, file: String, synced: bool, returns: u32, error: Option<String> },
+    /// The line had this many batches.
+    Length(usize),
+    /// Something was broken on purpose.
+    Fault(String),
+}
+
+/// Takes events, in one order for all processes.
+#[derive(Clone)]
+struct Recorder(Arc<Mutex<redis::Connection>>);
+
+impl Recorder {
+    fn at(port: u16) -> Recorder {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+        Recorder(Arc::new(Mutex::new(client.get_connection().unwrap())))
+    }
+
+    fn record(&self, event: Event) {
+        let text = serde_json::to_string(&event).unwrap();
+        redis::cmd("RPUSH").arg("events").arg(text).query::<i64>(&mut self.0.lock().unwrap()).unwrap();
+    }
+
+    fn all(&self) -> Vec<Event> {
+        let mut connection = self.0.lock().unwrap();
+        let texts: Vec<String> = redis::cmd("LRANGE").arg("events").arg(0).arg(-1).query(&mut connection).unwrap();
+        texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+    }
+}
+
+/// A host's index of the tree, and who works on it.
+struct Target {
+    codebase: Codebase,
+    index: Arc<Index>,
+    overlay: Overlay,
+    recorder: Recorder,
+    random: Mutex<Random>,
+    /// Leaves the fencing out.
+    broken: bool,
+}
+
+impl Target {
+    fn chance(&self, one_in: usize) -> bool {
+        self.random.lock().unwrap().below(one_in) == 0
+    }
+}
+
+impl SyncTarget for Target {
+    fn codebase(&self) -> &Codebase {
+        &self.codebase
+    }
+
+    async fn sync(self: Arc<Self>, batch: SyncBatch, head: Head) -> Result<Synced, String> {
+        let (id, token) = (batch.id.to_string(), head.token.0);
+        let Ok(fence) = head.confirm().await else {
+            self.recorder.record(Event::Refused { token });
+            return Err("the turn is lost".to_owned());
+        };
+        self.recorder.record(Event::Turn { batch: id.clone(), line: fence.line, token });
+        if self.chance(20) {
+            // The owner stands still, with all that would renew its turn.
+            std::thread::sleep(LEASE * 3 / 2);
+        }
+        let runtime = tokio::runtime::Handle::current();
+        let (target, turn) = (self.clone(), head.clone());
+        let updated = tokio::task::spawn_blocking(move || {
+            let permit = || {
+                if target.broken {
+                    return Ok(None);
+                }
+                let fence = runtime.block_on(turn.confirm()).map_err(|_| IndexError::TurnLost)?;
+                if target.chance(20) {
+                    // It stands still at the worst moment: when it has just been told that it may commit.
+                    std::thread::sleep(LEASE * 3 / 2);
+                }
+                Ok(Some(fence))
+            };
+            let before = target.index.snapshot().generation;
+            let update = Update {
+                index: &target.index,
+                root: target.codebase.root.as_path(),
+                overlay: &target.overlay,
+                max_file_bytes: 1 << 20,
+                threads: 1,
+                cancel: if target.broken { &CancellationToken::new() } else { &turn.cancel.clone() },
+                progress: &|_, _| {},
+                permit: &permit,
+            };
+            let updated = update.run(&batch.dirty);
+            let generation = target.index.snapshot().generation;
+            if target.chance(5) {
+                // As a workspace does now and then: a commit without a turn.
+                target.index.merge().unwrap();
+            }
+            (updated, (generation > before).then_some(generation.0))
+        });
+        let (updated, generation) = updated.await.unwrap();
+        match updated {
+            Ok(updated) => {
+                if let Some(generation) = generation {
+                    self.recorder.record(Event::Commit { batch: id, line: fence.line, token, generation });
+                }
+                Ok(Synced { files: updated.files })
+            }
+            Err(error) => {
+                if matches!(error, IndexError::TurnLost) {
+                    self.recorder.record(Event::Refused { token });
+                    head.give_up();
+                }
+                Err(error.to_string())
+            }
+        }
+    }
+}
+
+/// Where everything is.
+#[derive(Clone, Serialize, Deserialize)]
+struct Setting {
+    tree: PathBuf,
+    index: PathBuf,
+    recorder: u16,
+    /// The link to the line's Redis; none for the line in this process.
+    redis: Option<String>,
+    owners: usize,
+    seed: u64,
+    seconds: f64,
+    broken: bool,
+}
+
+/// Owners at work, each with a thread and a runtime of its own, until the time is over and all is synced.
+fn work(setting: &Setting, cache: &CacheManager) {
+    let until = Instant::now() + Duration::from_secs_f64(setting.seconds);
+    let recorder = Recorder::at(setting.recorder);
+    let owners: Vec<_> = (0..setting.owners)
+        .map(|number| {
+            let (setting, cache, recorder) = (setting.clone(), cache.clone(), recorder.clone());
+            std::thread::spawn(move || {
+                let seed = setting.seed * 1_000 + number as u64;
+                let mut random = Random::new(seed);
+                // Some are gone in the middle: their runtime ends with all that is on it.
+                let dies = cache.server().is_none() && number > 0 && random.below(2) == 0;
+                let life = live(&setting, cache, recorder, seed, until);
+                let runtime =
+                    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+                if dies {
+                    let dies_at = Duration::from_secs_f64(setting.seconds * (1.0 + random.below(8) as f64) / 10.0);
+                    runtime.block_on(async { tokio::time::timeout(dies_at, life).await.ok() });
+                } else {
+                    runtime.block_on(life);
+                }
+                runtime.shutdown_background();
+            })
+        })
+        .collect();
+    owners.into_iter().for_each(|owner| owner.join().unwrap());
+}
+
+async fn live(setting: &Setting, cache: CacheManager, recorder: Recorder, seed: u64, until: Instant) {
+    let owner = Owner::new();
+    let name = owner.session.simple().to_string();
+    let syncs = SyncManager::new(cache, owner);
+    let codebase = Codebase::new(CodebaseRoot::open(&setting.tree).unwrap(), Some(LINE));
+    let index = Arc::new(Index::open(&setting.index).0);
+    let (random, overlay) = (Mutex::new(Random::new(seed + 7)), Overlay::default());
+    let target =
+        Arc::new(Target { codebase, index, overlay, recorder: recorder.clone(), random, broken: setting.broken });
+    let mut random = Random::new(seed + 11);
+    for change in 0.. {
+        if Instant::now() >= until {
+            break;
+        }
+        let mut lines = Vec::new();
+        // A second one may join the first.
+        for part in 0..=usize::from(random.below(3) == 0) {
+            let file = format!("{name}-{change}-{part}.txt");
+            std::fs::write(setting.tree.join(&file), &file).unwrap();
+            let path = RelPath::new(file.as_ref()).unwrap();
+            target.overlay.mark([(path.clone(), syncline::index::Verdict::Read)]);
+            recorder.record(Event::Put { owner: name.clone(), file: file.clone() });
+            let line = syncs.enqueue(target.clone(), Dirty::from_iter([path])).await.unwrap();
+            if line.position.is_some() {
+                recorder.record(Event::InLine { owner: name.clone(), batch: line.batch.to_string() });
+            }
+            lines.push((file, line));
+        }
+        for (file, line) in lines {
+            let batch = line.batch.to_string();
+            let outcome = tokio::time::timeout(PATIENCE, line.outcome()).await;
+            let Ok(outcome) = outcome else {
+                let (standing, line) = (syncs.cache().standing(), syncs.line(&target.codebase.id).await);
+                panic!("{file}, {batch} isn't synced after {PATIENCE:?}; {:?}, {line:#?}", standing.borrow());
+            };
+            let (synced, returns) = (outcome.verdict == Verdict::Synced, outcome.returns);
+            recorder.record(Event::Done { batch, file, synced, returns, error: outcome.error });
+        }
+        tokio::time::sleep(Duration::from_millis(random.below(30) as u64)).await;
+    }
+    // What failed is tried again, as a workspace does.
+    while !target.overlay.view().is_empty() {
+        let outcome = syncs.sync_codebase(target.clone(), Dirty::Everything).await.unwrap();
+        if outcome.verdict != Verdict::Synced {
+            tokio::time::sleep(LEASE).await;
+        }
+    }
+    syncs.cancel_all();
+    syncs.left_all(PATIENCE).await;
+}
+
+/// One process of owners; started by the test below, which tells it what to do.
+#[test]
+#[ignore = "a process of the other tests"]
+fn worker() {
+    let Ok(setting) = std::env::var("SYNCLINE_HISTORY_WORKER") else { return };
+    let setting: Setting = serde_json::from_str(&setting).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    let cache = CacheManager::open(&redis_server::queue_settings(setting.redis.as_deref().unwrap(), LEASE));
+    work(&setting, &cache);
+}
+
+fn spawn(setting: &Setting) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["worker", "--exact", "--ignored", "--nocapture"]).stdin(Stdio::null()).stdout(Stdio::null());
+    command.env("SYNCLINE_HISTORY_WORKER", serde_json::to_string(setting).unwrap()).spawn().unwrap()
+}
+
+fn number(name: &str) -> Option<f64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+fn seeds() -> Vec<u64> {
+    match (number("SYNCLINE_TEST_SEED"), number("SYNCLINE_HISTORY_SEEDS")) {
+        (Some(seed), _) => vec![seed as u64],
+        (None, count) => (1..=count.unwrap_or(2.0) as u64).collect(),
+    }
+}
+
+fn setting(tree: &Path, recorder: &RedisServer, seed: u64) -> Setting {
+    Setting {
+        tree: tree.join("tree"),
+        index: tree.join("index"),
+        recorder: recorder.port,
+        redis: None,
+        owners: 4,
+        seed,
+        seconds: number("SYNCLINE_HISTORY_SECONDS").unwrap_or(5.0),
+        broken: number("SYNCLINE_HISTORY_BREAK").is_some(),
+    }
+}
+
+#[test]
+fn histories_of_processes_on_redis_keep_every_promise() {
+    const PROCESSES: usize = 3;
+    for seed in seeds() {
+        let (mut server, recorder) = (RedisServer::start(), RedisServer::start());
+        let folder = tempfile::tempdir().unwrap();
+        let setting = setting(folder.path(), &recorder, seed);
+        std::fs::create_dir(&setting.tree).unwrap();
+        let record = Recorder::at(recorder.port);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let links: Vec<_> = (0..PROCESSES).map(|_| runtime.block_on(Proxy::to(server.port))).collect();
+        let start = Instant::now();
+        let left = || (setting.seconds - start.elapsed().as_secs_f64()).max(0.0);
+        let mut started = 0;
+        let mut run = |process: usize| {
+            started += 1;
+            let (redis, seed) = (Some(links[process].url()), seed * 100 + started);
+            spawn(&Setting { redis, seed, seconds: left(), ..setting.clone() })
+        };
+        let mut processes: Vec<_> = (0..PROCESSES).map(&mut run).collect();
+        let mut random = Random::new(seed);
+        let pause = |leases: f64| std::thread::sleep(LEASE.mul_f64(leases));
+        while left() > 1.0 {
+            pause(0.3 + random.below(20) as f64 / 10.0);
+            let which = random.below(PROCESSES);
+            let leases = 0.3 + random.below(30) as f64 / 10.0;
+            let pid = Pid::from_child(&processes[which]);
+            let fault = |what: &str| record.record(Event::Fault(format!("{what} {which}, {leases} leases")));
+            match random.below(20) {
+                0..6 => {
+                    fault("kill");
+                    processes[which].kill().unwrap();
+                    processes[which].wait().unwrap();
+                    processes[which] = run(which);
+                }
+                6..11 => {
+                    fault("stop");
+                    kill_process(pid, Signal::STOP).unwrap();
+                    pause(leases);
+                    kill_process(pid, Signal::CONT).unwrap();
+                }
+                kind @ 11..17 => {
+                    fault("cut");
+                    links[which].set(if kind % 2 == 0 { Link::Cut } else { Link::Dead });
+                    pause(leases);
+                    links[which].set(Link::Whole);
+                }
+                17 => {
+                    fault("restart of Redis");
+                    server.kill();
+                    pause(leases);
+                    assert!(server.spawn());
+                }
+                _ => {
+                    fault("FLUSHALL");
+                    server.command(&["FLUSHALL"]).unwrap();
+                }
+            }
+        }
+        for mut process in processes {
+            let status = process.wait().unwrap();
+            assert!(status.success(), "seed {seed}: a process failed: {status}");
+        }
+        let cache = {
+            let _entered = runtime.enter();
+            CacheManager::open(&redis_server::queue_settings(&server.url(), LEASE))
+        };
+        support::wait_for("the line is empty: nothing is left in it for longer than a lease", || {
+            runtime.block_on(cache.get_queue(Namespace::SyncBatches, LINE)).unwrap().is_empty()
+        });
+        check(seed, &record.all(), &setting);
+    }
+}
+
+#[test]
+fn histories_of_owners_in_one_process_keep_every_promise() {
+    for seed in seeds() {
+        let recorder = RedisServer::start();
+        let folder = tempfile::tempdir().unwrap();
+        let setting = Setting { owners: 8, ..setting(folder.path(), &recorder, seed) };
+        std::fs::create_dir(&setting.tree).unwrap();
+        let record = Recorder::at(recorder.port);
+        let cache = CacheManager::local_with(Terms { lease: LEASE, ..Terms::default() });
+        let done = Arc::new(AtomicBool::new(false));
+        let watching = {
+            let (cache, done) = (cache.clone(), done.clone());
+            let record = record.clone();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                while !done.load(Ordering::Relaxed) {
+                    let queue = runtime.block_on(cache.get_queue(Namespace::SyncBatches, LINE)).unwrap();
+                    record.record(Event::Length(queue.len()));
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            })
+        };
+        work(&setting, &cache);
+        done.store(true, Ordering::Relaxed);
+        watching.join().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        support::wait_for("the line is empty: nothing is left in it for longer than a lease", || {
+            runtime.block_on(cache.get_queue(Namespace::SyncBatches, LINE)).unwrap().is_empty()
+        });
+        check(seed, &record.all(), &setting);
+    }
+}
+
+/// Looks for broken promises.
+fn check(seed: u64, events: &[Event], setting: &Setting) {
+    let again = format!("seed {seed} (SYNCLINE_TEST_SEED={seed} repeats it)");
+    let mut commits: BTreeMap<u64, (u64, u64, &str)> = BTreeMap::new();
+    let mut turns: HashMap<&str, Vec<(u64, u64)>> = HashMap::new();
+    let mut holders: HashMap<(u64, u64), &str> = HashMap::new();
+    let (mut put, mut in_line) = (HashMap::<&str, usize>::new(), Vec::new());
+    let (mut returns, mut synced) = (HashMap::<&str, u32>::new(), BTreeSet::new());
+    let (mut refused, mut longest, mut faults) = (0, 0, 0);
+    for (at, event) in events.iter().enumerate() {
+        match event {
+            Event::Put { owner, .. } => drop(put.insert(owner, at)),
+            Event::InLine { owner, batch } => in_line.push((batch.as_str(), put[owner.as_str()], at)),
+            Event::Turn { batch, line, token } => {
+                let holder = holders.insert((*line, *token), batch);
+                assert!(holder.is_none_or(|holder| holder == batch), "{again}: a token was given twice");
+                turns.entry(batch).or_default().push((*line, *token));
+            }
+            Event::Commit { batch, line, token, generation } => {
+                let twice = commits.insert(*generation, (*line, *token, batch));
+                assert!(twice.is_none(), "{again}: generation {generation} was committed twice");
+            }
+            Event::Done { batch, file, synced: true, returns: times, .. } => {
+                synced.insert(file.clone());
+                returns.insert(batch, *times);
+            }
+            Event::Refused { .. } => refused += 1,
+            Event::Length(length) => longest = longest.max(*length),
+            Event::Fault(_) => faults += 1,
+            Event::Done { .. } => {}
+        }
+    }
+
+    // One at the head: by the order in which they came to be, no commit follows one of a later turn.
+    let mut last: HashMap<u64, (u64, &str)> = HashMap::new();
+    for (generation, (line, token, batch)) in &commits {
+        if let Some((before, holder)) = last.insert(*line, (*token, batch)) {
+            assert!(
+                before <= *token && (before != *token || holder == *batch),
+                "{again}: generation {generation} was committed by the turn {token}, after one of the turn {before}"
+            );
+        }
+    }
+
+    // Tokens grow: whoever has one turn after the other has it under a greater token.
+    for (batch, turns) in &turns {
+        let mut by_line: HashMap<u64, u64> = HashMap::new();
+        for (line, token) in turns {
+            assert!(by_line.insert(*line, *token).is_none_or(|last| last < *token), "{again}: {batch}: {turns:?}");
+        }
+    }
+
+    // First come, first served: whoever was in line before another had asked, and kept its place, had its turn before it.
+    let kept: Vec<_> = in_line
+        .iter()
+        .filter(|(batch, ..)| returns.get(batch) == Some(&0) && turns.get(batch).is_some_and(|turns| turns.len() == 1))
+        .map(|(batch, asked, stood)| (*batch, *asked, *stood, turns[batch][0]))
+        .collect();
+    for (first, _, stood, (line, token)) in &kept {
+        for (second, asked, _, (other_line, later)) in &kept {
+            assert!(
+                stood >= asked || line != other_line || token < later,
+                "{again}: {second} had its turn before {first}, which came first"
+            );
+        }
+    }
+
+    // No lost change: whatever was said to be synced is in the index.
+    let snapshot = Index::read(&setting.index).expect("an index");
+    let indexed: BTreeSet<_> = snapshot.paths().iter().map(ToString::to_string).collect();
+    let lost: Vec<_> = synced.difference(&indexed).collect();
+    assert!(lost.is_empty(), "{again}: lost: {lost:?}");
+
+    // A bounded line: at most one batch of each owner syncs, and one waits.
+    assert!(longest <= 2 * setting.owners, "{again}: {longest} batches in line");
+
+    println!(
+        "seed {seed}: {} events, {} turns, {} commits, {refused} refused, {faults} faults, {} files, {} batches that kept \
+         their place",
+        events.len(),
+        holders.len(),
+        commits.len(),
+        synced.len(),
+        kept.len()
+    );
+    assert!(commits.len() > 20, "{again}: too little happened");
+}
