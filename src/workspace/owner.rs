@@ -512,9 +512,10 @@ impl Owner {
         let wanted = may && std::mem::take(&mut self.symbols_wanted);
         if wanted && self.symbols_of != Some(self.shared.index.snapshot().generation) {
             self.symbols_running = true;
-            let (shared, report) = (self.shared.clone(), self.report.clone());
+            let (shared, report, cache) = (self.shared.clone(), self.report.clone(), self.syncs.cache().clone());
             tokio::spawn(async move {
-                let done = on_background_thread("syncline-symbols", move || symbols::bring_up_to_date(&shared)).await;
+                let work = move || symbols::bring_up_to_date(&shared, &cache);
+                let done = on_background_thread("syncline-symbols", work).await;
                 let broke =
                     || Err("parsing for symbols broke off by a fault of syncline; its log says where".to_owned());
                 // The owner may have gone.

@@ -1,9 +1,12 @@
 //! The second stage of a codebase's index, in the background: its files' symbols.
 
+use tokio::runtime::Handle;
+
 use super::shared::Shared;
 use super::state::{Progress, Stage};
+use crate::core::cache::{BackendKind, CacheManager, Namespace};
 use crate::index::Generation;
-use crate::index::symbols::Update;
+use crate::index::symbols::{Shelf, TextKey, Update};
 
 /// Files between two reports of progress.
 const STEP: usize = 64;
@@ -13,16 +16,17 @@ const STEP: usize = 64;
 ///
 /// # Errors
 /// One sentence that says what went wrong and how to mend it.
-pub(super) fn bring_up_to_date(shared: &Shared) -> Result<Generation, String> {
+pub(super) fn bring_up_to_date(shared: &Shared, cache: &CacheManager) -> Result<Generation, String> {
     let snapshot = shared.index.snapshot();
     shared.symbols.refresh();
+    let shelf = shelf(cache);
     let update = Update {
         store: &shared.symbols,
         snapshot: &snapshot,
         root: shared.root(),
         max_file_bytes: shared.settings.index.max_file_bytes,
         threads: shared.threads,
-        shelf: None,
+        shelf: shelf.as_ref().map(|shelf| shelf as &dyn Shelf),
         cancel: &shared.cancel,
         progress: &|done, total| {
             if done.is_multiple_of(STEP) {
@@ -42,4 +46,39 @@ pub(super) fn bring_up_to_date(shared: &Shared) -> Result<Generation, String> {
         }
     }
     Ok(snapshot.generation)
+}
+
+/// Where other hosts leave what they have parsed. Within this process packs do that, so that a cache of its own would only
+/// hold everything twice.
+struct SharedCache<'a> {
+    cache: &'a CacheManager,
+    runtime: Handle,
+}
+
+fn shelf(cache: &CacheManager) -> Option<SharedCache<'_>> {
+    let runtime = Handle::try_current().ok()?;
+    (cache.backend() == BackendKind::Redis).then_some(SharedCache { cache, runtime })
+}
+
+fn name(key: &TextKey) -> String {
+    format!("symbols:{:?}:{:032x}", key.language, key.hash.0)
+}
+
+impl Shelf for SharedCache<'_> {
+    fn take(&self, keys: &[TextKey]) -> Vec<Option<Vec<u8>>> {
+        let names: Vec<_> = keys.iter().map(name).collect();
+        let values = self.runtime.block_on(self.cache.get_many(Namespace::Metadata, &names));
+        let values = values.unwrap_or_else(|error| {
+            tracing::debug!(%error, "symbols of other hosts can't be had");
+            Vec::new()
+        });
+        values.into_iter().map(|value| value.map(|value| value.to_vec())).collect()
+    }
+
+    fn leave(&self, values: Vec<(TextKey, Vec<u8>)>) {
+        let values: Vec<_> = values.into_iter().map(|(key, value)| (name(&key), value.into())).collect();
+        if let Err(error) = self.runtime.block_on(self.cache.set_many(Namespace::Metadata, values)) {
+            tracing::debug!(%error, "symbols can't be left for other hosts");
+        }
+    }
 }
