@@ -1,13 +1,16 @@
 //! Symbols are found by name, as they are now, and nothing is parsed twice.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod redis_server;
 mod support;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use redis_server::{RedisServer, queue_settings};
 use support::{Fixture, open, until_fresh, until_state};
 use syncline::core::RelPath;
+use syncline::core::cache::{BackendKind, Namespace};
 use syncline::index::Unsaved;
 use syncline::index::symbols::{Fit, SymbolKind, SymbolQuery};
 use syncline::workspace::{Health, Workspace};
@@ -166,4 +169,33 @@ async fn damaged_packs_are_made_again() {
         assert_eq!(found(&workspace, "two", Fit::Exact).await, ["b.rs:1 two"], "damage {damage}");
         engine.shutdown().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_host_takes_what_the_first_has_parsed() {
+    let server = RedisServer::start();
+    let fixture = Fixture::new(&[]);
+    for number in 0..50 {
+        fixture.write(&format!("f{number}.c"), format!("void function_{number}(void) {{}}\n"));
+    }
+    let mut settings = fixture.settings();
+    settings.queue = queue_settings(&server.url(), std::time::Duration::from_secs(5));
+    let first = syncline::workspace::Engine::new(&settings);
+    let workspace = first.open(&fixture.root, &settings).unwrap();
+    until_state(&workspace, |state| state.backend == BackendKind::Redis && state.symbols_known).await;
+    // What was parsed before Redis was there isn't left for others; a rebuild leaves it.
+    workspace.rebuild();
+    until_state(&workspace, |state| state.index.generation.0 >= 3 && state.symbols_known).await;
+
+    // The other host has an index and packs of its own.
+    settings.index.dir = Some(fixture.root.with_file_name("elsewhere"));
+    let second = syncline::workspace::Engine::new(&settings);
+    let other = second.open(&fixture.root, &settings).unwrap();
+    until_state(&other, |state| state.backend == BackendKind::Redis && state.symbols_known).await;
+    assert_eq!(found(&other, "function_7", Fit::Exact).await, ["f7.c:1 function_7"]);
+    let stats = other.cache().get_stats().await.unwrap();
+    let metadata = stats.iter().find(|(namespace, _)| *namespace == Namespace::Metadata).unwrap().1;
+    assert!(metadata.hits >= 50, "{metadata:?}");
+    first.shutdown().await;
+    second.shutdown().await;
 }

@@ -25,6 +25,12 @@ pub(crate) struct Queries {
     /// A regex that holds literals.
     #[arg(long, value_name = "REGEX", default_value = r"static\s+int\s+\w+_probe\(struct platform_device")]
     regex: String,
+    /// A regex that holds literals and matches in few files.
+    #[arg(long, value_name = "REGEX", default_value = r"[a-z]+_vcpu_(pre)?create\(")]
+    rare_regex: String,
+    /// A regex that no index can narrow.
+    #[arg(long, value_name = "REGEX", default_value = "^.{250}")]
+    unnarrowed: String,
     /// A regex without any literal to look up.
     #[arg(long, value_name = "REGEX", default_value = "[a-z]{3}_[0-9]{4}")]
     no_literal: String,
@@ -41,7 +47,9 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         ("rare literal", &queries.rare, false),
         ("common literal", &queries.common, false),
         ("regex with literals", &queries.regex, true),
+        ("regex with literals, few files", &queries.rare_regex, true),
         ("regex without literals", &queries.no_literal, true),
+        ("regex that nothing narrows", &queries.unnarrowed, true),
     ] {
         for round in 0..=bench.runs {
             let ours = client.search(pattern, is_regex, true, UNLIMITED)?;
