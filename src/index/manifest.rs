@@ -79,20 +79,23 @@ pub enum Committed {
 }
 
 impl Manifest {
-    /// The newest manifest in `folder` that can be read, or an empty one. Unreadable ones are named in the second value.
+    /// The newest manifest in `folder` that can be read, or an empty one. Unreadable ones are named in the second value;
+    /// the third is the newest generation of all, readable or not.
     ///
     /// # Errors
     /// When the folder can't be listed.
-    pub fn load(folder: &Path) -> io::Result<(Manifest, Vec<PathBuf>)> {
+    pub fn load(folder: &Path) -> io::Result<(Manifest, Vec<PathBuf>, Generation)> {
         let mut unreadable = Vec::new();
-        for generation in generations(folder)?.into_iter().rev() {
+        let generations = generations(folder)?;
+        let newest = generations.last().copied().unwrap_or_default();
+        for generation in generations.into_iter().rev() {
             let path = path(folder, generation);
             match std::fs::read(&path).ok().and_then(|bytes| Manifest::decode(&bytes)) {
-                Some(manifest) if manifest.generation == generation => return Ok((manifest, unreadable)),
+                Some(manifest) if manifest.generation == generation => return Ok((manifest, unreadable, newest)),
                 _ => unreadable.push(path),
             }
         }
-        Ok((Manifest::default(), unreadable))
+        Ok((Manifest::default(), unreadable, newest))
     }
 
     /// Makes this the index, if no other process has committed this generation or a later one. Older manifests go.
@@ -255,8 +258,8 @@ mod tests {
         manifest(1).commit(folder).expect("written");
         manifest(2).commit(folder).expect("written");
         std::fs::write(path(folder, Generation(2)), b"nonsense").expect("written");
-        let (found, unreadable) = Manifest::load(folder).expect("listed");
-        assert_eq!((found, unreadable.len()), (manifest(1), 1));
+        let (found, unreadable, newest) = Manifest::load(folder).expect("listed");
+        assert_eq!((found, unreadable.len(), newest), (manifest(1), 1, Generation(2)));
         assert_eq!(Manifest::next_generation(folder).expect("listed"), Generation(3));
     }
 

@@ -282,7 +282,7 @@ impl Index {
 /// Reads the newest manifest and opens its segments, taking those in `open` from there.
 fn load(folder: &Path, open: &[Part]) -> io::Result<(Snapshot, Vec<String>)> {
     loop {
-        let (manifest, unreadable) = Manifest::load(folder)?;
+        let (manifest, unreadable, newest) = Manifest::load(folder)?;
         let mut problems: Vec<_> = unreadable
             .iter()
             .map(|path| {
@@ -297,12 +297,11 @@ fn load(folder: &Path, open: &[Part]) -> io::Result<(Snapshot, Vec<String>)> {
                 Err(error) => problems.push(error.to_string()),
             }
         }
-        // Another process may have merged segments away since the manifest was read: then there is a newer one.
-        let newest = Manifest::next_generation(folder)?;
-        if problems.is_empty() || newest == manifest.generation.next() || !unreadable.is_empty() {
-            // Commits must come above manifests that can't be read.
-            let generation = Generation(newest.0 - 1);
-            return Ok((Snapshot::new(generation, parts, manifest.fences), problems));
+        // Another process may have merged segments away since the manifest was read: then there is a newer one. With
+        // nothing missing, what was read is one commit as it was; a change on top of it is overtaken by the newer one.
+        if problems.is_empty() || newest.next() == Manifest::next_generation(folder)? {
+            // Not the manifest's own: commits must come above those that can't be read.
+            return Ok((Snapshot::new(newest, parts, manifest.fences), problems));
         }
     }
 }
