@@ -44,6 +44,28 @@ pub struct Manifest {
     pub segments: BTreeMap<SegmentId, (SegmentRef, Vec<DocId>)>,
     /// The last token of each waiting line under which something was committed, the latest first.
     pub fences: Fences,
+    /// The commits that this one is built on, itself first.
+    pub ancestry: Ancestry,
+}
+
+/// The last commits, the latest first, each by a random name: by it a commit that others have built on is recognised.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ancestry(Vec<u64>);
+
+/// More commits than others make while a process finds out what became of its own.
+const MOST_ANCESTORS: usize = 256;
+
+impl Ancestry {
+    /// Of a commit on top of these.
+    pub fn child(&self) -> Ancestry {
+        let own = Uuid::new_v4().as_u64_pair().0;
+        Ancestry(std::iter::once(own).chain(self.0.iter().copied()).take(MOST_ANCESTORS).collect())
+    }
+
+    /// Whether the commit of `other` is this one, or one that it is built on.
+    pub fn is_built_on(&self, other: &Ancestry) -> bool {
+        other.0.first().is_some_and(|own| self.0.contains(own))
+    }
 }
 
 /// The last token of each waiting line under which something was committed.
@@ -76,6 +98,8 @@ pub enum Committed {
     Yes,
     /// Another process committed first: load its manifest and try again.
     Overtaken,
+    /// Others have committed since: load the newest, and see whether it is built on this one.
+    Perhaps,
 }
 
 impl Manifest {
@@ -103,6 +127,10 @@ impl Manifest {
     /// # Errors
     /// When the folder can't be written; nothing is changed then.
     pub fn commit(&self, folder: &Path) -> io::Result<Committed> {
+        // Of a number that is long gone, the file may have been cleared away: it must not come again.
+        if generations(folder)?.last().is_some_and(|newest| *newest >= self.generation) {
+            return Ok(Committed::Overtaken);
+        }
         let unfinished = folder.join(format!("{}.unfinished", Uuid::new_v4().simple()));
         let written = create_private(&unfinished).and_then(|mut file| file.write_all(&self.encode()));
         let linked = written.and_then(|()| std::fs::hard_link(&unfinished, path(folder, self.generation)));
@@ -113,9 +141,10 @@ impl Manifest {
             other => other.and(removed)?,
         }
         let generations = generations(folder)?;
-        // Others may have gone so far ahead that they have cleared this generation's manifest away.
+        // Others may have built on it since. Or they had gone so far ahead meanwhile that they have cleared this
+        // generation's manifest away, and this one came too late.
         if generations.last() != Some(&self.generation) {
-            return Ok(Committed::Overtaken);
+            return Ok(Committed::Perhaps);
         }
         for old in generations.into_iter().filter(|old| old.0 + KEPT < self.generation.0) {
             if let Err(error) = std::fs::remove_file(path(folder, old)) {
@@ -153,6 +182,8 @@ impl Manifest {
             out.extend_from_slice(&fence.line.to_le_bytes());
             varint::write(fence.token.0, &mut out);
         }
+        varint::write(self.ancestry.0.len() as u64, &mut out);
+        self.ancestry.0.iter().for_each(|id| out.extend_from_slice(&id.to_le_bytes()));
         out.extend_from_slice(&xxh3_64(&out).to_le_bytes());
         out
     }
@@ -189,7 +220,13 @@ impl Manifest {
             *rest = after;
             fences.0.push(Fence { line: u64::from_le_bytes(*line), token: FencingToken(varint::read(rest)?) });
         }
-        rest.is_empty().then_some(Manifest { generation, segments, fences })
+        let mut ancestry = Ancestry::default();
+        for _ in 0..varint::read(rest)? {
+            let (id, after) = rest.split_first_chunk()?;
+            *rest = after;
+            ancestry.0.push(u64::from_le_bytes(*id));
+        }
+        rest.is_empty().then_some(Manifest { generation, segments, fences, ancestry })
     }
 }
 
@@ -222,7 +259,12 @@ mod tests {
         let name = SegmentRef { id, bytes: 1234, checksum: u64::MAX };
         let mut fences = Fences::default();
         (1..9).for_each(|line| fences.passed(Fence { line, token: FencingToken(1 << (7 * line)) }));
-        Manifest { generation: Generation(generation), segments: [(id, (name, vec![0, 3, 4, 900]))].into(), fences }
+        Manifest {
+            generation: Generation(generation),
+            segments: [(id, (name, vec![0, 3, 4, 900]))].into(),
+            fences,
+            ancestry: Ancestry(vec![1, u64::MAX]),
+        }
     }
 
     #[test]
@@ -237,6 +279,18 @@ mod tests {
         // Its manifest is gone by now, and it must still not be able to commit.
         assert_eq!(manifest(2).commit(folder).expect("written"), Committed::Overtaken);
         assert_eq!(Manifest::load(folder).expect("listed").0, manifest(19));
+    }
+
+    #[test]
+    fn a_commit_that_others_have_built_on_is_recognised() {
+        let mut newest = Ancestry::default().child();
+        let (ours, never) = (newest.clone(), newest.child());
+        for _ in 0..MOST_ANCESTORS - 1 {
+            newest = newest.child();
+        }
+        assert!(newest.is_built_on(&ours) && newest.is_built_on(&newest));
+        assert!(!newest.is_built_on(&never) && !ours.is_built_on(&newest));
+        assert!(!newest.child().is_built_on(&ours), "they are bounded");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::docs::{ContentHash, Doc, DocId, is_indexed};
-use super::manifest::{Fences, Generation, Manifest};
+use super::manifest::{Ancestry, Fences, Generation, Manifest};
 use super::plan::Plan;
 use super::segment::{Entry, Segment, SegmentError, SegmentId};
 use super::stat::{FileStat, now_ns};
@@ -22,6 +22,7 @@ pub struct Snapshot {
     pub generation: Generation,
     segments: Vec<Part>,
     pub(super) fences: Fences,
+    pub(super) ancestry: Ancestry,
 }
 
 /// A segment, less what later commits took from it.
@@ -80,8 +81,8 @@ pub struct Difference {
 }
 
 impl Snapshot {
-    pub(super) fn new(generation: Generation, segments: Vec<Part>, fences: Fences) -> Snapshot {
-        Snapshot { generation, segments, fences }
+    pub(super) fn new(generation: Generation, segments: Vec<Part>, fences: Fences, ancestry: Ancestry) -> Snapshot {
+        Snapshot { generation, segments, fences, ancestry }
     }
 
     /// The highest fencing token that anything was committed under.
@@ -93,11 +94,6 @@ impl Snapshot {
         &self.segments
     }
 
-    /// Whether a segment is part of it.
-    pub(super) fn names(&self, id: SegmentId) -> bool {
-        self.segments.iter().any(|part| part.segment.name().id == id)
-    }
-
     pub(super) fn into_parts(self) -> Vec<Part> {
         self.segments
     }
@@ -107,7 +103,12 @@ impl Snapshot {
             let name = part.segment.name();
             (name.id, (name, part.gone()))
         });
-        Manifest { generation: self.generation, segments: segments.collect(), fences: self.fences.clone() }
+        Manifest {
+            generation: self.generation,
+            segments: segments.collect(),
+            fences: self.fences.clone(),
+            ancestry: self.ancestry.clone(),
+        }
     }
 
     /// Number of files.

@@ -101,12 +101,9 @@ impl Index {
     /// Makes `change` part of the index, on top of whatever other processes have committed meanwhile.
     ///
     /// # Errors
-    /// When a file can't be written or read, or the turn was lost; the index is as it was then, unless others built on the
-    /// change before that was known.
+    /// When a file can't be written or read, or the turn was lost; the index is as it was then.
     pub fn commit(&self, change: &Change) -> Result<(), IndexError> {
-        let mut in_effect = false;
         let result = self.change(change.fence, |base| {
-            in_effect = !change.added.is_empty() && change.added.iter().all(|name| base.names(name.id));
             let mut parts = base.clone().into_parts();
             let mut added = Vec::new();
             for &name in &change.added {
@@ -126,14 +123,9 @@ impl Index {
             parts.extend(added);
             Ok(Some(parts))
         });
-        match result {
-            // Others had built on it before it was known that it came to be.
-            Err(IndexError::TurnLost) if in_effect => return Ok(()),
-            // After others it isn't known whether it came to be; what nobody names is swept later.
-            Err(IndexError::TurnLost | IndexError::Segment(_)) if !in_effect => {
-                change.added.iter().for_each(|name| self.remove(name.id));
-            }
-            _ => {}
+        // After another error it isn't certain that the change didn't come to be; what nobody names is swept later.
+        if matches!(result, Err(IndexError::TurnLost | IndexError::Segment(_))) {
+            change.added.iter().for_each(|name| self.remove(name.id));
         }
         result.map(drop)
     }
@@ -169,10 +161,7 @@ impl Index {
         }
         let segments: Vec<_> = chosen.iter().map(|part| &*part.segment).collect();
         let merged = segment::merge(&self.folder, &segments, |at, id| chosen[at].is_alive(id))?;
-        let mut in_effect = false;
         let result = self.change(None, |base| {
-            // Others may have built on it before it was known that it came to be.
-            in_effect = base.names(merged.segment.id);
             let is_chosen = |part: &Part| chosen.iter().position(|c| c.segment.name() == part.segment.name());
             let (old, mut parts): (Vec<_>, Vec<_>) = base.parts().iter().cloned().partition(|p| is_chosen(p).is_some());
             if old.len() < chosen.len() {
@@ -188,7 +177,7 @@ impl Index {
             parts.push(new);
             Ok(Some(parts))
         });
-        if matches!(result, Ok(false)) && !in_effect {
+        if matches!(result, Ok(false)) {
             self.remove(merged.segment.id);
         }
         result
@@ -213,7 +202,7 @@ impl Index {
         let _turn: MutexGuard<'_, ()> = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
         let mut base = self.snapshot();
-        for attempt in 0..TRIES {
+        for _ in 0..TRIES {
             let Some(mut parts) = next(&base)? else { return Ok(false) };
             let mut fences = base.fences.clone();
             if let Some(fence) = fence {
@@ -225,22 +214,29 @@ impl Index {
                 fences.passed(fence);
             }
             parts.retain(|part| part.alive_count() > 0);
-            // Above the newest manifest even when that can't be read.
-            let generation = match attempt {
-                0 => base.generation.next(),
-                _ => Manifest::next_generation(&self.folder).map_err(failed)?,
-            };
-            let snapshot = Snapshot::new(generation, parts, fences);
-            if snapshot.manifest().commit(&self.folder).map_err(failed)? == Committed::Yes {
-                let kept = |id| snapshot.parts().iter().any(|part| part.segment.name().id == id);
-                let ids = base.parts().iter().map(|part| part.segment.name().id);
-                ids.filter(|&id| !kept(id)).for_each(|id| self.remove(id));
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+            // Of no other number than the one after its base: what came in between would be left out.
+            let snapshot = Snapshot::new(base.generation.next(), parts, fences, base.ancestry.child());
+            let committed = snapshot.manifest().commit(&self.folder).map_err(failed)?;
+            if committed == Committed::Yes {
+                self.replace(&base, Arc::new(snapshot));
                 return Ok(true);
             }
-            base = Arc::new(load(&self.folder, base.parts()).map_err(failed)?.0);
+            let newest = Arc::new(load(&self.folder, base.parts()).map_err(failed)?.0);
+            if committed == Committed::Perhaps && newest.ancestry.is_built_on(&snapshot.ancestry) {
+                self.replace(&base, newest);
+                return Ok(true);
+            }
+            base = newest;
         }
         Err(IndexError::Overtaken { path: self.folder.clone() })
+    }
+
+    /// Makes `next` the current commit, and removes the files that it needs no more.
+    fn replace(&self, base: &Snapshot, next: Arc<Snapshot>) {
+        let kept = |id| next.parts().iter().any(|part| part.segment.name().id == id);
+        let ids = base.parts().iter().map(|part| part.segment.name().id);
+        ids.filter(|&id| !kept(id)).for_each(|id| self.remove(id));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
     /// Makes the folder again, should somebody have removed it.
@@ -301,7 +297,7 @@ fn load(folder: &Path, open: &[Part]) -> io::Result<(Snapshot, Vec<String>)> {
         // nothing missing, what was read is one commit as it was; a change on top of it is overtaken by the newer one.
         if problems.is_empty() || newest.next() == Manifest::next_generation(folder)? {
             // Not the manifest's own: commits must come above those that can't be read.
-            return Ok((Snapshot::new(newest, parts, manifest.fences), problems));
+            return Ok((Snapshot::new(newest, parts, manifest.fences, manifest.ancestry), problems));
         }
     }
 }
