@@ -92,26 +92,30 @@ end)
 
 test('symbols: definitions, or a sentence where the server has none', function()
   local child = open()
-  local known = child:lua([[return require('syncline.symbols').are_known(vim.lsp.get_clients()[1])]])
   child:type(':Syncline symbols needle<CR>')
   child:wait_screen('Symbols in tree')
-  if known then
-    child:wait_screen('src/b.rs:1')
-    child:wait_screen('Function')
-    child:type('<CR>')
-    child:wait('the definition', function()
-      return vim.endswith(child:lua('return vim.api.nvim_buf_get_name(0)'), 'src/b.rs')
-    end)
-    child:command('Syncline! symbols needle')
-    child:wait('the list', function()
-      return child:lua('return vim.fn.getqflist({ title = 0 }).title') == 'Syncline: symbols needle'
-    end)
-  else
-    child:wait_screen('this version of syncline knows no symbols')
-    child:type('<Esc><Esc>')
-    child:command('Syncline! symbols needle')
-    child:wait_said('knows no symbols')
-  end
+  child:wait_screen('src/b.rs:1')
+  child:wait_screen('Function')
+  child:type('<CR>')
+  child:wait('the definition', function()
+    return vim.endswith(child:lua('return vim.api.nvim_buf_get_name(0)'), 'src/b.rs')
+  end)
+  child:command('Syncline! symbols needle')
+  child:wait('the list', function()
+    return child:lua('return vim.fn.getqflist({ title = 0 }).title') == 'Syncline: symbols needle'
+  end)
+  equal(quickfix(child)[1], 'b.rs:1:4:Function needle', 'the best')
+  child:command('Syncline! symbols nowhere')
+  child:wait_said('no definition found for nowhere')
+
+  -- As an old server.
+  child:lua([[vim.lsp.get_clients({ name = 'syncline' })[1].server_capabilities.workspaceSymbolProvider = nil]])
+  child:command('Syncline! symbols needle')
+  child:wait_said('this version of syncline knows no symbols yet; update it')
+  child:command('cclose')
+  child:type(':Syncline symbols needle<CR>')
+  child:wait_screen('this version of syncline knows no symbols')
+  child:type('<Esc><Esc>')
   child:stop()
 end)
 
