@@ -85,16 +85,25 @@ test('a program that hangs, fails, is another, or is old', function()
 end)
 
 test('the shared engine', function()
+  local shared = { cmd = { suite.binary, 'lsp', '--stdio' }, autostart = false }
+  local home = suite.folder()
+  local env = { HOME = home, XDG_RUNTIME_DIR = home, XDG_STATE_HOME = home }
+  assert(vim.uv.fs_chmod(home, 448))
+  contains(report_with(shared, { env = env }), 'none runs; an editor starts it')
+  local text = report_with(vim.tbl_extend('force', shared, { autostart = true }), { env = env }, fresh)
+  local stopped = vim.system({ suite.binary, 'daemon', 'stop' }, { env = env }):wait(30000)
+  equal(stopped.code, 0, 'daemon stop')
+  local line = text:match('OK syncline 0[^\n]+, pid %d+, up %d+ m?s, 1 client, 1 codebase open, [^\n]+')
+  assert(line, text)
+  contains(line, ' of memory, its log is ~/')
+
   local function says(script)
     local program = suite.program('if [ "$1" = --version ]; then echo "syncline 0.1.0 (abc)"; exit; fi\n' .. script)
     return report_with({ autostart = false, cmd = { program, 'lsp' } })
   end
-  contains(says('echo "runs, 2 clients"'), 'OK runs, 2 clients')
   contains(says('echo "error: unrecognized subcommand" >&2; exit 2'), 'this version of the program has none')
-  contains(
-    says('echo "no daemon runs" >&2; exit 1'),
-    'daemon status` ended with code 1: no daemon runs; an editor starts it'
-  )
+  contains(says('echo "it is stuck" >&2; exit 1'), 'daemon status` ended with code 1: it is stuck')
+  contains(says('echo "what?"'), 'answered what isn’t a state: what?')
 end)
 
 test('options that are wrong', function()

@@ -112,16 +112,14 @@ local function test()
   assert(fresh.codebase.root == vim.uri_from_fname(root), fresh.codebase.root)
   assert(fresh.index.files == 2, vim.inspect(fresh.index))
 
-  if client.server_capabilities.workspaceSymbolProvider then
-    write('src/symbols.rs', 'fn a_definition() {}\n')
-    request(client, 'syncline/sync', vim.empty_dict())
-    local symbols = wait('symbols', function()
-      local list = request(client, 'workspace/symbol', { query = 'a_definition' })
-      return #list > 0 and list
-    end)
-    assert(symbols[1].name == 'a_definition', vim.inspect(symbols))
-    vim.fn.delete(root .. '/src/symbols.rs')
-  end
+  write('src/symbols.rs', 'fn a_definition() {}\n')
+  request(client, 'syncline/sync', vim.empty_dict())
+  local symbols = wait('symbols', function()
+    local list = request(client, 'workspace/symbol', { query = 'a_definition' })
+    return #list > 0 and list
+  end)
+  assert(symbols[1].name == 'a_definition', vim.inspect(symbols))
+  vim.fn.delete(root .. '/src/symbols.rs')
 
   local found = search(client, 'needle')
   assert(#found.matches == 1, vim.inspect(found))

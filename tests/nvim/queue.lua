@@ -57,8 +57,7 @@ test('the window is aligned and live, and its keys act', function()
   child:wait_said('tree: goes on')
   child:wait_screen('up to date')
   child:type('s')
-  -- Files that were written a moment ago are looked at once more.
-  child:wait_said('tree: synced %d+ files? in')
+  child:wait_said('tree: synced %d files? in')
   child:type('R')
   child:wait_question()
   child:type('n')
@@ -138,6 +137,39 @@ test('the status line in each state', function()
   child:lua([[vim.o.laststatus = 2 vim.o.statusline = '[%{%v:lua.require("syncline").statusline()%}]']])
   tell(child, { phase = 'syncing', progress = { done = 42, total = 100, stage = 'text' } })
   child:wait_screen('[↻ 42%]')
+  child:stop()
+end)
+
+test('the status line is drawn for a new text only, and not for each of many', function()
+  local child = open()
+  child:lua([[_G.drawn = 0
+    function _G.line()
+      _G.drawn = _G.drawn + 1
+      return require('syncline').statusline()
+    end
+    vim.o.laststatus = 2 vim.o.statusline = '[%{%v:lua.line()%}]']])
+  local function tell_many(total)
+    child:lua(
+      [[_G.drawn = 0
+        local state = vim.deepcopy(require('syncline').state())
+        local client = vim.lsp.get_clients({ name = 'syncline' })[1]
+        state.phase = 'syncing'
+        for done = 0, 50 do
+          state.progress = { done = done, total = ..., stage = 'text' }
+          vim.lsp.handlers['syncline/queueState'](nil, vim.deepcopy(state), { client_id = client.id })
+        end]],
+      total
+    )
+  end
+  tell_many(100)
+  child:wait_screen('[↻ 50%]')
+  local drawn = child:lua('return _G.drawn')
+  assert(drawn > 0 and drawn < 25, drawn)
+  child:wait_screen('[↻ 50%]')
+  tell_many(100000)
+  child:wait_screen('[↻ 0%]')
+  tell_many(200000)
+  equal(child:lua('return _G.drawn'), 0, 'drawn for the same text')
   child:stop()
 end)
 

@@ -9,6 +9,8 @@ local MAX_BUFFER_BYTES = 10 * 1024 * 1024
 return {
   cmd = { 'syncline', 'lsp', '--stdio' },
   root_markers = ROOT_MARKERS,
+  -- Typing has the first place. A request sends what is held back, so answers know it all the same.
+  flags = { debounce_text_changes = 500 },
   -- Any file below a root counts, whatever its type: no `filetypes`. A buffer without a file has no root; without this
   -- function it would count as a file of the folder that Neovim was started in.
   root_dir = function(bufnr, on_dir, markers)

@@ -14,6 +14,8 @@ M.MAX_CRASHES = 5
 M.CRASH_WINDOW_MS = 180000
 --- Before the first new start; it doubles with each further crash.
 M.RESTART_DELAY_MS = 500
+--- A search whose engine dies is asked again this often. With the third death the server goes on by itself.
+M.MAX_ASKED_AGAIN = 3
 --- How long a start, or the end of a client that is to start again, is waited for.
 M.PATIENCE_MS = 5000
 
@@ -405,11 +407,11 @@ local function send_edits(client)
   end
 end
 
---- Asks the server. The reply's error is a sentence.
+--- Asks the server. The reply's error is a sentence, and the protocol's code where the server gave one.
 ---@param client vim.lsp.Client
 ---@param method string
 ---@param params table
----@param reply fun(problem?: string, result: any)
+---@param reply fun(problem?: string, result: any, code?: integer)
 ---@return fun() cancel After it, `reply` isn't called
 function M.request(client, method, params, reply)
   local open = true
@@ -417,7 +419,11 @@ function M.request(client, method, params, reply)
   local sent, id = request(client, method, params, function(err, result)
     if open then
       open = false
-      reply(err and (err.message or vim.inspect(err)) or nil, result)
+      if err then
+        reply(err.message or vim.inspect(err), nil, err.code)
+      else
+        reply(nil, result)
+      end
     end
   end, vim.api.nvim_get_current_buf())
   if not sent then
@@ -434,7 +440,8 @@ end
 
 local last_token = 0
 
---- As `request`, with the parts of the result handed over as they come.
+--- As `request`, with the parts of the result handed over as they come. The engine behind a server may die meanwhile:
+--- while no part had come, that isn't noticed here, since the next engine is asked.
 ---@param client vim.lsp.Client
 ---@param method string
 ---@param params table
@@ -442,16 +449,31 @@ local last_token = 0
 ---@param reply fun(problem?: string, result: any)
 ---@return fun() cancel After it, neither `part` nor `reply` is called
 function M.stream(client, method, params, part, reply)
-  last_token = last_token + 1
-  local token = 'syncline-search-' .. last_token
-  params.partialResultToken = token
-  streams[token] = part
-  local cancel = M.request(client, method, params, function(...)
-    streams[token] = nil
-    reply(...)
-  end)
+  local cancel
+  local function ask(again)
+    last_token = last_token + 1
+    local token = 'syncline-search-' .. last_token
+    params.partialResultToken = token
+    local came = false
+    streams[token] = function(value)
+      came = true
+      part(value)
+    end
+    local cancel_asking = M.request(client, method, params, function(problem, result, code)
+      streams[token] = nil
+      if code == vim.lsp.protocol.ErrorCodes.ContentModified and not came and again > 0 then
+        ask(again - 1)
+      else
+        reply(problem, result)
+      end
+    end)
+    cancel = function()
+      streams[token] = nil
+      cancel_asking()
+    end
+  end
+  ask(M.MAX_ASKED_AGAIN)
   return function()
-    streams[token] = nil
     cancel()
   end
 end

@@ -101,6 +101,29 @@ local function check_program()
   return program
 end
 
+--- A shared engine on one line, of the parts that are there.
+local function engine_line(engine)
+  local parts = { 'syncline ' .. (engine.version or '') }
+  local function add(text, ...)
+    parts[#parts + 1] = text:format(...)
+  end
+  if engine.pid then
+    add('pid %d', engine.pid)
+  end
+  if engine.startedAt then
+    add('up %s', wording.age(engine.startedAt))
+  end
+  add('%s', wording.count(#(engine.clients or {}), 'client'))
+  add('%s open', wording.count(#(engine.codebases or {}), 'codebase'))
+  if engine.memory then
+    add('%s of memory', wording.bytes(engine.memory))
+  end
+  if engine.log then
+    add('its log is %s', wording.path(engine.log))
+  end
+  return table.concat(parts, ', ')
+end
+
 --- The engine that all editors of a user share.
 local function check_daemon(program)
   health.start('Shared engine')
@@ -109,13 +132,22 @@ local function check_daemon(program)
     health.info('`cmd` says `--standalone`: each codebase has an engine of its own in this Neovim’s servers')
     return
   end
-  local output, problem = output_of({ program, 'daemon', 'status' })
-  if output then
-    health.ok(vim.split(output, '\n')[1])
-  elseif problem:find('unrecognized subcommand', 1, true) then
+  local output, problem = output_of({ program, 'daemon', 'status', '--json' })
+  if not output and problem:find('unrecognized subcommand', 1, true) then
     health.info('this version of the program has none: each codebase has an engine of its own')
+    return
+  elseif not output then
+    health.error(('`%s daemon status` %s'):format(program, problem), { 'Its sentence says how to mend it.' })
+    return
+  end
+  local readable, engine = pcall(vim.json.decode, output, { luanil = { object = true } })
+  local none = engine == nil or engine == vim.NIL
+  if not readable or not none and type(engine) ~= 'table' then
+    health.error(('`%s daemon status` answered what isn’t a state: %s'):format(program, output))
+  elseif none then
+    health.info('none runs; an editor starts it when it opens a codebase')
   else
-    health.info(('`%s daemon status` %s; an editor starts it'):format(program, problem))
+    health.ok(engine_line(engine))
   end
 end
 

@@ -6,9 +6,6 @@ local M = {}
 ---@type table<integer, table<string, syncline.State>> By client, then by the codebase's id
 local states = {}
 
---- Whether a status line shows them, so that it is to be drawn anew.
-M.shown = false
-
 ---@param client_id integer
 ---@param codebase syncline.Codebase
 ---@param state? syncline.State None when the codebase isn't open any more
@@ -18,9 +15,6 @@ local function announce(client_id, codebase, state)
     modeline = false,
     data = { client_id = client_id, codebase = codebase, state = state },
   })
-  if M.shown then
-    vim.cmd.redrawstatus({ bang = true })
-  end
 end
 
 --- Takes what the server told.

@@ -7,11 +7,13 @@ local wording = require('syncline.wording')
 
 local M = {}
 
+--- Drawing all status lines is work that a person who types may feel, so it is done at most this often.
+M.REDRAW_MS = 250
+
 --- What there is to say about a buffer: nothing where it has no codebase.
 ---@param bufnr? integer
 ---@return syncline.Words?, syncline.State?
 function M.words(bufnr)
-  states.shown = true
   bufnr = bufnr or vim.api.nvim_get_current_buf()
   local client = client_of.clients({ bufnr = bufnr })[1]
   if client then
@@ -25,10 +27,9 @@ function M.words(bufnr)
   end
 end
 
---- For 'statusline': a sign, and a word when something is to be said. `%` is doubled, as that option wants it.
----@param bufnr? integer
+---@param bufnr integer
 ---@return string
-function M.text(bufnr)
+local function text_of(bufnr)
   local words = M.words(bufnr)
   if not words then
     return ''
@@ -36,5 +37,52 @@ function M.text(bufnr)
   local text = config.get().signs[words.sign] .. (words.short ~= '' and ' ' .. words.short or '')
   return (text:gsub('%%', '%%%%'))
 end
+
+--- What status lines show, by buffer. Empty where none shows anything, which costs nothing then.
+---@type table<integer, string>
+local shown = {}
+
+--- For 'statusline': a sign, and a word when something is to be said. `%` is doubled, as that option wants it.
+---@param bufnr? integer
+---@return string
+function M.text(bufnr)
+  bufnr = bufnr or vim.api.nvim_get_current_buf()
+  local text = text_of(bufnr)
+  shown[bufnr] = text
+  return text
+end
+
+--- When the status lines were drawn for a new text, `uv.now()`, and whether they will be looked at again.
+local drawn_at, waits = 0, false
+
+--- Draws the status lines if one of them is to show something else.
+local function draw()
+  for bufnr, text in pairs(shown) do
+    if vim.api.nvim_buf_is_valid(bufnr) and text_of(bufnr) ~= text then
+      drawn_at = vim.uv.now()
+      -- Those that are still there say so while they are drawn.
+      shown = {}
+      vim.cmd.redrawstatus({ bang = true })
+      return
+    end
+  end
+end
+
+vim.api.nvim_create_autocmd('User', {
+  pattern = 'SynclineState',
+  group = vim.api.nvim_create_augroup('syncline-statusline', {}),
+  callback = function()
+    local rest = drawn_at + M.REDRAW_MS - vim.uv.now()
+    if rest <= 0 then
+      draw()
+    elseif not waits then
+      waits = true
+      vim.defer_fn(function()
+        waits = false
+        draw()
+      end, rest)
+    end
+  end,
+})
 
 return M
