@@ -54,6 +54,17 @@ async fn editors_and_the_command_line_share_one_engine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_editor_s_settings_say_how_long_the_engine_it_starts_stays() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let (_process, mut editor) = home.editor();
+    editor.initialize(&[&home.tree()], json!({}), json!({"daemon": {"idleMinutes": 0}})).await;
+    editor.until_fresh().await;
+    home.daemon();
+    editor.shut_down().await;
+    wait_for("it leaves with its last client", || home.daemons().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_of_one_client_are_not_another_s() {
     let home = Home::new(&[("a/needle.txt", "needle\n"), ("b/needle.txt", "needle\n"), ("b/other.md", "needle\n")]);
     let excluding = [("SYNCLINE_INDEX_EXCLUDE", "[\"*.txt\"]"), ("SYNCLINE_LOG_LEVEL", "trace")];

@@ -13,6 +13,7 @@ import {
   workspace,
 } from 'vscode';
 
+import { serverEnvironment } from './config.ts';
 import type { Server } from './server.ts';
 import { type CodebaseParams, type QueueState, serverCommands } from './ext.ts';
 import { glanceOf } from './glance.ts';
@@ -134,7 +135,7 @@ async function rebuild(server: Server, params: CodebaseParams): Promise<void> {
   }
 }
 
-/** Runs the server's own checks and shows what they say, as text. No shell is between. */
+/** Runs the server's own checks, with the settings of this window, and shows what they say. No shell is between. */
 async function runDoctor(server: Server): Promise<void> {
   const program = server.path;
   if (program === undefined) {
@@ -145,7 +146,8 @@ async function runDoctor(server: Server): Promise<void> {
   const folder = workspace.workspaceFolders?.find(({ uri }) => uri.scheme === 'file')?.uri.fsPath;
   const report = await new Promise<string>((resolve) => {
     const cwd = folder ?? path.dirname(program);
-    execFile(program, ['doctor'], { cwd, timeout: DOCTOR_TIME_MS, windowsHide: true }, (error, stdout, stderr) => {
+    const options = { cwd, env: serverEnvironment(), timeout: DOCTOR_TIME_MS, windowsHide: true };
+    execFile(program, ['doctor'], options, (error, stdout, stderr) => {
       // It ends with an error when it has found one; what it says is the report.
       const said = [stdout.trim(), stderr.trim()].filter((text) => text !== '').join('\n\n');
       resolve(said === '' && error ? error.message : said);

@@ -2,7 +2,7 @@
 import { type LogLevel, workspace } from 'vscode';
 
 import { serverLogLevel } from './log.ts';
-import { MACHINE_SETTINGS, nest, SERVER_SETTINGS } from './settings.ts';
+import { MACHINE_SETTINGS, nest, SERVER_SETTINGS, variables } from './settings.ts';
 
 /** Where the server is, when the user says so. */
 export function serverPath(): string | undefined {
@@ -19,11 +19,22 @@ export function previewsOnMove(): boolean {
   return workspace.getConfiguration('syncline').get('search.previewOnMove', true);
 }
 
-/**
- * The section that the server is given: what somebody has set, and no defaults of ours, since those would win over the
- * user's file and the repository's `.syncline.toml`.
- */
+/** The section that the server is given. */
 export function serverSection(logLevel: LogLevel): object {
+  return nest({ 'log.level': serverLogLevel(logLevel), ...serverSettings() });
+}
+
+/** The environment for a run of the server beside the one that this window speaks to, with the same settings. */
+export function serverEnvironment(): NodeJS.ProcessEnv {
+  // What is in the environment wins over an editor's settings, as it does in the server.
+  return { ...variables(serverSettings()), ...process.env };
+}
+
+/**
+ * What somebody has set, and no defaults of ours, since those would win over the user's file and the repository's
+ * `.syncline.toml`.
+ */
+function serverSettings(): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const key of SERVER_SETTINGS) {
     const value = explicit(key);
@@ -31,8 +42,7 @@ export function serverSection(logLevel: LogLevel): object {
       values[key] = value;
     }
   }
-  values['log.level'] ??= serverLogLevel(logLevel);
-  return nest(values);
+  return values;
 }
 
 /** The value that somebody has set; of machine settings, the user only, whatever a workspace says. */

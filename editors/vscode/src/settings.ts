@@ -42,3 +42,13 @@ export function nest(values: Readonly<Record<string, unknown>>): object {
   }
   return nested;
 }
+
+/**
+ * The values as environment variables, for runs of the server that no editor speaks to. Nobody else's process sees them
+ * there, as they would see arguments.
+ */
+export function variables(values: Readonly<Record<string, unknown>>): Record<string, string> {
+  const name = (key: string): string => `SYNCLINE_${key.replace('.', '_').replace(/[A-Z]/g, '_$&').toUpperCase()}`;
+  // The server reads texts and lists in quotes as TOML, which spells them like JSON.
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [name(key), JSON.stringify(value)]));
+}

@@ -120,6 +120,13 @@ pub fn answers(body: &[u8], id: &str) -> bool {
     glance.is_ok_and(|glance| glance.method.is_none() && glance.id == Some(json!(id)))
 }
 
+/// The editor's settings, when it introduces itself by this message and gives some.
+pub fn settings_of(message: &[u8]) -> Option<Value> {
+    let mut message: Value = serde_json::from_slice(message).ok()?;
+    let section = message.get_mut("params")?.get_mut("initializationOptions")?.take();
+    (message["method"] == "initialize" && section.is_object()).then_some(section)
+}
+
 impl Memory {
     /// Of an editor that has said nothing yet.
     pub fn new(is_parent_known: bool) -> Memory {

@@ -146,6 +146,15 @@ impl Forwarder {
 
     /// Carries messages until the editor is done.
     async fn run(&mut self, mut editor: mpsc::Receiver<Vec<u8>>) {
+        // How long a daemon that is started for it stays is among the editor's settings, which come with its first message.
+        let Some(first) = editor.recv().await else { return };
+        if let (Ok(reach), Some(section)) = (&mut self.reach, memory::settings_of(&first)) {
+            reach.idle = load(None, &Sources { editor: section, ..self.sources.clone() }).settings.daemon.idle;
+        }
+        let asks_for_the_end = self.memory().hold(first);
+        if asks_for_the_end {
+            return self.end_without(editor).await;
+        }
         loop {
             let broken = match self.link().await {
                 Some(mut link) => match self.begin_again(&mut link).await {

@@ -7,7 +7,7 @@ import { activityOf, glanceOf, type ServerStatus } from '../../src/glance.ts';
 import { LineReader, readLine } from '../../src/logLine.ts';
 import { boundedLimit, searchReport, statusReport, symbolReport } from '../../src/report.ts';
 import { Restarts } from '../../src/restarts.ts';
-import { nest } from '../../src/settings.ts';
+import { nest, variables } from '../../src/settings.ts';
 import { isAtLeast, versionIn } from '../../src/version.ts';
 
 const RUNNING: ServerStatus = { kind: 'running', version: '0.1.0', source: 'path' };
@@ -130,6 +130,16 @@ test('settings are nested by section', () => {
   assert.deepEqual(nest({ 'queue.redisUrl': 'redis://a', 'queue.leaseMs': 1, 'index.hidden': true }), {
     queue: { redisUrl: 'redis://a', leaseMs: 1 },
     index: { hidden: true },
+  });
+});
+
+test('settings become variables that the server reads as they are', () => {
+  const values = { 'queue.redisUrl': 'redis://a', 'queue.staleAfterS': 1, 'index.hidden': true, 'index.exclude': ['a,b', '"'] };
+  assert.deepEqual(variables(values), {
+    SYNCLINE_QUEUE_REDIS_URL: '"redis://a"',
+    SYNCLINE_QUEUE_STALE_AFTER_S: '1',
+    SYNCLINE_INDEX_HIDDEN: 'true',
+    SYNCLINE_INDEX_EXCLUDE: '["a,b","\\""]',
   });
 });
 
