@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::sandbox::{self, Scratch};
-use crate::tools::{CHROMIUM, CODE_SERVER, NODE, NPM};
+use crate::tools::{CHROMIUM, CODE_SERVER, NODE, NPM, REDIS};
 use crate::workspace::{Workspace, run};
 
 /// The extension's folder, with what it is built with installed.
@@ -45,7 +45,8 @@ impl Extension {
     pub(crate) fn end_to_end(&self, workspace: &Workspace, server: &Path) -> Result<()> {
         let code_server = CODE_SERVER.ensure(workspace)?;
         let chromium = CHROMIUM.ensure(workspace)?;
-        eprintln!("testing with {}, {}", code_server.label, chromium.label);
+        let redis = REDIS.ensure(workspace)?;
+        eprintln!("testing with {}, {}, {}", code_server.label, chromium.label, redis.label);
         let home = Scratch::folder(&std::env::temp_dir())?;
         let package = home.path().join("syncline.vsix");
         self.build()?;
@@ -58,6 +59,7 @@ impl Extension {
             .env("SYNCLINE_BIN", server)
             .env("SYNCLINE_TEST_CODE_SERVER", &code_server.program)
             .env("SYNCLINE_TEST_CHROMIUM", &chromium.program)
+            .env("SYNCLINE_TEST_REDIS", &redis.program)
             .env("SYNCLINE_TEST_VSIX", &package)
             .env("SYNCLINE_TEST_SHOTS", &screens);
         run(&mut command)

@@ -3,7 +3,7 @@
  * Chromium that shows it. Nothing outlives {@link Rig.stop}.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
@@ -18,6 +18,7 @@ export const provided = {
   chromium: environment('SYNCLINE_TEST_CHROMIUM'),
   server: environment('SYNCLINE_BIN'),
   vsix: environment('SYNCLINE_TEST_VSIX'),
+  redis: environment('SYNCLINE_TEST_REDIS'),
   /** Where pictures of what is on the screen go. */
   shots: environment('SYNCLINE_TEST_SHOTS'),
 };
@@ -41,8 +42,6 @@ const QUIET = {
   'chat.commandCenter.enabled': false,
   'editor.minimap.enabled': false,
   'workbench.reduceMotion': 'on',
-  // An engine that windows share ends with the last of them.
-  'syncline.daemon.idleMinutes': 0,
 };
 
 export interface Options {
@@ -61,6 +60,7 @@ export class Rig {
   readonly #process: ChildProcess;
   readonly #browser: Browser;
   readonly #settings: Record<string, unknown>;
+  readonly #environment: NodeJS.ProcessEnv;
 
   private constructor(
     folder: string,
@@ -68,7 +68,9 @@ export class Rig {
     process: ChildProcess,
     browser: Browser,
     settings: Record<string, unknown>,
+    environment: NodeJS.ProcessEnv,
   ) {
+    this.#environment = environment;
     this.folder = folder;
     this.port = port;
     this.#process = process;
@@ -118,7 +120,7 @@ export class Rig {
       executablePath: provided.chromium,
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
     });
-    return new Rig(folder, port, server, browser, settings);
+    return new Rig(folder, port, server, browser, settings, env);
   }
 
   /** Opens a window with a folder, or with a `.code-workspace` file. */
@@ -145,11 +147,34 @@ export class Rig {
     await writeSettings(this.folder, this.#settings);
   }
 
+  /** Processes of the server that serve this rig: those of its windows, or the engine that they share. */
+  async servers(subcommand: 'lsp' | 'daemon'): Promise<number[]> {
+    const mark = `XDG_RUNTIME_DIR=${this.#environment.XDG_RUNTIME_DIR ?? ''}`;
+    const found: number[] = [];
+    for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+      // It may have ended since.
+      const read = async (name: string): Promise<string[]> =>
+        (await readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')).split('\0');
+      if ((await read('cmdline'))[1] === subcommand && (await read('environ')).includes(mark)) {
+        found.push(Number(pid));
+      }
+    }
+    return found;
+  }
+
+  /** Runs the server's program where the windows' servers run, and gives what it printed. */
+  async syncline(...args: string[]): Promise<string> {
+    return (await promisify(execFile)(provided.server, args, { env: this.#environment, cwd: this.folder })).stdout;
+  }
+
   async stop(): Promise<void> {
     await this.#browser.close();
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));
     this.#process.kill('SIGTERM');
     await ended;
+    await until('the servers of the windows have ended', async () => (await this.servers('lsp')).length === 0);
+    await this.syncline('daemon', 'stop');
+    await until('the shared engine has ended', async () => (await this.servers('daemon')).length === 0);
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
@@ -203,6 +228,17 @@ export class Window {
     return await this.page.evaluate(() => {
       const page = globalThis as unknown as { labels: string[] };
       return page.labels.splice(0);
+    });
+  }
+
+  /** Does something that ends the server, and waits until there is another and the index is up to date. */
+  async restarts(end: () => Promise<void>): Promise<void> {
+    await this.labels();
+    await end();
+    const said: string[] = [];
+    await until('the server has come back', async () => {
+      said.push(...(await this.labels()));
+      return said.includes('Syncline: starting') && said.at(-1) === 'Syncline: up to date';
     });
   }
 

@@ -1,6 +1,6 @@
 /** The extension as its users see it, installed from its vsix into a real VS Code. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
@@ -162,24 +162,43 @@ describe('a window with a repository of 10,000 files', () => {
     await window.page.keyboard.press('Escape');
   });
 
-  test('a server that is killed comes back', async () => {
+  test('a shared engine that is killed comes back, unnoticed', async () => {
     await window.labels();
-    await killServers(rig.folder);
-    const said: string[] = [];
-    await until('it has come back', async () => {
-      said.push(...(await window.labels()));
-      return said.includes('Syncline: starting') && said.at(-1) === 'Syncline: up to date';
+    const killed = await kill(rig, 'daemon');
+    await writeFile(path.join(root, 'src/orphaned.rs'), '// written after the engine was killed\n');
+    await openSearch(window, 'after the engine was killed');
+    await window.rows().filter({ hasText: '// written after' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.page.keyboard.press('Escape');
+    await window.waitForLabel(/Syncline: up to date/);
+    const [engine, ...others] = await rig.servers('daemon');
+    assert.ok(engine !== undefined && others.length === 0 && !killed.includes(engine), 'there is another engine');
+    const said = await window.labels();
+    assert.ok(!said.some((label) => /starting|error/.test(label)), said.join(' | '));
+  });
+
+  test('a server that is killed comes back', async () => {
+    await window.restarts(async () => {
+      await kill(rig, 'lsp');
     });
     await openSearch(window, 'freshly written');
     await window.rows().filter({ hasText: '// freshly written' }).first().waitFor({ timeout: PATIENCE_MS });
     await window.page.keyboard.press('Escape');
   });
 
+  test('a server that is killed together with the shared engine comes back', async () => {
+    await window.restarts(async () => {
+      await kill(rig, 'daemon');
+      await kill(rig, 'lsp');
+    });
+    assert.equal((await rig.servers('daemon')).length, 1);
+  });
+
   test('an index that can not be written is said, and heals', async () => {
     const indexes = path.join(rig.folder, 'home/cache/syncline');
     await rename(indexes, `${indexes}.away`);
     await writeFile(indexes, 'no folder');
-    await window.command('Syncline: Restart the Server');
+    // The one that runs has its files open, and doesn't miss their folder.
+    await kill(rig, 'daemon');
     await window.waitForLabel(/Syncline: degraded, .*can't use the index folder/);
     await window.status('Syncline: degraded').hover();
     await window.page.locator('.monaco-hover', { hasText: 'make it writable' }).waitFor({ timeout: PATIENCE_MS });
@@ -189,7 +208,6 @@ describe('a window with a repository of 10,000 files', () => {
     await window.page.keyboard.press('Escape');
     await rm(indexes);
     await rename(`${indexes}.away`, indexes);
-    await window.command('Syncline: Restart the Server');
     await window.waitForLabel(/Syncline: up to date/);
   });
 
@@ -247,17 +265,14 @@ async function closeTab(window: Window): Promise<void> {
   await window.page.locator('.tab.active').getByRole('button', { name: /^Close/ }).click({ timeout: PATIENCE_MS });
 }
 
-/** Kills the servers whose home is the rig's, and no others. */
-async function killServers(home: string): Promise<void> {
-  let killed = 0;
-  for (const pid of await readdir('/proc')) {
-    const line = /^\d+$/.test(pid) ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : '';
-    if (line.startsWith(home) && line.includes('\0lsp\0--stdio')) {
-      process.kill(Number(pid), 'SIGKILL');
-      killed++;
-    }
+/** Kills servers of the rig, and gives which. */
+async function kill(rig: Rig, subcommand: 'lsp' | 'daemon'): Promise<number[]> {
+  const servers = await rig.servers(subcommand);
+  assert.ok(servers.length > 0, 'a server runs');
+  for (const pid of servers) {
+    process.kill(pid, 'SIGKILL');
   }
-  assert.ok(killed > 0, 'a server runs');
+  return servers;
 }
 
 async function openFile(window: Window, name: string): Promise<void> {

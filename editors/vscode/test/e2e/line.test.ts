@@ -1,0 +1,175 @@
+/** The waiting line in a real Redis, as a window shows it: shared with another engine, cut off, and healed. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+
+import type { QueueState } from '../../src/ext.ts';
+import { Redis } from './redis.ts';
+import { makeRepository } from './repository.ts';
+import { PATIENCE_MS, provided, Rig, until, type Window } from './rig.ts';
+
+describe('a window whose line is in Redis', () => {
+  let scratch: string;
+  let root: string;
+  let redis: Redis;
+  let rig: Rig;
+  let window: Window;
+
+  before(async () => {
+    scratch = await mkdtemp(path.join(tmpdir(), 'syncline-line-'));
+    root = path.join(scratch, 'workers');
+    await makeRepository(root, 200);
+    redis = await Redis.start();
+    // Settings of the user, as those of the machine have to be.
+    rig = await Rig.start({ settings: { 'syncline.queue.redisUrl': redis.url, 'syncline.queue.codebase': 'workers' } });
+    window = await rig.open(root);
+  });
+
+  afterEach(async (context) => {
+    if ('passed' in context && !context.passed) {
+      await window.shot(`failed-${context.name.replace(/\W+/g, '-')}`);
+    }
+  });
+
+  after(async () => {
+    await window.close();
+    await rig.stop();
+    await redis.kill();
+    await rm(scratch, { recursive: true });
+  });
+
+  test('says so', async () => {
+    await window.waitForLabel(/Syncline: up to date/);
+    await tooltip(window, 'Waiting line: Redis, shared with other hosts', 'redis');
+  });
+
+  test('the check of the installation knows the settings of the window', async () => {
+    await window.command('Syncline: Check the Installation');
+    const report = window.page.locator('.editor-instance .view-lines');
+    await report.getByText(`${redis.url} can be used`).waitFor({ timeout: PATIENCE_MS });
+    await window.shot('doctor');
+  });
+
+  test('says its place in line while another engine has its turn', async () => {
+    const other = await Other.start(path.join(scratch, 'other'), redis);
+    try {
+      await other.stopInItsTurn();
+      await window.status('Syncline').click();
+      await window.rows().filter({ hasText: 'Show the Waiting Line' }).click();
+      await window.labels();
+      await writeFile(path.join(root, 'src/waiting.rs'), '// written while another has its turn\n');
+      await window.waitForLabel(/Syncline: 2nd in line/);
+      await window.status('Syncline: 2nd in line').waitFor({ timeout: PATIENCE_MS });
+      const rows = window.page.locator('.pane', { hasText: 'Waiting Line' }).locator('.monaco-list-row');
+      const others = rows.filter({ hasText: 'syncing · ' }).filter({ hasText: `process ${other.pid}` });
+      await others.waitFor({ timeout: PATIENCE_MS });
+      await rows.filter({ hasText: '2nd in line · this engine' }).waitFor({ timeout: PATIENCE_MS });
+      await window.shot('second-in-line');
+      other.goOn();
+      await window.waitForLabel(/Syncline: up to date/);
+      await rows.filter({ hasText: 'Nothing waits' }).waitFor({ timeout: PATIENCE_MS });
+    } finally {
+      await other.end();
+    }
+  });
+
+  test('is degraded while Redis is gone, and heals', async () => {
+    await redis.kill();
+    await window.waitForLabel(/Syncline: degraded, .*can't use Redis at redis:.*; until then batches wait in/);
+    await window.status('Syncline: degraded').waitFor({ timeout: PATIENCE_MS });
+    await tooltip(window, 'Waiting line: this machine', 'redis-gone');
+    // Saves sync meanwhile.
+    await writeFile(path.join(root, 'src/alone.rs'), '// written while Redis is gone\n');
+    await until('it has synced', async () => {
+      const [state] = JSON.parse(await rig.syncline('queue', '--json', root)) as QueueState[];
+      return state?.index.fresh === true && state.index.files === 202;
+    });
+    await redis.start();
+    await window.waitForLabel(/Syncline: up to date/);
+    await tooltip(window, 'Waiting line: Redis, shared with other hosts', 'redis-healed');
+  });
+});
+
+/** Waits until the tooltip of the status bar says this, and takes a picture of it. */
+async function tooltip(window: Window, text: string, picture?: string): Promise<void> {
+  await window.status('Syncline').hover();
+  await window.page.locator('.monaco-hover', { hasText: text }).waitFor({ timeout: PATIENCE_MS });
+  if (picture !== undefined) {
+    await window.shot(picture);
+  }
+  await window.page.keyboard.press('Escape');
+  // Away from the item, so that it can be hovered anew.
+  await window.page.mouse.move(640, 300);
+}
+
+/** Another engine, as another host would have it, on a codebase of the same name. */
+class Other {
+  readonly #process: ChildProcess;
+  #state: QueueState | undefined;
+
+  private constructor(process: ChildProcess) {
+    this.#process = process;
+    let text = '';
+    process.stdout?.on('data', (chunk: Buffer) => {
+      const lines = (text + chunk.toString()).split('\n');
+      text = lines.pop() ?? '';
+      const last = lines.at(-1);
+      if (last !== undefined) {
+        this.#state = JSON.parse(last) as QueueState;
+        this.#changed();
+      }
+    });
+  }
+
+  #changed = (): void => undefined;
+
+  static async start(home: string, redis: Redis): Promise<Other> {
+    const root = path.join(home, 'workers');
+    await mkdir(home);
+    // So many that its turn lasts until it is stopped.
+    await makeRepository(root, 10_000);
+    const env = {
+      ...process.env,
+      SYNCLINE_QUEUE_REDIS_URL: redis.url,
+      SYNCLINE_QUEUE_CODEBASE: 'workers',
+      // It keeps its turn for as long as the test may take.
+      SYNCLINE_QUEUE_LEASE_MS: '120000',
+      SYNCLINE_INDEX_DIR: path.join(home, 'index'),
+    };
+    const args = ['watch', '--json', '--standalone', root];
+    return new Other(spawn(provided.server, args, { env, stdio: ['ignore', 'pipe', 'inherit'] }));
+  }
+
+  get pid(): number {
+    assert.ok(this.#process.pid !== undefined, 'it runs');
+    return this.#process.pid;
+  }
+
+  /** Has it stand still as soon as it has its turn. */
+  async stopInItsTurn(): Promise<void> {
+    let isStopped = false;
+    this.#changed = (): void => {
+      if (!isStopped && this.#state?.phase === 'syncing' && this.#state.position === 0) {
+        isStopped = this.#process.kill('SIGSTOP');
+      }
+    };
+    await until('the other engine has its turn', () => isStopped);
+    this.#changed = (): void => undefined;
+  }
+
+  goOn(): void {
+    this.#process.kill('SIGCONT');
+  }
+
+  async end(): Promise<void> {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const ended = once(this.#process, 'exit');
+      this.#process.kill('SIGKILL');
+      await ended;
+    }
+  }
+}
