@@ -127,7 +127,6 @@ impl SyncTarget for Target {
                 }
                 Ok(Some(fence))
             };
-            let before = target.index.snapshot().generation;
             let update = Update {
                 index: &target.index,
                 root: target.codebase.root.as_path(),
@@ -139,12 +138,12 @@ impl SyncTarget for Target {
                 permit: &permit,
             };
             let updated = update.run(&batch.dirty);
-            let generation = target.index.snapshot().generation;
+            let generation = updated.as_ref().map_or(0, |updated| updated.generation.0);
             if target.chance(5) {
                 // As a workspace does now and then: a commit without a turn.
                 target.index.merge().unwrap();
             }
-            (updated, (generation > before).then_some(generation.0))
+            (updated, (generation > 0).then_some(generation))
         });
         let (updated, generation) = updated.await.unwrap();
         match updated {

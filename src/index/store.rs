@@ -98,11 +98,12 @@ impl Index {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes `change` part of the index, on top of whatever other processes have committed meanwhile.
+    /// Makes `change` part of the index, on top of whatever other processes have committed meanwhile. Gives the number of
+    /// this commit; others may have committed since.
     ///
     /// # Errors
     /// When a file can't be written or read, or the turn was lost; the index is as it was then.
-    pub fn commit(&self, change: &Change) -> Result<(), IndexError> {
+    pub fn commit(&self, change: &Change) -> Result<Generation, IndexError> {
         let result = self.change(change.fence, |base| {
             let mut parts = base.clone().into_parts();
             let mut added = Vec::new();
@@ -127,7 +128,7 @@ impl Index {
         if matches!(result, Err(IndexError::TurnLost | IndexError::Segment(_))) {
             change.added.iter().for_each(|name| self.remove(name.id));
         }
-        result.map(drop)
+        result.map(Option::unwrap_or_default)
     }
 
     /// Leaves out a segment that turned out to be damaged. Its files are not indexed any more, until they are again.
@@ -177,10 +178,10 @@ impl Index {
             parts.push(new);
             Ok(Some(parts))
         });
-        if matches!(result, Ok(false)) {
+        if matches!(result, Ok(None)) {
             self.remove(merged.segment.id);
         }
-        result
+        result.map(|generation| generation.is_some())
     }
 
     /// Forgets everything.
@@ -191,19 +192,19 @@ impl Index {
         self.change(None, |_| Ok(Some(Vec::new()))).map(drop)
     }
 
-    /// One change of the manifest: `next` makes the parts after it from the snapshot before it, or says that there is
+    /// One change of the manifest, and its number: `next` makes the parts after it from the snapshot before it, or says that there is
     /// nothing to do. It is asked again when another process was faster.
     fn change(
         &self,
         fence: Option<Fence>,
         mut next: impl FnMut(&Snapshot) -> Result<Option<Vec<Part>>, SegmentError>,
-    ) -> Result<bool, IndexError> {
+    ) -> Result<Option<Generation>, IndexError> {
         self.ready()?;
         let _turn: MutexGuard<'_, ()> = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
         let mut base = self.snapshot();
         for _ in 0..TRIES {
-            let Some(mut parts) = next(&base)? else { return Ok(false) };
+            let Some(mut parts) = next(&base)? else { return Ok(None) };
             let mut fences = base.fences.clone();
             if let Some(fence) = fence {
                 if fences.refuse(fence) {
@@ -217,14 +218,15 @@ impl Index {
             // Of no other number than the one after its base: what came in between would be left out.
             let snapshot = Snapshot::new(base.generation.next(), parts, fences, base.ancestry.child());
             let committed = snapshot.manifest().commit(&self.folder).map_err(failed)?;
+            let generation = Some(snapshot.generation);
             if committed == Committed::Yes {
                 self.replace(&base, Arc::new(snapshot));
-                return Ok(true);
+                return Ok(generation);
             }
             let newest = Arc::new(load(&self.folder, base.parts()).map_err(failed)?.0);
             if committed == Committed::Perhaps && newest.ancestry.is_built_on(&snapshot.ancestry) {
                 self.replace(&base, newest);
-                return Ok(true);
+                return Ok(generation);
             }
             base = newest;
         }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::Generation;
 use super::docs::{ContentHash, Doc, is_indexed};
 use super::overlay::{Dirt, Overlay, Verdict};
 use super::segment::SegmentBuilder;
@@ -54,6 +55,8 @@ pub struct Updated {
     pub files: usize,
     /// Of these, files that can't be read; searches keep trying them.
     pub unreadable: usize,
+    /// Number of its last commit; 0 when there was nothing to commit.
+    pub generation: Generation,
 }
 
 impl Update<'_> {
@@ -81,6 +84,7 @@ impl Update<'_> {
                 (Ok(total), Ok(mine)) => {
                     total.files += mine.files;
                     total.unreadable += mine.unreadable;
+                    total.generation = total.generation.max(mine.generation);
                 }
                 (total @ Ok(_), Err(error)) => {
                     // The others stop at their next file.
@@ -228,7 +232,7 @@ impl<'a> Worker<'a> {
         if !added.is_empty() || !removed.is_empty() {
             let fence = (self.work.update.permit)();
             let fence = fence.inspect_err(|_| added.iter().for_each(|name| index.discard(name.id)))?;
-            index.commit(&Change { added, removed, fence })?;
+            self.updated.generation = index.commit(&Change { added, removed, fence })?;
         }
         self.work.update.overlay.settle(self.settled.drain(..));
         Ok(())
