@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use redis_server::RedisServer;
 use support::{DEADLINE, Fixture};
-use syncline::core::cache::{BatchState, CacheManager, Claim, Enqueued, Fence, FencingToken, Lease, Namespace, Terms};
+use syncline::core::cache::{
+    BatchState, CacheManager, Claim, Enqueued, Fence, FencingToken, Lease, LineChange, Namespace, Terms,
+};
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
 use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
@@ -281,10 +283,12 @@ async fn changes_wake_those_who_wait(place: Place) {
     let (cache, other) = (place.cache(), place.cache());
     let mut changes = cache.subscribe(LINE, "c");
     let (first, second) = (batch(&Owner::new(), &["a"]), batch(&Owner::new(), &["b"]));
+    // A wake-up names the first batch, or says that it isn't known: what came before the line was listened to.
     let heard = |head: Option<BatchId>| {
         let mut changes = changes.clone();
         async move {
-            let heard = timeout(DEADLINE, changes.wait_for(|change| change.head == head)).await;
+            let named = |change: &LineChange| change.changes > 0 && (change.head == head || change.head.is_none());
+            let heard = timeout(DEADLINE, changes.wait_for(named)).await;
             heard.expect("a wake-up in time").unwrap();
         }
     };
