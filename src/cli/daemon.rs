@@ -145,13 +145,15 @@ fn find(common: &CommonArgs) -> Result<Option<Stream>, String> {
     reach.find(Purpose::Questions).map_err(|error| error.to_string())
 }
 
+/// How the shared engine is; `None` when none runs.
+pub(super) fn shared_engine(common: &CommonArgs) -> Result<Option<DaemonState>, String> {
+    let Some(stream) = find(common)? else { return Ok(None) };
+    let mut client = Client::new(stream, None).map_err(|error| error.to_string())?;
+    client.ask::<DaemonState>(&Question::Daemon {}).map(Some).map_err(|error| error.to_string())
+}
+
 fn status(common: &CommonArgs, args: &StatusArgs) -> ExitCode {
-    let state = || {
-        let Some(stream) = find(common)? else { return Ok(None) };
-        let mut client = Client::new(stream, None).map_err(|error| error.to_string())?;
-        client.ask::<DaemonState>(&Question::Daemon {}).map(Some).map_err(|error| error.to_string())
-    };
-    match state() {
+    match shared_engine(common) {
         Ok(state) if args.json => match serde_json::to_string(&state) {
             Ok(json) => println!("{json}"),
             Err(error) => return fail(error),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{CommonArgs, codebase_of, fail};
+use super::daemon::shared_engine;
 use super::line::{Line, wants_redis};
 use super::show::{self, Paint};
 use crate::core::CodebaseRoot;
@@ -39,7 +40,7 @@ struct Report {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Check {
-    /// What: `settings`, `codebase`, `index`, `disk`, `watches`, `redis`.
+    /// What: `settings`, `codebase`, `index`, `disk`, `watches`, `redis`, `engine`.
     name: &'static str,
     state: State,
     /// What was found, and how to mend it where that is needed.
@@ -85,6 +86,9 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         }
         Err(problem) => checks.push(error("codebase", problem.to_string())),
     }
+    if !common.standalone {
+        checks.push(engine(common));
+    }
     let failed = checks.iter().any(|check| check.state == State::Error);
     let report = Report { version: super::VERSION, checks };
     match args.json {
@@ -95,6 +99,28 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         false => tell(&report),
     }
     ExitCode::from(u8::from(failed))
+}
+
+/// The engine that all windows share.
+fn engine(common: &CommonArgs) -> Check {
+    match shared_engine(common) {
+        Ok(Some(state)) => {
+            let log = state.log.map(|log| format!(", its log is {log}")).unwrap_or_default();
+            let about = format!("pid {} serves {} open codebases{log}", state.pid, state.codebases.len());
+            match state.version == super::VERSION {
+                true => ok("engine", about),
+                false => warning(
+                    "engine",
+                    format!(
+                        "{about}; it is of {}: `syncline daemon stop` lets this version start its own",
+                        state.version
+                    ),
+                ),
+            }
+        }
+        Ok(None) => ok("engine", "none is shared at the moment; an editor, `watch` or `sync` starts one"),
+        Err(why) => error("engine", why),
+    }
 }
 
 fn tell(report: &Report) {

@@ -217,6 +217,9 @@ impl Owner {
             Command::LookAgain => self.look_at_tree = true,
             Command::Rebuild => self.in_background(|shared| {
                 shared.symbols.clear();
+                // What the index is about to forget is read by searches until it is known again.
+                let known = shared.index.snapshot().paths();
+                shared.overlay.mark(known.into_iter().map(|path| (path, crate::index::Verdict::Read)));
                 Event::Forgotten(shared.index.clear().map(|()| Dirty::Everything))
             }),
             Command::DamagedSymbols(packs) => {

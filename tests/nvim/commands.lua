@@ -250,6 +250,8 @@ test(':grep uses the index', function()
   child:command('silent grep needles src/c.rs')
   equal(quickfix(child), { 'c.rs:1:4:fn needles() {}' }, 'in a file')
   child:stop()
+  -- Such a search has the shared engine open the codebase for those to come.
+  vim.fn.system({ suite.binary, 'daemon', 'stop' })
 end)
 
 test('the functions of Lua', function()
