@@ -102,8 +102,10 @@ test('batches of others, and what is wrong, are shown in full', function()
   contains(text, '   last       failed: can’t write the index: no space left on device; free some, ')
   contains(text, '   line       in Redis')
   contains(text, '                   files       owner                  since')
-  contains(text, '              ↻  1 1,200 files laptop, 4711           3 s')
-  contains(text, '              …  2 all files   this editor            3 s')
+  -- How old they are by now depends on the machine.
+  text = text:gsub('%d+ s', 'N s')
+  contains(text, '              ↻  1 1,200 files laptop, 4711           N s')
+  contains(text, '              …  2 all files   this editor            N s')
   child:stop()
 end)
 
