@@ -17,6 +17,8 @@ const QUERY: &str = "symbol query";
 const RECALL: &str = "ctags' symbols that are found";
 /// Files whose symbols are compared with ctags'.
 const SAMPLE: usize = 500;
+/// `index.max_file_bytes`, above which nothing is parsed.
+const MOST_PARSED: u64 = 4 << 20;
 /// Questions of each kind.
 const QUESTIONS: usize = 300;
 
@@ -99,7 +101,11 @@ fn ctags(bench: &Bench, more: &[&str]) -> Result<Command> {
 /// Functions, structs and macros that ctags finds in files picked evenly.
 fn sample(bench: &Bench) -> Result<Vec<Tag>> {
     let all = crate::compare::patterns::files(&bench.corpus);
-    let all: Vec<_> = all.into_iter().filter(|path| path.extension().is_some_and(|e| e == "c" || e == "h")).collect();
+    let is_parsed = |path: &PathBuf| {
+        let is_small = path.metadata().is_ok_and(|metadata| metadata.len() <= MOST_PARSED);
+        is_small && path.extension().is_some_and(|extension| extension == "c" || extension == "h")
+    };
+    let all: Vec<_> = all.into_iter().filter(is_parsed).collect();
     let step = (all.len() / SAMPLE).max(1);
     let list: Vec<_> = all.iter().step_by(step).take(SAMPLE).map(|path| path.display().to_string()).collect();
     let names = bench.scratch.path().join("sample");
