@@ -50,7 +50,7 @@ pub struct ServeOptions {
     pub set_log_level: Option<SetLogLevel>,
     /// Ends the session from outside.
     pub stop: CancellationToken,
-    /// Whether the client is told by [`GOODBYE`] when that happens, so that it can tell it from a death.
+    /// Whether the client is told by a `GOODBYE` when that happens, so that it can tell it from a death.
     pub says_goodbye: bool,
 }
 

@@ -1,6 +1,6 @@
 //! `CacheManager`: values and queues in namespaces, the caller not knowing where they live.
 //!
-//! [`line`] says what a waiting line is. `local` keeps lines in this process, `redis` on a server, and `switch` decides
+//! [`mod@line`] says what a waiting line is. `local` keeps lines in this process, `redis` on a server, and `switch` decides
 //! which of the two counts, by the small state machine in `standing`.
 
 mod bells;

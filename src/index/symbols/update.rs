@@ -20,7 +20,7 @@ const FEW: usize = 64;
 /// Texts asked of others at once.
 const ASKED: usize = 256;
 
-/// Where others leave the symbols of texts they have parsed, in the form of [`text::encode`].
+/// Where others leave the symbols of texts they have parsed, one value for each text, as bytes that only symbols understand.
 pub trait Shelf: Sync {
     /// What is there for each of `keys`.
     fn take(&self, keys: &[TextKey]) -> Vec<Option<Vec<u8>>>;
