@@ -211,11 +211,21 @@ fn print(answer: &SymbolAnswer, json: bool) -> io::Result<()> {
         let place = format!("{path}:{}:{}", symbol.line + 1, symbol.column.utf8 + 1);
         let container = match symbol.container.as_str() {
             "" => String::new(),
-            container => format!(" {}", paint.dim(format!("in {container}"))),
+            container => format!(" {}", paint.dim(format!("in {}", harmless(container)))),
         };
-        writeln!(out, "{place}: {} {}{container}", paint.dim(symbol.kind.as_str()), paint.bold(&symbol.name))?;
+        writeln!(
+            out,
+            "{place}: {} {}{container}",
+            paint.dim(symbol.kind.as_str()),
+            paint.bold(harmless(&symbol.name))
+        )?;
     }
     Ok(())
+}
+
+/// A name without what would command a terminal: anybody may have written the file.
+fn harmless(name: &str) -> String {
+    name.replace(char::is_control, "\u{fffd}")
 }
 
 fn found(SymbolMatch { path, symbol }: &SymbolMatch) -> Found<'_> {
