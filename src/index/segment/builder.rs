@@ -1,5 +1,6 @@
 //! Builds a segment in memory.
 
+use super::batch::Batch;
 use super::{SegmentError, SegmentRef, SegmentWriter};
 use crate::index::docs::{Doc, DocTable};
 use crate::index::trigram::{Collector, Trigram};
@@ -12,6 +13,8 @@ use std::path::Path;
 pub struct SegmentBuilder {
     collector: Collector,
     docs: DocTable,
+    /// Of the last files, not yet in `chains`.
+    batch: Batch,
     /// For the first two bytes of a trigram, one more than the number of its page; 0 for none.
     pages: Vec<u16>,
     /// For each page and third byte, one more than the trigram's place in `chains`; 0 for none.
@@ -42,6 +45,7 @@ impl SegmentBuilder {
         SegmentBuilder {
             collector: Collector::new(),
             docs: DocTable::default(),
+            batch: Batch::default(),
             pages: vec![0; 1 << 16],
             page_chains: Vec::new(),
             chains: Vec::new(),
@@ -58,6 +62,7 @@ impl SegmentBuilder {
     /// Bytes of memory its postings and files hold.
     pub fn memory(&self) -> usize {
         self.arena.len()
+            + self.batch.memory()
             + self.chains.len() * size_of::<Chain>()
             + self.page_chains.len() * size_of::<[u32; 256]>()
             + self.docs.memory()
@@ -70,9 +75,19 @@ impl SegmentBuilder {
 
     /// Adds a file, whose path must sort after those before it, with the text that was fed.
     pub fn add(&mut self, path: &[u8], doc: Doc) {
-        let id = self.docs.push(path, doc);
-        let SegmentBuilder { collector, pages, page_chains, chains, arena, .. } = self;
-        for trigram in collector.found() {
+        self.docs.push(path, doc);
+        self.batch.push(self.collector.found());
+        self.collector.clear();
+        if self.batch.is_full() {
+            self.chain_batch();
+        }
+    }
+
+    /// Moves the postings of the batch into the chains.
+    fn chain_batch(&mut self) {
+        let SegmentBuilder { docs, batch, pages, page_chains, chains, arena, .. } = self;
+        let first_doc = docs.len() - batch.len();
+        batch.drain(|trigram, postings| {
             let page = &mut pages[(trigram.number() >> 8) as usize];
             if *page == 0 {
                 page_chains.push([0; 256]);
@@ -84,9 +99,9 @@ impl SegmentBuilder {
                 chains.push(Chain::begin(trigram, arena));
                 *chain = chains.len() as u32;
             }
-            chains[*chain as usize - 1].push(id, arena);
-        }
-        collector.clear();
+            let chain = &mut chains[*chain as usize - 1];
+            postings.iter().for_each(|&posting| chain.push(first_doc + Batch::file(posting), arena));
+        });
     }
 
     /// Writes the segment into the index folder and leaves the builder empty, its memory kept for the next one.
@@ -94,6 +109,7 @@ impl SegmentBuilder {
     /// # Errors
     /// When the segment can't be written; the builder is empty then too.
     pub fn write(&mut self, folder: &Path) -> Result<SegmentRef, SegmentError> {
+        self.chain_batch();
         let docs = std::mem::take(&mut self.docs);
         let mut chains = std::mem::take(&mut self.chains);
         let result = Self::write_chains(folder, &mut chains, &self.arena, &docs);

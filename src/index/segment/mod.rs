@@ -14,6 +14,7 @@
 //! believed. Segments are read by positioned reads, not through a memory map: a map that another program truncates
 //! ends the process, which an index that is only a cache must not be able to do.
 
+mod batch;
 mod builder;
 mod merge;
 mod reader;
