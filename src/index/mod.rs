@@ -26,8 +26,8 @@ pub use overlay::{Dirt, Dirtied, Overlay, Verdict};
 pub use plan::Plan;
 pub use query::{Boundary, Case, Pattern, PatternError, Query};
 pub use search::{
-    Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Unsaved, View, find_matches, in_order,
-    wears_out_a_searcher,
+    Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Unsaved, View, WholeFile, find_matches,
+    in_order, wears_out_a_searcher,
 };
 pub use snapshot::{Difference, Snapshot, TreeFile};
 pub use stat::FileStat;

@@ -1,7 +1,8 @@
 //! Finding matches: the index names the candidates, ripgrep's searcher decides.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -129,8 +130,11 @@ pub fn find_matches(
 ) -> SearchEnd {
     let mut end = SearchEnd::default();
     let mut left = limits.max_results;
-    let search = |searcher: &mut Searcher, candidate: &Candidate| search_file(root, query, searcher, candidate, cancel);
-    in_order(candidates, limits.threads, cancel, implicit_searcher, search, |candidate, result| {
+    let tools = || (implicit_searcher(), WholeFile::default());
+    let search = |(searcher, whole): &mut (Searcher, WholeFile), candidate: &Candidate| {
+        search_file(root, query, searcher, whole, candidate, cancel)
+    };
+    in_order(candidates, limits.threads, cancel, tools, search, |candidate, result| {
         let mut lines = match result {
             Ok(lines) => lines,
             Err(error) => {
@@ -166,8 +170,42 @@ fn keep_matches(lines: &mut Vec<MatchedLine>, left: &mut usize) -> bool {
 const BUFFER: u64 = 64 << 10;
 
 /// Whether the next file needs another searcher than the one that has searched `file`.
-pub fn wears_out_a_searcher(file: &std::fs::File) -> bool {
+pub fn wears_out_a_searcher(file: &File) -> bool {
     file.metadata().map_or(true, |metadata| metadata.len() > BUFFER)
+}
+
+/// Reads files to be searched as a whole, which takes less than ripgrep's way through a small buffer: nothing is moved
+/// in memory, and no lines are counted where nothing matches.
+#[derive(Default)]
+pub struct WholeFile(Vec<u8>);
+
+impl WholeFile {
+    /// Larger files go through the searcher's buffer, bytes.
+    const LARGEST: usize = 1 << 20;
+
+    /// What the file holds from where it stands, which must be its beginning; or `None`, the file at its beginning again,
+    /// when a search of the whole might give another answer than ripgrep's (there is a NUL in it) or it is too large.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn read(&mut self, file: &mut File) -> io::Result<Option<&[u8]>> {
+        self.0.resize(Self::LARGEST + 1, 0);
+        let mut length = 0;
+        while length < self.0.len() {
+            match file.read(&mut self.0[length..]) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let bytes = &self.0[..length];
+        if length <= Self::LARGEST && memchr::memchr(0, bytes).is_none() {
+            return Ok(Some(bytes));
+        }
+        file.rewind()?;
+        Ok(None)
+    }
 }
 
 /// A searcher as ripgrep uses it for files it meets in a walk.
@@ -179,6 +217,7 @@ fn search_file(
     root: &Path,
     query: &Query,
     searcher: &mut Searcher,
+    whole: &mut WholeFile,
     candidate: &Candidate,
     cancel: &CancellationToken,
 ) -> io::Result<Vec<MatchedLine>> {
@@ -186,13 +225,16 @@ fn search_file(
     match &candidate.text {
         Some(text) => searcher.search_slice(&query.matcher, text.as_bytes(), &mut lines)?,
         None => match open_regular(&candidate.path.to_path(root)) {
-            Ok(Some(file)) => {
-                let searched = searcher.search_file(&query.matcher, &file, &mut lines);
-                if wears_out_a_searcher(&file) {
-                    *searcher = implicit_searcher();
+            Ok(Some(mut file)) => match whole.read(&mut file)? {
+                Some(bytes) => searcher.search_slice(&query.matcher, bytes, &mut lines)?,
+                None => {
+                    let searched = searcher.search_file(&query.matcher, &file, &mut lines);
+                    if wears_out_a_searcher(&file) {
+                        *searcher = implicit_searcher();
+                    }
+                    searched?;
                 }
-                searched?;
-            }
+            },
             Ok(None) => {}
             // It went while the search ran.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -10,7 +10,7 @@ use termcolor::{Buffer, WriteColor};
 
 use super::haystacks::{Haystack, Kind};
 use super::look::{Look, Printer};
-use crate::index::{Query, open_regular, wears_out_a_searcher};
+use crate::index::{Query, WholeFile, open_regular, wears_out_a_searcher};
 
 /// Larger files are read bit by bit even where ripgrep would search them as a whole, bytes.
 const LARGEST_WHOLE: u64 = 1 << 28;
@@ -20,6 +20,7 @@ pub(super) struct Worker<'a, W> {
     look: &'a Look,
     matcher: RegexMatcher,
     searcher: Searcher,
+    whole: WholeFile,
     printer: Printer<W>,
 }
 
@@ -34,7 +35,13 @@ pub(super) struct Searched {
 impl<'a, W: WriteColor> Worker<'a, W> {
     /// A worker that prints to `writer`.
     pub(super) fn new(query: &Query, look: &'a Look, writer: W) -> Self {
-        Worker { look, matcher: query.matcher.clone(), searcher: look.searcher(), printer: look.printer(writer) }
+        Worker {
+            look,
+            matcher: query.matcher.clone(),
+            searcher: look.searcher(),
+            whole: WholeFile::default(),
+            printer: look.printer(writer),
+        }
     }
 
     /// Searches a file and prints what is found.
@@ -44,7 +51,9 @@ impl<'a, W: WriteColor> Worker<'a, W> {
             Kind::Named | Kind::Stdin => BinaryDetection::convert(0),
         });
         let (matcher, path) = (&self.matcher, &haystack.path);
-        let source = Source { searcher: &mut self.searcher, matcher, haystack, look: self.look };
+        // The statistics of an answer in JSON tell how a file was read.
+        let whole = (!matches!(self.printer, Printer::Json(_))).then_some(&mut self.whole);
+        let source = Source { searcher: &mut self.searcher, whole, matcher, haystack, look: self.look };
         match &mut self.printer {
             Printer::Standard(printer) => {
                 let mut sink = printer.sink_with_path(matcher, path);
@@ -106,6 +115,8 @@ impl<'a> Worker<'a, Buffer> {
 /// A file about to be searched.
 struct Source<'a> {
     searcher: &'a mut Searcher,
+    /// What reads files as a whole, if that may be done.
+    whole: Option<&'a mut WholeFile>,
     matcher: &'a RegexMatcher,
     haystack: &'a Haystack,
     look: &'a Look,
@@ -113,7 +124,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn search<S: Sink<Error = io::Error>>(self, sink: S) -> io::Result<()> {
-        let Source { searcher, matcher, haystack, look } = self;
+        let Source { searcher, whole, matcher, haystack, look } = self;
         match haystack.kind {
             Kind::Stdin => searcher.search_reader(matcher, io::stdin().lock(), sink),
             Kind::Named => {
@@ -128,7 +139,12 @@ impl Source<'_> {
                 searcher.search_slice(matcher, &bytes, sink)
             }
             Kind::Walked => match open_regular(&haystack.path)? {
-                Some(file) => {
+                Some(mut file) => {
+                    if let Some(whole) = whole
+                        && let Some(bytes) = whole.read(&mut file)?
+                    {
+                        return searcher.search_slice(matcher, bytes, sink);
+                    }
                     let searched = searcher.search_file(matcher, &file, sink);
                     if wears_out_a_searcher(&file) {
                         *searcher = look.searcher();
