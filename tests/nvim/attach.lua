@@ -59,7 +59,7 @@ test('any file below a root attaches, whatever its type; others don’t', functi
 end)
 
 test('a buffer that is too large isn’t sent to the server', function()
-  local root = suite.tree({ ['small.txt'] = 'small\n', ['large.txt'] = ('x'):rep(1023):rep(11 * 1024, '\n') })
+  local root = suite.tree({ ['small.txt'] = 'small\n', ['large.txt'] = ('x'):rep(1023):rep(5 * 1024, '\n') })
   local child = suite.child()
   child:command('edit ' .. root .. '/large.txt')
   child:command('edit ' .. root .. '/small.txt')
@@ -171,6 +171,30 @@ test('200 buffers saved by :wa are one or two batches', function()
   assert(sum >= 200, vim.inspect(batches))
   child:command('Syncline! search after')
   child:wait_said('200 matches in 200 files')
+  child:stop()
+end)
+
+test('a search knows unsaved text of every buffer, at once', function()
+  local root = suite.tree({ ['a.txt'] = 'first\n', ['b.txt'] = 'first\n' })
+  local child = suite.child()
+  child:command('edit ' .. root .. '/b.txt')
+  child:wait_fresh()
+  child:command('edit ' .. root .. '/a.txt')
+  for _, text in ipairs({ 'second', 'third' }) do
+    child:forget_said()
+    child:lua(
+      [[local text = ...
+        for _, name in ipairs({ 'a.txt', 'b.txt' }) do
+          vim.api.nvim_buf_set_lines(vim.fn.bufnr(name), 0, -1, false, { text })
+        end
+        vim.cmd('Syncline! search ' .. text)]],
+      text
+    )
+    child:wait_said('2 matches in 2 files')
+    child:command('cclose')
+  end
+  child:command('Syncline! search first')
+  child:wait_said('nothing found for first')
   child:stop()
 end)
 

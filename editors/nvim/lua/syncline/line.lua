@@ -187,11 +187,10 @@ local function window_config(page)
   for _, key in ipairs(KEYS) do
     vim.list_extend(footer, { { ' ' .. key[1], 'SynclineKey' }, { ' ' .. key[2] .. ' ', 'SynclineHint' } })
   end
-  local border = config.border()
   return {
     relative = 'editor',
     style = 'minimal',
-    border = (border == 'none' or border == '') and 'solid' or border,
+    border = config.border(),
     width = width,
     height = height,
     row = math.max(0, math.floor((vim.o.lines - height) / 2) - 2),
@@ -270,8 +269,7 @@ function M.open()
   vim.bo[bufnr].bufhidden = 'wipe'
   vim.bo[bufnr].filetype = 'syncline-line'
   local window = vim.api.nvim_open_win(bufnr, true, window_config(page))
-  vim.wo[window].winhighlight =
-    'NormalFloat:SynclineNormal,FloatBorder:SynclineBorder,FloatTitle:SynclineTitle,FloatFooter:SynclineHint'
+  vim.wo[window].winhighlight = require('syncline.highlights').WINDOW
   vim.wo[window].wrap = false
   current = {
     bufnr = bufnr,
@@ -307,7 +305,7 @@ function M.open()
   end
   map('l', function()
     M.close()
-    require('syncline.commands').log()
+    require('syncline.log').show()
   end)
   map('q', M.close)
   map('<Esc>', M.close)

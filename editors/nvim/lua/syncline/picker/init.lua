@@ -2,6 +2,7 @@
 
 local client_of = require('syncline.client')
 local config = require('syncline.config')
+local highlights = require('syncline.highlights')
 local layout = require('syncline.picker.layout')
 local preview = require('syncline.picker.preview')
 local rows_of = require('syncline.picker.rows')
@@ -87,25 +88,11 @@ local function leave_alone(bufnr)
   end
 end
 
-local WINDOW_HIGHLIGHTS = table.concat({
-  'NormalFloat:SynclineNormal',
-  'FloatBorder:SynclineBorder',
-  'FloatTitle:SynclineTitle',
-  'FloatFooter:SynclineHint',
-  'CursorLine:SynclineSelected',
-}, ',')
-
---- Titles and footers need a frame.
-local function frame()
-  local border = config.border()
-  return (border == 'none' or border == '') and 'solid' or border
-end
-
 function Picker:window_config(name, box)
   return {
     relative = 'editor',
     style = 'minimal',
-    border = frame(),
+    border = config.border(),
     row = box.row,
     col = box.col,
     width = box.width,
@@ -141,7 +128,7 @@ function Picker:place()
       end
       window = vim.api.nvim_open_win(bufnr, name == 'prompt', self:window_config(name, box))
       self.windows[name] = window
-      vim.wo[window].winhighlight = WINDOW_HIGHLIGHTS
+      vim.wo[window].winhighlight = highlights.WINDOW
       vim.wo[window].wrap = false
       vim.wo[window].cursorline = name == 'list'
       vim.wo[window].scrolloff = name == 'list' and 2 or 0
