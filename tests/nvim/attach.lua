@@ -276,6 +276,9 @@ test('a program that is missing is told once', function()
     return #child:said() == 2
   end)
   equal(child:lua('return require("syncline").statusline()'), '', 'status line')
+  child:command('Syncline queue')
+  child:wait_screen('The program `syncline-that-is-missing` can’t be found; see :checkhealth syncline.')
+  child:type('q')
   child:stop()
 end)
 

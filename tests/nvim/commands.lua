@@ -13,11 +13,7 @@ local FILES = {
 
 ---@return Child, string
 local function open(options, child_options)
-  local root = suite.tree(FILES)
-  local child = suite.child(options, child_options)
-  child:command('edit ' .. root .. '/a.lua')
-  child:wait_fresh()
-  return child, root
+  return suite.open(FILES, options, child_options)
 end
 
 local function quickfix(child)

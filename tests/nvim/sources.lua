@@ -12,7 +12,7 @@ local snacks = assert(os.getenv('TEST_NVIM_SNACKS'), 'TEST_NVIM_SNACKS names the
 
 ---@return Child
 local function open()
-  local root = suite.tree({ ['a.lua'] = 'local needle = 1\n', ['src/b.lua'] = 'local x = 1\nlocal y = "needle"\n' })
+  local files = { ['a.lua'] = 'local needle = 1\n', ['src/b.lua'] = 'local x = 1\nlocal y = "needle"\n' }
   local before = {}
   local folders = { snacks }
   for _, name in ipairs({ 'neovim-plenary', 'neovim-telescope', 'nvim-lualine' }) do
@@ -22,47 +22,31 @@ local function open()
     assert(vim.uv.fs_stat(folder), 'missing: ' .. folder)
     before[#before + 1] = ('vim.opt.runtimepath:append(%q)'):format(folder)
   end
-  local child = suite.child(nil, { before = table.concat(before, ' ') })
-  child:command('edit ' .. root .. '/a.lua')
-  child:wait_fresh()
-  return child
+  return (suite.open(files, nil, { before = table.concat(before, ' ') }))
 end
 
-test('telescope finds as one types, and opens at the place', function()
-  local child = open()
-  child:type(':Telescope syncline<CR>')
-  child:wait_screen('Search in tree')
-  child:type('needle')
-  child:wait_screen('a.lua:1: local needle = 1')
-  child:wait_screen('src/b.lua:2: local y = "needle"')
-  child:type('<BS><BS><BS>dle"')
-  child:wait('only one', function()
-    return not child:screen_text():find('a.lua:1: local', 1, true)
+for name, command in pairs({
+  telescope = 'Telescope syncline',
+  snacks = "lua require('syncline.sources.snacks').search()",
+}) do
+  test(name .. ' finds as one types, and opens at the place', function()
+    local child = open()
+    child:type(':' .. command .. '<CR>')
+    child:wait_screen('Search in tree')
+    child:type('needle')
+    child:wait_screen('local needle = 1')
+    child:wait_screen('local y = "needle"')
+    child:type('<BS><BS><BS>dle"')
+    child:wait('only one', function()
+      return not child:screen_text():find('a.lua:1', 1, true)
+    end)
+    child:type('<CR>')
+    child:wait('the place', function()
+      return vim.deep_equal(child:lua('return vim.api.nvim_win_get_cursor(0)'), { 2, 11 })
+    end)
+    child:stop()
   end)
-  child:type('<CR>')
-  child:wait('the place', function()
-    return vim.deep_equal(child:lua('return vim.api.nvim_win_get_cursor(0)'), { 2, 11 })
-  end)
-  child:stop()
-end)
-
-test('snacks finds as one types, and opens at the place', function()
-  local child = open()
-  child:lua("require('syncline.sources.snacks').search()")
-  child:wait_screen('Search in tree')
-  child:type('needle')
-  child:wait_screen('local needle = 1')
-  child:wait_screen('local y = "needle"')
-  child:type('<BS><BS><BS>dle"')
-  child:wait('only one', function()
-    return not child:screen_text():find('a.lua:1', 1, true)
-  end)
-  child:type('<CR>')
-  child:wait('the place', function()
-    return vim.deep_equal(child:lua('return vim.api.nvim_win_get_cursor(0)'), { 2, 11 })
-  end)
-  child:stop()
-end)
+end
 
 test('lualine has a component', function()
   local child = open()

@@ -24,18 +24,6 @@ local PAUSE_MS = 30
 local TEXT =
   { 'l', 'o', 'n', 'g', ' ', 'n', 'e', 'e', 'd', 'l', 'e', ' ', '=', ' ', '4', '3', '<BS>', '2', ';', '<CR>' }
 
---- A user who has no index yet: what their processes have in the environment.
-local function user()
-  local home = suite.folder()
-  local env = { HOME = home }
-  for _, name in ipairs({ 'RUNTIME_DIR', 'CONFIG_HOME', 'CACHE_HOME', 'DATA_HOME', 'STATE_HOME' }) do
-    local folder = home .. '/' .. name:lower()
-    env['XDG_' .. name] = folder
-    vim.fn.mkdir(folder, 'p', 448)
-  end
-  return env, home
-end
-
 --- Starts the cold index, and returns when it has begun.
 local function start_index(env)
   local said = ''
@@ -100,7 +88,7 @@ end
 
 --- One arm of a round.
 local function measure(with_plugin)
-  local env, home = user()
+  local env = suite.user()
   local index, stage = start_index(env)
   local before
   if with_plugin then
@@ -124,7 +112,7 @@ local function measure(with_plugin)
   index:kill('sigint')
   index:wait(10000)
   vim.system({ suite.binary, 'daemon', 'stop' }, { env = env }):wait(10000)
-  vim.fn.delete(home, 'rf')
+  vim.fn.delete(env.HOME, 'rf')
   table.sort(took)
   local result = { stage = ended_in }
   for name, share in pairs({ p50 = 0.5, p90 = 0.9, p99 = 0.99, max = 1 }) do

@@ -157,15 +157,24 @@ local function page_of_now(width)
       vim.fs.basename(root),
       'SynclineTitle',
     })
-    for _, row in ipairs(wrapped(reason .. '; :Syncline restart tries again', width - 4)) do
+    for _, row in ipairs(wrapped(reason .. '; see :checkhealth syncline, then :Syncline restart', width - 4)) do
       page:row(nil, { '   ' .. row, 'SynclineError' })
     end
   end
   if #page.texts == 0 then
+    local lsp_config = client_of.lsp_config()
+    local missing = client_of.missing_program(lsp_config.cmd)
     page:row(nil, { '' })
     page:row(nil, { '  No codebase is open.' })
-    local markers = table.concat(client_of.lsp_config().root_markers or {}, ', ')
-    page:row(nil, { ('  Open a file below a folder that holds one of %s.'):format(markers), 'SynclineHint' })
+    if missing then
+      page:row(
+        nil,
+        { ('  The program `%s` can’t be found; see :checkhealth syncline.'):format(missing), 'SynclineError' }
+      )
+    else
+      local markers = table.concat(lsp_config.root_markers or {}, ', ')
+      page:row(nil, { ('  Open a file below a folder that holds one of %s.'):format(markers), 'SynclineHint' })
+    end
     page:row(nil, { '' })
   end
   return page
