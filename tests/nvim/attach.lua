@@ -59,7 +59,7 @@ test('any file below a root attaches, whatever its type; others don’t', functi
 end)
 
 test('a buffer that is too large isn’t sent to the server', function()
-  local root = suite.tree({ ['small.txt'] = 'small\n', ['large.txt'] = ('x'):rep(1023):rep(11 * 1024, '\n') })
+  local root = suite.tree({ ['small.txt'] = 'small\n', ['large.txt'] = ('x'):rep(1023):rep(5 * 1024, '\n') })
   local child = suite.child()
   child:command('edit ' .. root .. '/large.txt')
   child:command('edit ' .. root .. '/small.txt')
@@ -174,6 +174,30 @@ test('200 buffers saved by :wa are one or two batches', function()
   child:stop()
 end)
 
+test('a search knows unsaved text of every buffer, at once', function()
+  local root = suite.tree({ ['a.txt'] = 'first\n', ['b.txt'] = 'first\n' })
+  local child = suite.child()
+  child:command('edit ' .. root .. '/b.txt')
+  child:wait_fresh()
+  child:command('edit ' .. root .. '/a.txt')
+  for _, text in ipairs({ 'second', 'third' }) do
+    child:forget_said()
+    child:lua(
+      [[local text = ...
+        for _, name in ipairs({ 'a.txt', 'b.txt' }) do
+          vim.api.nvim_buf_set_lines(vim.fn.bufnr(name), 0, -1, false, { text })
+        end
+        vim.cmd('Syncline! search ' .. text)]],
+      text
+    )
+    child:wait_said('2 matches in 2 files')
+    child:command('cclose')
+  end
+  child:command('Syncline! search first')
+  child:wait_said('nothing found for first')
+  child:stop()
+end)
+
 test('a server that is killed starts again, with its files', function()
   local root = suite.tree({ ['a.lua'] = 'local a = "needle"\n' })
   local child = suite.child(nil, WIDE)
@@ -252,6 +276,9 @@ test('a program that is missing is told once', function()
     return #child:said() == 2
   end)
   equal(child:lua('return require("syncline").statusline()'), '', 'status line')
+  child:command('Syncline queue')
+  child:wait_screen('The program `syncline-that-is-missing` can’t be found; see :checkhealth syncline.')
+  child:type('q')
   child:stop()
 end)
 

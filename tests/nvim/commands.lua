@@ -13,11 +13,7 @@ local FILES = {
 
 ---@return Child, string
 local function open(options, child_options)
-  local root = suite.tree(FILES)
-  local child = suite.child(options, child_options)
-  child:command('edit ' .. root .. '/a.lua')
-  child:wait_fresh()
-  return child, root
+  return suite.open(FILES, options, child_options)
 end
 
 local function quickfix(child)
@@ -90,6 +86,20 @@ test('search for what is selected, and for the word under the cursor', function(
   child:stop()
 end)
 
+test('a count before a mapping bounds what is found', function()
+  local child = open()
+  child:lua([[vim.keymap.set('n', 'gw', '<Plug>(syncline-word)') vim.keymap.set('n', 'gs', '<Plug>(syncline-search)')
+    vim.keymap.set('n', 'gm', '<Plug>(syncline-symbols)')]])
+  child:type('gg0fn1gw')
+  child:wait_screen('1+ match in 1 file')
+  child:type('<Esc><Esc>2gsneedle')
+  child:wait_screen('2+ matches in 1 file')
+  child:type('<Esc><Esc>1gmneedle')
+  child:wait_screen('1+ definition')
+  child:type('<Esc><Esc>')
+  child:stop()
+end)
+
 test('symbols: definitions, or a sentence where the server has none', function()
   local child = open()
   child:type(':Syncline symbols needle<CR>')
@@ -105,6 +115,11 @@ test('symbols: definitions, or a sentence where the server has none', function()
     return child:lua('return vim.fn.getqflist({ title = 0 }).title') == 'Syncline: symbols needle'
   end)
   equal(quickfix(child)[1], 'b.rs:1:4:Function needle', 'the best')
+  child:command('Syncline! symbols -m 1 needle')
+  child:wait_said('1 definition; there are more')
+  equal(#quickfix(child), 1, 'count')
+  child:command('Syncline! symbols -w needle')
+  child:wait_said('there is no flag %-w; `%-%-` ends the flags')
   child:command('Syncline! symbols nowhere')
   child:wait_said('no definition found for nowhere')
 

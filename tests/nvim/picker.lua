@@ -14,10 +14,7 @@ local FILES = {
 
 ---@return Child, string
 local function open(files, options, child_options)
-  local root = suite.tree(files or FILES)
-  local child = suite.child(options, child_options)
-  child:command('edit ' .. root .. '/a.lua')
-  child:wait_fresh()
+  local child, root = suite.open(files or FILES, options, child_options)
   child:type(':Syncline search<CR>')
   child:wait_screen('Search in tree')
   return child, root

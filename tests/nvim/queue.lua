@@ -9,15 +9,17 @@ local FILES = { ['a.lua'] = 'local a = "needle"\n', ['b.lua'] = 'local b\n' }
 
 ---@return Child, string
 local function open(options, child_options)
-  local root = suite.tree(FILES)
-  local child = suite.child(options, child_options)
-  child:command('edit ' .. root .. '/a.lua')
-  child:wait_fresh()
-  return child, root
+  return suite.open(FILES, options, child_options)
 end
 
 local function statusline(child)
   return child:lua('return require("syncline").statusline()')
+end
+
+--- From here on, what the server itself tells isn't heard: it may have something to say at any time.
+local function mute_server(child)
+  child:lua([[_G.tell = vim.lsp.handlers['syncline/queueState']
+    vim.lsp.handlers['syncline/queueState'] = function() end]])
 end
 
 --- Hands a state to the plugin as the server's notification does: the last one, with changes.
@@ -26,7 +28,8 @@ local function tell(child, changes)
     [[_G.last = _G.last or require('syncline').state(1)
       local state = vim.tbl_deep_extend('force', _G.last, ...)
       local client = vim.lsp.get_clients({ name = 'syncline' })[1]
-      vim.lsp.handlers['syncline/queueState'](nil, state, { client_id = client.id })]],
+      local tell = _G.tell or vim.lsp.handlers['syncline/queueState']
+      tell(nil, state, { client_id = client.id })]],
     changes
   )
 end
@@ -121,6 +124,7 @@ end)
 
 test('the status line in each state', function()
   local child = open()
+  mute_server(child)
   equal(statusline(child), '✓', 'up to date')
   local cases = {
     { { phase = 'syncing', progress = { done = 42, total = 100, stage = 'text' } }, '↻ 42%%' },
@@ -144,6 +148,7 @@ end)
 
 test('the status line is drawn for a new text only, and not for each of many', function()
   local child = open()
+  mute_server(child)
   child:lua([[_G.drawn = 0
     function _G.line()
       _G.drawn = _G.drawn + 1
@@ -158,7 +163,7 @@ test('the status line is drawn for a new text only, and not for each of many', f
         state.phase = 'syncing'
         for done = 0, 50 do
           state.progress = { done = done, total = ..., stage = 'text' }
-          vim.lsp.handlers['syncline/queueState'](nil, vim.deepcopy(state), { client_id = client.id })
+          _G.tell(nil, vim.deepcopy(state), { client_id = client.id })
         end]],
       total
     )

@@ -1,4 +1,5 @@
--- Telescope and lualine, as Debian packages them. TEST_NVIM_PLUGINS names the folder that holds them.
+-- Telescope and lualine, as Debian packages them, and snacks. TEST_NVIM_PLUGINS names the folder that holds the former,
+-- TEST_NVIM_SNACKS that of the latter.
 
 local here = vim.fs.dirname(assert(vim.uv.fs_realpath(debug.getinfo(1, 'S').source:sub(2))))
 package.path = here .. '/support/?.lua;' .. package.path
@@ -7,37 +8,45 @@ local test, contains = suite.test, suite.contains
 
 local plugins = assert(os.getenv('TEST_NVIM_PLUGINS'), 'TEST_NVIM_PLUGINS names the folder of other plugins')
 
+local snacks = assert(os.getenv('TEST_NVIM_SNACKS'), 'TEST_NVIM_SNACKS names the folder of snacks')
+
 ---@return Child
 local function open()
-  local root = suite.tree({ ['a.lua'] = 'local needle = 1\n', ['src/b.lua'] = 'local x = 1\nlocal y = "needle"\n' })
+  local files = { ['a.lua'] = 'local needle = 1\n', ['src/b.lua'] = 'local x = 1\nlocal y = "needle"\n' }
   local before = {}
+  local folders = { snacks }
   for _, name in ipairs({ 'neovim-plenary', 'neovim-telescope', 'nvim-lualine' }) do
-    assert(vim.uv.fs_stat(plugins .. '/' .. name), 'missing: ' .. plugins .. '/' .. name)
-    before[#before + 1] = ('vim.opt.runtimepath:append(%q)'):format(plugins .. '/' .. name)
+    folders[#folders + 1] = plugins .. '/' .. name
   end
-  local child = suite.child(nil, { before = table.concat(before, ' ') })
-  child:command('edit ' .. root .. '/a.lua')
-  child:wait_fresh()
-  return child
+  for _, folder in ipairs(folders) do
+    assert(vim.uv.fs_stat(folder), 'missing: ' .. folder)
+    before[#before + 1] = ('vim.opt.runtimepath:append(%q)'):format(folder)
+  end
+  return (suite.open(files, nil, { before = table.concat(before, ' ') }))
 end
 
-test('telescope finds as one types, and opens at the place', function()
-  local child = open()
-  child:type(':Telescope syncline<CR>')
-  child:wait_screen('Search in tree')
-  child:type('needle')
-  child:wait_screen('a.lua:1: local needle = 1')
-  child:wait_screen('src/b.lua:2: local y = "needle"')
-  child:type('<BS><BS><BS>dle"')
-  child:wait('only one', function()
-    return not child:screen_text():find('a.lua:1: local', 1, true)
+for name, command in pairs({
+  telescope = 'Telescope syncline',
+  snacks = "lua require('syncline.sources.snacks').search()",
+}) do
+  test(name .. ' finds as one types, and opens at the place', function()
+    local child = open()
+    child:type(':' .. command .. '<CR>')
+    child:wait_screen('Search in tree')
+    child:type('needle')
+    child:wait_screen('local needle = 1')
+    child:wait_screen('local y = "needle"')
+    child:type('<BS><BS><BS>dle"')
+    child:wait('only one', function()
+      return not child:screen_text():find('a.lua:1', 1, true)
+    end)
+    child:type('<CR>')
+    child:wait('the place', function()
+      return vim.deep_equal(child:lua('return vim.api.nvim_win_get_cursor(0)'), { 2, 11 })
+    end)
+    child:stop()
   end)
-  child:type('<CR>')
-  child:wait('the place', function()
-    return vim.deep_equal(child:lua('return vim.api.nvim_win_get_cursor(0)'), { 2, 11 })
-  end)
-  child:stop()
-end)
+end
 
 test('lualine has a component', function()
   local child = open()

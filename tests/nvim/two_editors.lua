@@ -6,18 +6,6 @@ package.path = here .. '/support/?.lua;' .. package.path
 local suite = require('suite')
 local test, equal = suite.test, suite.equal
 
---- A user of their own, so that the engine is theirs alone: what their processes have in the environment.
-local function user()
-  local home = suite.folder()
-  local env = { HOME = home }
-  for _, name in ipairs({ 'RUNTIME_DIR', 'CONFIG_HOME', 'CACHE_HOME', 'DATA_HOME', 'STATE_HOME' }) do
-    local folder = home .. '/' .. name:lower()
-    env['XDG_' .. name] = folder
-    vim.fn.mkdir(folder, 'p', 448)
-  end
-  return env
-end
-
 local function run(env, ...)
   local result = vim.system({ suite.binary, ... }, { env = env, text = true }):wait(30000)
   assert(result.code == 0, ('`%s` ended with %d: %s'):format(table.concat({ ... }, ' '), result.code, result.stderr))
@@ -107,7 +95,7 @@ end
 --- A test of two Neovims on `a.lua` and `b.lua` of one repository. Their engine is ended with it, however it went.
 local function test_two(name, body)
   test(name, function()
-    local env = user()
+    local env = suite.user()
     local root = suite.tree({ ['a.lua'] = 'local a\n', ['b.lua'] = 'local b\n' })
     local passed, problem = xpcall(function()
       local a, b = open(env, root .. '/a.lua'), open(env, root .. '/b.lua')

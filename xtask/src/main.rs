@@ -31,6 +31,8 @@ enum Command {
     History(line::History),
     /// Measure what the waiting line costs.
     BenchLine(line::Bench),
+    /// Measure typing in Neovim during a cold index, without the plugin and with it.
+    Typing(neovim::Typing),
     /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
     #[command(hide = true)]
     Floor(bench::floor::Options),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::run(&options),
         Command::History(options) => line::history(&options),
         Command::BenchLine(options) => line::bench(&options),
+        Command::Typing(options) => neovim::typing(&options),
         Command::Floor(options) => bench::floor::run(&options),
     });
     sandbox::hold_if_stopping();

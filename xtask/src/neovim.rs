@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::sandbox::{self, Scratch};
-use crate::tools::{Installed, LUACHECK, NEOVIM, NEOVIM_FIRST, NEOVIM_NEWEST, NEOVIM_TOO_OLD, STYLUA};
+use crate::tools::{Installed, LUACHECK, NEOVIM, NEOVIM_FIRST, NEOVIM_NEWEST, NEOVIM_TOO_OLD, SNACKS, STYLUA};
 use crate::workspace::{Workspace, run};
 
 /// How long one file of tests may take before it is killed and counts as failed.
@@ -25,6 +25,7 @@ pub(crate) struct Neovim {
     first: Installed,
     newest: Installed,
     too_old: Installed,
+    snacks: Installed,
     luacheck: Installed,
     stylua: Installed,
 }
@@ -37,6 +38,7 @@ impl Neovim {
             first: NEOVIM_FIRST.ensure(workspace)?,
             newest: NEOVIM_NEWEST.ensure(workspace)?,
             too_old: NEOVIM_TOO_OLD.ensure(workspace)?,
+            snacks: SNACKS.ensure(workspace)?,
             luacheck: LUACHECK.ensure(workspace)?,
             stylua: STYLUA.ensure(workspace)?,
         })
@@ -44,7 +46,7 @@ impl Neovim {
 
     /// What there is, for people.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
-        [&self.first, &self.usual, &self.newest, &self.too_old, &self.luacheck, &self.stylua]
+        [&self.first, &self.usual, &self.newest, &self.too_old, &self.snacks, &self.luacheck, &self.stylua]
             .into_iter()
             .map(|tool| tool.label.as_str())
     }
@@ -80,22 +82,14 @@ impl Neovim {
 
     /// Runs one file of tests in a Neovim with an empty home; exit code 0 within [`DEADLINE`] is a pass.
     pub(crate) fn run_test(&self, workspace: &Workspace, script: &Path, version: &Installed) -> Result<()> {
-        // In the system's temporary folder because a socket's path must be short.
-        let home = Scratch::folder(&std::env::temp_dir())?;
-        let mut command = Command::new(&version.program);
-        command.args(["--clean", "--headless", "-l"]).arg(script);
-        sandbox::isolate(&mut command, home.path())?;
-        // An editor around us would hand on its own runtime files.
-        for name in ["VIM", "VIMRUNTIME", "NVIM", "NVIM_APPNAME"] {
-            command.env_remove(name);
-        }
-        command.env("SYNCLINE_BIN", workspace.target.join("debug/syncline"));
-        command.env("TEST_NVIM", &version.program);
+        let home = home()?;
+        let syncline = workspace.target.join("debug/syncline");
+        let mut command = script_command(workspace, script, version, &syncline, home.path())?;
         command.env("TEST_NVIM_OLD", &self.too_old.program);
+        command.env("TEST_NVIM_SNACKS", &self.snacks.program);
         if let Some(folder) = self.newest.program.ancestors().nth(2) {
             command.env("TEST_NVIM_PLUGINS", folder.join("root/usr/share"));
         }
-        command.current_dir(&workspace.root).stdin(Stdio::null());
 
         eprintln!("$ nvim --clean --headless -l {} ({})", script.display(), version.label);
         let mut child = command.spawn().with_context(|| format!("cannot start {}", version.program.display()))?;
@@ -115,6 +109,78 @@ impl Neovim {
         sandbox::end_descendants();
         bail!("not done after {} s, killed", DEADLINE.as_secs());
     }
+}
+
+/// A home for a script's Neovims; in the system's temporary folder because a socket's path must be short.
+fn home() -> Result<Scratch> {
+    Scratch::folder(&std::env::temp_dir())
+}
+
+/// Runs a script in a Neovim with an empty home, to drive others of the same version.
+fn script_command(
+    workspace: &Workspace,
+    script: &Path,
+    version: &Installed,
+    syncline: &Path,
+    home: &Path,
+) -> Result<Command> {
+    let mut command = Command::new(&version.program);
+    command.args(["--clean", "--headless", "-l"]).arg(script);
+    sandbox::isolate(&mut command, home)?;
+    // An editor around us would hand on its own runtime files.
+    for name in ["VIM", "VIMRUNTIME", "NVIM", "NVIM_APPNAME"] {
+        command.env_remove(name);
+    }
+    command.env("SYNCLINE_BIN", syncline).env("TEST_NVIM", &version.program);
+    command.current_dir(&workspace.root).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Measure how long Neovim takes for a key while a tree is indexed for the first time, without the plugin and with it,
+/// taking turns. It prints quantiles of each turn in milliseconds, then their medians, what the plugin adds, and what
+/// two turns without it differ by.
+#[derive(clap::Args)]
+pub(crate) struct Typing {
+    /// The tree that is indexed meanwhile; so large that this takes longer than the typing.
+    #[arg(long, value_name = "DIR")]
+    corpus: PathBuf,
+    /// The file of it that is typed into. It isn't saved.
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+    /// How often all turns are taken.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How many keys are typed in a turn, 33 a second at most.
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(100..))]
+    keys: u32,
+    /// Attach a language server that wants each change, too, in all turns.
+    #[arg(long)]
+    language_server: bool,
+    /// Measure with this syncline instead of building one.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+/// Measures typing, as [`Typing`] says.
+pub(crate) fn typing(options: &Typing) -> Result<()> {
+    let workspace = Workspace::locate()?;
+    let version = NEOVIM.ensure(&workspace)?;
+    let corpus =
+        fs::canonicalize(&options.corpus).with_context(|| format!("no corpus at {}", options.corpus.display()))?;
+    let syncline = match &options.binary {
+        Some(binary) => fs::canonicalize(binary).with_context(|| format!("no program at {}", binary.display()))?,
+        None => {
+            run(&mut workspace.cargo(&["build", "--release"]))?;
+            workspace.target.join("release/syncline")
+        }
+    };
+    let home = home()?;
+    let script = workspace.root.join("tests/nvim/measure/typing.lua");
+    let mut command = script_command(&workspace, &script, &version, &syncline, home.path())?;
+    command.env("TYPING_CORPUS", corpus).env("TYPING_FILE", &options.file);
+    command.env("TYPING_ROUNDS", options.rounds.to_string()).env("TYPING_KEYS", options.keys.to_string());
+    command.env("TYPING_SERVER", if options.language_server { "1" } else { "0" });
+    run(&mut command)
 }
 
 /// Formats the plugin's Lua.

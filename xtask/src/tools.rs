@@ -89,6 +89,20 @@ pub(crate) static NEOVIM_NEWEST: Tool = Tool {
     mend: DEBIAN,
 };
 
+/// A plugin with a picker that ours is a source of. No registry has it by itself; this package of PyPI brings it along.
+pub(crate) static SNACKS: Tool = Tool {
+    name: "snacks.nvim",
+    pinned: Some("2.31.0"),
+    program: |workspace| workspace.tools().join("snacks/data/nvim/plugins/snacks.nvim"),
+    version: |folder| {
+        let manifest = std::fs::read(folder.join(".github/release-please-manifest.json")).ok()?;
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).ok()?;
+        Some(manifest["."].as_str()?.to_owned())
+    },
+    install: |workspace| pip_install("retronvim==0.4.10", &workspace.tools().join("snacks")),
+    mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
+};
+
 /// One that the plugin refuses.
 pub(crate) static NEOVIM_TOO_OLD: Tool = Tool {
     name: "Neovim",

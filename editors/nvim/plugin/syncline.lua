@@ -25,12 +25,21 @@ end, {
   end,
 })
 
-vim.keymap.set('n', '<Plug>(syncline-search)', '<Cmd>Syncline search<CR>', { desc = 'Syncline: search' })
+--- A count typed before a mapping: at most so many results.
+local function count()
+  return vim.v.count > 0 and vim.v.count or nil
+end
+
+vim.keymap.set('n', '<Plug>(syncline-search)', function()
+  require('syncline').search({ pattern = '', max_results = count() })
+end, { desc = 'Syncline: search' })
 vim.keymap.set('n', '<Plug>(syncline-word)', function()
-  require('syncline').search({ pattern = vim.fn.expand('<cword>'), word = true })
+  require('syncline').search({ pattern = vim.fn.expand('<cword>'), word = true, max_results = count() })
 end, { desc = 'Syncline: search the word under the cursor' })
 vim.keymap.set('x', '<Plug>(syncline-search)', ':Syncline search<CR>', { silent = true, desc = 'Syncline: search' })
-vim.keymap.set('n', '<Plug>(syncline-symbols)', '<Cmd>Syncline symbols<CR>', { desc = 'Syncline: symbols' })
+vim.keymap.set('n', '<Plug>(syncline-symbols)', function()
+  require('syncline').symbols({ pattern = '', max_results = count() })
+end, { desc = 'Syncline: symbols' })
 vim.keymap.set('n', '<Plug>(syncline-queue)', '<Cmd>Syncline queue<CR>', { desc = 'Syncline: the line' })
 
 require('syncline.client').listen()

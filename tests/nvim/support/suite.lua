@@ -68,6 +68,33 @@ function M.child(options, child_options)
   return require('child').start(child_options)
 end
 
+--- Starts a Neovim with the plugin on a tree of its own, with its `a.lua` open and the index up to date.
+---@param files table<string, string>
+---@param options? table Of the plugin
+---@param child_options? ChildOptions
+---@return Child, string root
+function M.open(files, options, child_options)
+  local root = M.tree(files)
+  local child = M.child(options, child_options)
+  child:command('edit ' .. root .. '/a.lua')
+  child:wait_fresh()
+  return child, root
+end
+
+--- A user of their own, with an empty home and a shared engine that is theirs alone: what their processes have in the
+--- environment.
+---@return table<string, string>
+function M.user()
+  local home = M.folder()
+  local env = { HOME = home }
+  for _, name in ipairs({ 'RUNTIME_DIR', 'CONFIG_HOME', 'CACHE_HOME', 'DATA_HOME', 'STATE_HOME' }) do
+    local folder = home .. '/' .. name:lower()
+    env['XDG_' .. name] = folder
+    vim.fn.mkdir(folder, 'p', 448)
+  end
+  return env
+end
+
 function M.equal(actual, expected, what)
   if not vim.deep_equal(actual, expected) then
     error(('%s: expected %s, got %s'):format(what or 'value', vim.inspect(expected), vim.inspect(actual)), 2)

@@ -8,9 +8,6 @@ local wording = require('syncline.wording')
 
 local M = {}
 
---- How many lines of the log are shown without a count.
-local LOG_LINES = 500
-
 ---@class syncline.Call
 ---@field arguments string What follows the subcommand
 ---@field bang boolean
@@ -86,19 +83,28 @@ local function server_command(command)
   end
 end
 
---- Flags, as ripgrep names them, and the pattern: all that follows them, spaces included.
+--- What a flag without a word behind it sets.
+local SWITCHES = {
+  ['-e'] = { 'regex', true },
+  ['-F'] = { 'regex', false },
+  ['-w'] = { 'word', true },
+  ['-i'] = { 'case', 'ignore' },
+  ['-s'] = { 'case', 'sensitive' },
+  ['-S'] = { 'case', 'smart' },
+}
+
+--- The flags of what searches, as ripgrep names them.
+local FLAGS = {
+  search = { '-e', '-F', '-w', '-i', '-s', '-S', '-g', '-m' },
+  symbols = { '-m' },
+}
+
+--- Flags, and the pattern: all that follows them, spaces included.
 ---@param text string
+---@param flags string[] Those that are known
 ---@return string pattern, table given, string? problem
-function M.parse_search(text)
+function M.parse(text, flags)
   local given = { globs = {} }
-  local switches = {
-    ['-e'] = { 'regex', true },
-    ['-F'] = { 'regex', false },
-    ['-w'] = { 'word', true },
-    ['-i'] = { 'case', 'ignore' },
-    ['-s'] = { 'case', 'sensitive' },
-    ['-S'] = { 'case', 'smart' },
-  }
   local rest = text
   while true do
     local flag, after = rest:match('^%s*(%-%S*)%s*(.*)$')
@@ -106,8 +112,8 @@ function M.parse_search(text)
       return rest:match('^%s*(.*)$'), given
     elseif flag == '--' then
       return after, given
-    elseif switches[flag] then
-      given[switches[flag][1]] = switches[flag][2]
+    elseif not vim.list_contains(flags, flag) then
+      return '', given, ('there is no flag %s; `--` ends the flags'):format(flag)
     elseif flag == '-g' then
       local glob, remaining = after:match('^(%S+)%s*(.*)$')
       if not glob then
@@ -116,26 +122,24 @@ function M.parse_search(text)
       table.insert(given.globs, glob)
       after = remaining
     elseif flag == '-m' then
-      local most, remaining = after:match('^([1-9]%d*)%s+(.*)$')
+      local most, remaining = after:match('^([1-9]%d*)%f[%s%z]%s*(.*)$')
       if not most then
         return '', given, '-m wants a number behind it, 1 or more'
       end
       given.max_results = tonumber(most)
       after = remaining
     else
-      return '', given, ('there is no flag %s; `--` ends the flags'):format(flag)
+      given[SWITCHES[flag][1]] = SWITCHES[flag][2]
     end
     rest = after
   end
 end
 
 --- Opens the picker, or fills the quickfix list.
+---@param name 'search'|'symbols'
 local function find(name)
   return function(call)
-    local pattern, given, problem = call.arguments, {}, nil
-    if name == 'search' then
-      pattern, given, problem = M.parse_search(call.arguments)
-    end
+    local pattern, given, problem = M.parse(call.arguments, FLAGS[name])
     if problem then
       return client_of.tell(problem, vim.log.levels.ERROR)
     elseif call.selection then
@@ -156,59 +160,6 @@ local function find(name)
       end
     end)
   end
-end
-
---- The lines of Neovim's LSP log that are about Syncline, as people read them.
----@param count integer
----@return string[]
-local function log_lines(count)
-  local lines = {}
-  local file = io.open(vim.lsp.log.get_filename(), 'r')
-  if not file then
-    return lines
-  end
-  -- Enough for what is asked; a log may be large.
-  local size = file:seek('end')
-  file:seek('set', math.max(0, size - count * 1000))
-  for line in file:lines() do
-    local program = line:match('"rpc"%s+"([^"]*)"')
-    local ours = line:find('"syncline"', 1, true) or line:find('syncline', 1, true)
-    if ours then
-      local level, moment = line:match('^%[(%u+)%]%[([%d%-: ]+)%]')
-      local said = line:match('"stderr"%s+"(.*)"%s*$')
-      if program and said then
-        -- What is quoted in the log holds the server's line break.
-        for part in said:gsub('\\n', '\n'):gsub('\\"', '"'):gsub('\27%[[%d;]*m', ''):gmatch('[^\n]+') do
-          lines[#lines + 1] = ('%s  %s'):format(moment or '', part)
-        end
-      else
-        lines[#lines + 1] = ('%s  %s  %s'):format(moment or '', level or '', line:match('\t(.*)$') or line)
-      end
-    end
-  end
-  file:close()
-  return vim.list_slice(lines, math.max(1, #lines - count + 1))
-end
-
---- Shows what servers have said, the latest last.
----@param count? integer
-function M.log(count)
-  local lines = log_lines(count or LOG_LINES)
-  if #lines == 0 then
-    lines = { 'The servers have said nothing.' }
-  end
-  vim.list_extend(lines, { '', 'From ' .. wording.path(vim.lsp.log.get_filename()) })
-  vim.cmd('botright new')
-  local bufnr = vim.api.nvim_get_current_buf()
-  vim.bo[bufnr].buftype = 'nofile'
-  vim.bo[bufnr].bufhidden = 'wipe'
-  vim.bo[bufnr].swapfile = false
-  vim.bo[bufnr].filetype = 'syncline-log'
-  pcall(vim.api.nvim_buf_set_name, bufnr, 'syncline://log')
-  vim.api.nvim_buf_set_lines(bufnr, 0, -1, false, lines)
-  vim.bo[bufnr].modifiable = false
-  vim.api.nvim_win_set_cursor(0, { #lines, 0 })
-  vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = bufnr, nowait = true })
 end
 
 --- One line about a codebase.
@@ -254,8 +205,8 @@ end
 
 ---@type table<string, syncline.Subcommand>
 M.subcommands = {
-  search = { run = find('search'), complete = { '-e', '-F', '-w', '-i', '-s', '-S', '-g', '-m' } },
-  symbols = { run = find('symbols') },
+  search = { run = find('search'), complete = FLAGS.search },
+  symbols = { run = find('symbols'), complete = FLAGS.symbols },
   queue = {
     run = function()
       require('syncline.line').open()
@@ -277,7 +228,7 @@ M.subcommands = {
       if call.arguments ~= '' and not call.arguments:match('^[1-9]%d*$') then
         return client_of.tell('`:Syncline log` wants a number of lines, or nothing', vim.log.levels.ERROR)
       end
-      M.log(tonumber(call.arguments))
+      require('syncline.log').show(tonumber(call.arguments))
     end,
   },
   restart = {
@@ -331,7 +282,7 @@ function M.complete(lead, line)
     words = vim.tbl_keys(M.subcommands)
   else
     words = vim.list_slice((M.subcommands[name] or {}).complete or {})
-    if name == 'search' and not vim.startswith(lead, '-') then
+    if FLAGS[name] and not vim.startswith(lead, '-') then
       local word = vim.fn.expand('<cword>')
       words = word ~= '' and { word } or {}
     end

@@ -234,12 +234,12 @@ function M.set(options)
   current = nil
 end
 
---- How floating windows are framed.
+--- How floating windows are framed. They have titles, which need a frame.
 ---@return string|string[]
 function M.border()
   local chosen = M.get().border
   if chosen then
-    return chosen
+    return (chosen == 'none' or chosen == '') and 'solid' or chosen
   end
   -- Neovim 0.11 and newer.
   local known, winborder = pcall(vim.api.nvim_get_option_value, 'winborder', {})

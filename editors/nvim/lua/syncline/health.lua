@@ -94,7 +94,9 @@ local function check_program()
     health.error(('`%s` isn’t Syncline: it says “%s”'):format(program, first), { 'Set the option `cmd`.' })
     return
   elseif vim.version.lt(version, MIN_VERSION) then
-    health.error(('%s is too old: %s or newer is needed'):format(output, MIN_VERSION), { 'Update it.' })
+    health.error(('%s is too old: %s or newer is needed'):format(output, MIN_VERSION), {
+      'Update it, in its repository: cargo install --path .',
+    })
     return
   end
   health.ok(('%s, %s'):format(output, wording.path(vim.fn.exepath(program))))

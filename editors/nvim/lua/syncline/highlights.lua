@@ -21,6 +21,15 @@ M.links = {
   SynclineError = 'DiagnosticError',
 }
 
+--- 'winhighlight' of the plugin's windows.
+M.WINDOW = table.concat({
+  'NormalFloat:SynclineNormal',
+  'FloatBorder:SynclineBorder',
+  'FloatTitle:SynclineTitle',
+  'FloatFooter:SynclineHint',
+  'CursorLine:SynclineSelected',
+}, ',')
+
 --- Defines those that nobody has defined.
 function M.define()
   for name, target in pairs(M.links) do

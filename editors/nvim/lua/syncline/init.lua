@@ -8,21 +8,25 @@ function M.setup(options)
   require('syncline.config').set(options)
 end
 
---- Opens the live picker on text.
+---@param name 'search'|'symbols'
 ---@param query? string|syncline.Query
-function M.search(query)
+local function pick(name, query)
   local given = type(query) == 'table' and query or { pattern = query }
   require('syncline.client').with_current(function(client)
-    require('syncline.picker').start('search', client, require('syncline.search').query(given.pattern or '', given))
+    require('syncline.picker').start(name, client, require('syncline.search').query(given.pattern or '', given))
   end)
 end
 
---- Opens the live picker on definitions.
----@param query? string
+--- Opens the live picker on text.
+---@param query? string|syncline.Query
+function M.search(query)
+  pick('search', query)
+end
+
+--- Opens the live picker on definitions. Of a query, the pattern and `max_results` count.
+---@param query? string|syncline.Query
 function M.symbols(query)
-  require('syncline.client').with_current(function(client)
-    require('syncline.picker').start('symbols', client, require('syncline.search').query(query or ''))
-  end)
+  pick('symbols', query)
 end
 
 --- Searches into the quickfix list.

@@ -157,15 +157,24 @@ local function page_of_now(width)
       vim.fs.basename(root),
       'SynclineTitle',
     })
-    for _, row in ipairs(wrapped(reason .. '; :Syncline restart tries again', width - 4)) do
+    for _, row in ipairs(wrapped(reason .. '; see :checkhealth syncline, then :Syncline restart', width - 4)) do
       page:row(nil, { '   ' .. row, 'SynclineError' })
     end
   end
   if #page.texts == 0 then
+    local lsp_config = client_of.lsp_config()
+    local missing = client_of.missing_program(lsp_config.cmd)
     page:row(nil, { '' })
     page:row(nil, { '  No codebase is open.' })
-    local markers = table.concat(client_of.lsp_config().root_markers or {}, ', ')
-    page:row(nil, { ('  Open a file below a folder that holds one of %s.'):format(markers), 'SynclineHint' })
+    if missing then
+      page:row(
+        nil,
+        { ('  The program `%s` can’t be found; see :checkhealth syncline.'):format(missing), 'SynclineError' }
+      )
+    else
+      local markers = table.concat(lsp_config.root_markers or {}, ', ')
+      page:row(nil, { ('  Open a file below a folder that holds one of %s.'):format(markers), 'SynclineHint' })
+    end
     page:row(nil, { '' })
   end
   return page
@@ -187,11 +196,10 @@ local function window_config(page)
   for _, key in ipairs(KEYS) do
     vim.list_extend(footer, { { ' ' .. key[1], 'SynclineKey' }, { ' ' .. key[2] .. ' ', 'SynclineHint' } })
   end
-  local border = config.border()
   return {
     relative = 'editor',
     style = 'minimal',
-    border = (border == 'none' or border == '') and 'solid' or border,
+    border = config.border(),
     width = width,
     height = height,
     row = math.max(0, math.floor((vim.o.lines - height) / 2) - 2),
@@ -270,8 +278,7 @@ function M.open()
   vim.bo[bufnr].bufhidden = 'wipe'
   vim.bo[bufnr].filetype = 'syncline-line'
   local window = vim.api.nvim_open_win(bufnr, true, window_config(page))
-  vim.wo[window].winhighlight =
-    'NormalFloat:SynclineNormal,FloatBorder:SynclineBorder,FloatTitle:SynclineTitle,FloatFooter:SynclineHint'
+  vim.wo[window].winhighlight = require('syncline.highlights').WINDOW
   vim.wo[window].wrap = false
   current = {
     bufnr = bufnr,
@@ -307,7 +314,7 @@ function M.open()
   end
   map('l', function()
     M.close()
-    require('syncline.commands').log()
+    require('syncline.log').show()
   end)
   map('q', M.close)
   map('<Esc>', M.close)

@@ -5,11 +5,19 @@ local M = {}
 
 ---@type table<integer, table<string, syncline.State>> By client, then by the codebase's id
 local states = {}
+local changes = 0
+
+--- How often a state has come or gone: as long as this number stays, so does what follows from states.
+---@return integer
+function M.changes()
+  return changes
+end
 
 ---@param client_id integer
 ---@param codebase syncline.Codebase
 ---@param state? syncline.State None when the codebase isn't open any more
 local function announce(client_id, codebase, state)
+  changes = changes + 1
   vim.api.nvim_exec_autocmds('User', {
     pattern = 'SynclineState',
     modeline = false,

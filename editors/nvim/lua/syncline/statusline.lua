@@ -42,12 +42,26 @@ end
 ---@type table<integer, string>
 local shown = {}
 
+--- Texts that still hold, by buffer. Neovim asks for the text with each key that is typed.
+---@type table<integer, string>
+local kept = {}
+--- What those texts were made from.
+local kept_options, kept_changes
+
 --- For 'statusline': a sign, and a word when something is to be said. `%` is doubled, as that option wants it.
 ---@param bufnr? integer
 ---@return string
 function M.text(bufnr)
   bufnr = bufnr or vim.api.nvim_get_current_buf()
-  local text = text_of(bufnr)
+  if kept_options ~= config.get() or kept_changes ~= states.changes() then
+    kept, kept_options, kept_changes = {}, config.get(), states.changes()
+  end
+  local text = kept[bufnr]
+  if not text then
+    text = text_of(bufnr)
+    -- Where there is none yet, nothing may tell that there is one.
+    kept[bufnr] = text ~= '' and text or nil
+  end
   shown[bufnr] = text
   return text
 end
@@ -68,9 +82,16 @@ local function draw()
   end
 end
 
+local group = vim.api.nvim_create_augroup('syncline-statusline', {})
+vim.api.nvim_create_autocmd({ 'LspAttach', 'LspDetach', 'BufFilePost', 'BufWipeout' }, {
+  group = group,
+  callback = function(event)
+    kept[event.buf] = nil
+  end,
+})
 vim.api.nvim_create_autocmd('User', {
   pattern = 'SynclineState',
-  group = vim.api.nvim_create_augroup('syncline-statusline', {}),
+  group = group,
   callback = function()
     local rest = drawn_at + M.REDRAW_MS - vim.uv.now()
     if rest <= 0 then

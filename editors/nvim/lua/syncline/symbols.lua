@@ -1,6 +1,7 @@
 --- Definitions by name, from `workspace/symbol`.
 
 local client_of = require('syncline.client')
+local wording = require('syncline.wording')
 
 local M = {}
 
@@ -52,13 +53,18 @@ end
 ---@param client vim.lsp.Client
 ---@param query syncline.Query
 function M.to_quickfix(client, query)
+  local count = 0
   M.run(client, query, {
     items = function(items)
+      count = #items
       M.quickfix(query.pattern, items)
     end,
-    done = function(_, problem)
+    done = function(ended, problem)
       if problem then
         client_of.tell(problem, vim.log.levels.ERROR)
+      elseif count > 0 then
+        local found = wording.count(count, 'definition')
+        client_of.tell(ended and ended.limit_hit and found .. '; there are more, narrow the search' or found)
       end
     end,
   })

@@ -2,6 +2,8 @@
 
 local client_of = require('syncline.client')
 local config = require('syncline.config')
+local highlights = require('syncline.highlights')
+local keys = require('syncline.picker.keys')
 local layout = require('syncline.picker.layout')
 local preview = require('syncline.picker.preview')
 local rows_of = require('syncline.picker.rows')
@@ -19,9 +21,6 @@ local PREVIEW_MS = 30
 
 local namespace = vim.api.nvim_create_namespace('syncline-picker')
 local cursor_namespace = vim.api.nvim_create_namespace('syncline-picker-cursor')
-
---- What means something only where a source has filters.
-local FILTER_ACTIONS = { toggle_regex = true, toggle_case = true, toggle_word = true, globs = true }
 
 ---@class syncline.Source What a picker searches.
 ---@field title string
@@ -61,12 +60,6 @@ local function root_of(client)
   return client.config.root_dir or ''
 end
 
---- A key as people read it; the first of several.
-local function key_name(name)
-  local key = config.get().picker.keys[name]
-  return type(key) == 'table' and key[1] or key or ''
-end
-
 local function scratch(name)
   local bufnr = vim.api.nvim_create_buf(false, true)
   vim.bo[bufnr].bufhidden = 'wipe'
@@ -87,25 +80,11 @@ local function leave_alone(bufnr)
   end
 end
 
-local WINDOW_HIGHLIGHTS = table.concat({
-  'NormalFloat:SynclineNormal',
-  'FloatBorder:SynclineBorder',
-  'FloatTitle:SynclineTitle',
-  'FloatFooter:SynclineHint',
-  'CursorLine:SynclineSelected',
-}, ',')
-
---- Titles and footers need a frame.
-local function frame()
-  local border = config.border()
-  return (border == 'none' or border == '') and 'solid' or border
-end
-
 function Picker:window_config(name, box)
   return {
     relative = 'editor',
     style = 'minimal',
-    border = frame(),
+    border = config.border(),
     row = box.row,
     col = box.col,
     width = box.width,
@@ -141,7 +120,7 @@ function Picker:place()
       end
       window = vim.api.nvim_open_win(bufnr, name == 'prompt', self:window_config(name, box))
       self.windows[name] = window
-      vim.wo[window].winhighlight = WINDOW_HIGHLIGHTS
+      vim.wo[window].winhighlight = highlights.WINDOW
       vim.wo[window].wrap = false
       vim.wo[window].cursorline = name == 'list'
       vim.wo[window].scrolloff = name == 'list' and 2 or 0
@@ -218,65 +197,13 @@ function Picker:footer()
   if self.ended and not self.ended.fresh then
     parts[#parts + 1] = { ' may miss the latest changes ', 'SynclineWarn' }
   end
-  if key_name('help') ~= '' then
-    parts[#parts + 1] = { (' %s: keys '):format(key_name('help')), 'SynclineHint' }
+  if keys.name('help') ~= '' then
+    parts[#parts + 1] = { (' %s: keys '):format(keys.name('help')), 'SynclineHint' }
   end
   if #parts == 0 then
     parts = { { '', 'SynclineHint' } }
   end
   vim.api.nvim_win_set_config(self.windows.list, { footer = parts, footer_pos = 'left' })
-end
-
---- The keys, in the order in which they are needed.
-local HELP = {
-  { 'open', 'open' },
-  { 'split', 'in a split' },
-  { 'vsplit', 'in a vertical split' },
-  { 'tab', 'in a tab' },
-  { 'quickfix', 'all to quickfix' },
-  { 'next', 'next' },
-  { 'previous', 'previous' },
-  { 'page_down', 'half a page down' },
-  { 'page_up', 'half a page up' },
-  { 'toggle_regex', 'regex or plain text' },
-  { 'toggle_case', 'smart case, case, none' },
-  { 'toggle_word', 'whole words' },
-  { 'globs', 'pattern or files' },
-  { 'toggle_preview', 'preview on or off' },
-  { 'preview_down', 'preview down' },
-  { 'preview_up', 'preview up' },
-  { 'close', 'close; <Esc><Esc> too' },
-}
-local HELP_KEY, HELP_CELL = 14, 40
-
---- The keys and what they do, in as many columns as there is room for.
----@return syncline.Row[]
-function Picker:help()
-  local shown = {}
-  for _, entry in ipairs(HELP) do
-    local keys = config.get().picker.keys[entry[1]]
-    if keys and (self.source.has_filters or not FILTER_ACTIONS[entry[1]]) then
-      shown[#shown + 1] = { type(keys) == 'table' and table.concat(keys, ' ') or keys, entry[2] }
-    end
-  end
-  local columns = math.max(1, math.floor(vim.api.nvim_win_get_width(self.windows.list) / HELP_CELL))
-  local height = math.ceil(#shown / columns)
-  local rows = {}
-  for row = 1, height do
-    local text, marks = '', {}
-    for column = 1, columns do
-      local entry = shown[(column - 1) * height + row]
-      if entry then
-        text = text .. (' '):rep((column - 1) * HELP_CELL + 2 - #text)
-        table.insert(marks, { #text, #text + #entry[1], 'SynclineKey' })
-        text = text .. entry[1] .. (' '):rep(math.max(1, HELP_KEY - #entry[1]))
-        table.insert(marks, { #text, #text + #entry[2], 'SynclineHint' })
-        text = text .. entry[2]
-      end
-    end
-    rows[row] = { text = text, marks = marks }
-  end
-  return rows
 end
 
 --- What the list shows when there are no rows.
@@ -288,7 +215,7 @@ function Picker:instead()
   end
   say('')
   if self.show_help then
-    vim.list_extend(rows, self:help())
+    vim.list_extend(rows, keys.help(vim.api.nvim_win_get_width(self.windows.list), self.source.has_filters))
   elseif self.problem then
     for index, line in ipairs(vim.split(self.problem, '\n', { trimempty = true })) do
       say(line, index == 1 and 'SynclineError' or 'SynclineHint')
@@ -309,7 +236,7 @@ function Picker:instead()
     local query = self.query
     local function hint(condition, text, name)
       if condition then
-        say(('%-8s%s'):format(key_name(name), text))
+        say(('%-8s%s'):format(keys.name(name), text))
       end
     end
     if self.source.has_filters then
@@ -667,11 +594,9 @@ function Picker:map_keys(name, bufnr)
       end
     end, { buffer = bufnr, nowait = true })
   end
-  for action, keys in pairs(config.get().picker.keys) do
-    if keys and (self.source.has_filters or not FILTER_ACTIONS[action]) then
-      for _, key in ipairs(type(keys) == 'table' and keys or { keys }) do
-        map(modes, key, actions[action])
-      end
+  for name_of_action, action in pairs(actions) do
+    for _, key in ipairs(keys.of(name_of_action, self.source.has_filters)) do
+      map(modes, key, action)
     end
   end
   map('n', '<Esc>', actions.close)

@@ -1,7 +1,7 @@
 --- Text in fzf-lua: `require('syncline.sources.fzf_lua').search()`.
 
 local client_of = require('syncline.client')
-local config = require('syncline.config')
+local live_of = require('syncline.sources.live')
 local rows = require('syncline.picker.rows')
 local search = require('syncline.search')
 
@@ -13,35 +13,19 @@ function M.search(opts)
   client_of.with_current(function(client)
     local fzf = require('fzf-lua')
     local root = client.config.root_dir or ''
-    local cancel
+    local live = live_of.new(client, search.run)
     fzf.fzf_live(
       function(arguments)
-        local pattern = type(arguments) == 'table' and arguments[1] or arguments or ''
+        -- Earlier versions hand over the prompt alone.
+        local prompt = type(arguments) == 'table' and arguments[1] or arguments or ''
         return function(put)
-          if cancel then
-            cancel()
-            cancel = nil
-          end
-          if pattern == '' then
-            return put(nil)
-          end
-          local query = search.query(pattern, { max_results = config.get().picker.max_results })
-          cancel = search.run(client, query, {
-            items = function(items)
-              for _, item in ipairs(items) do
-                -- As `rg --column` prints it, which fzf-lua's actions and previewer read.
-                local path = rows.relative(item.path, root)
-                put(('%s:%d:%d:%s'):format(path, item.lnum, item.col + 1, item.text))
-              end
-            end,
-            done = function(_, problem)
-              cancel = nil
-              if problem then
-                client_of.tell(problem, vim.log.levels.WARN)
-              end
-              put(nil)
-            end,
-          })
+          live:ask(prompt, function(items)
+            for _, item in ipairs(items) do
+              -- As `rg --column` prints it, which fzf-lua's actions and previewer read.
+              local path = rows.relative(item.path, root)
+              put(('%s:%d:%d:%s'):format(path, item.lnum, item.col + 1, item.text))
+            end
+          end, put)
         end
       end,
       vim.tbl_extend('force', {

@@ -1,7 +1,7 @@
 --- Text in snacks.picker: `require('syncline.sources.snacks').search()`.
 
 local client_of = require('syncline.client')
-local config = require('syncline.config')
+local live_of = require('syncline.sources.live')
 local search = require('syncline.search')
 
 local M = {}
@@ -9,11 +9,9 @@ local M = {}
 --- What snacks asks for the items of a query.
 ---@param client vim.lsp.Client
 local function finder(client)
+  local live = live_of.new(client, search.run)
   return function(_, ctx)
-    local pattern = ctx.filter.search
-    if pattern == '' then
-      return function() end
-    end
+    local prompt = ctx.filter.search
     return function(put)
       local async = require('snacks.picker.util.async').running()
       local cancel
@@ -23,27 +21,19 @@ local function finder(client)
         end
       end)
       vim.schedule(function()
-        local query = search.query(pattern, { max_results = config.get().picker.max_results })
-        cancel = search.run(client, query, {
-          items = function(items)
-            for _, item in ipairs(items) do
-              put({
-                text = item.path .. ' ' .. item.text,
-                file = item.path,
-                line = item.text,
-                pos = { item.lnum, item.col },
-                end_pos = { item.lnum, item.end_col },
-              })
-            end
-          end,
-          done = function(_, problem)
-            cancel = nil
-            if problem then
-              client_of.tell(problem, vim.log.levels.WARN)
-            end
-            async:resume()
-          end,
-        })
+        cancel = live:ask(prompt, function(items)
+          for _, item in ipairs(items) do
+            put({
+              text = item.path .. ' ' .. item.text,
+              file = item.path,
+              line = item.text,
+              pos = { item.lnum, item.col },
+              end_pos = { item.lnum, item.end_col },
+            })
+          end
+        end, function()
+          async:resume()
+        end)
       end)
       async:suspend()
     end

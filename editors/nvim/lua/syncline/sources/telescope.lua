@@ -1,7 +1,7 @@
 --- Text and definitions in telescope: `:Telescope syncline`, `:Telescope syncline symbols`.
 
 local client_of = require('syncline.client')
-local config = require('syncline.config')
+local live_of = require('syncline.sources.live')
 local rows = require('syncline.picker.rows')
 local search = require('syncline.search')
 local symbols = require('syncline.symbols')
@@ -27,44 +27,27 @@ local function entry_of(root)
   end
 end
 
---- Asks the server anew for each prompt, and hands over what comes.
-local function live_finder(client, run)
-  local cancel
+--- What telescope asks anew with each prompt.
+local function finder(client, run)
+  local live = live_of.new(client, run)
   local make_entry = entry_of(client.config.root_dir or '')
-  local function stop()
-    if cancel then
-      cancel()
-      cancel = nil
-    end
+  local function close()
+    live:stop()
   end
-  return setmetatable({ close = stop }, {
+  return setmetatable({ close = close }, {
     __call = function(_, prompt, process_result, process_complete)
-      stop()
-      if not prompt or prompt == '' then
-        return process_complete()
-      end
-      local query = search.query(prompt, { max_results = config.get().picker.max_results })
       local count, full = 0, false
-      cancel = run(client, query, {
-        items = function(items)
-          for _, item in ipairs(items) do
-            if full then
-              return
-            end
-            count = count + 1
-            local entry = make_entry(item)
-            entry.index = count
-            full = process_result(entry) == true
+      live:ask(prompt or '', function(items)
+        for _, item in ipairs(items) do
+          if full then
+            return
           end
-        end,
-        done = function(_, problem)
-          cancel = nil
-          if problem then
-            client_of.tell(problem, vim.log.levels.WARN)
-          end
-          process_complete()
-        end,
-      })
+          count = count + 1
+          local entry = make_entry(item)
+          entry.index = count
+          full = process_result(entry) == true
+        end
+      end, process_complete)
     end,
   })
 end
@@ -77,7 +60,7 @@ local function picker(title, run)
       require('telescope.pickers')
         .new(opts, {
           prompt_title = ('%s in %s'):format(title, client_of.label(client)),
-          finder = live_finder(client, run),
+          finder = finder(client, run),
           previewer = values.grep_previewer(opts),
           sorter = require('telescope.sorters').highlighter_only(opts),
         })
