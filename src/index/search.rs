@@ -171,7 +171,7 @@ pub fn wears_out_a_searcher(file: &std::fs::File) -> bool {
 }
 
 /// A searcher as ripgrep uses it for files it meets in a walk.
-fn implicit_searcher() -> Searcher {
+pub(super) fn implicit_searcher() -> Searcher {
     SearcherBuilder::new().line_number(true).binary_detection(BinaryDetection::quit(0)).build()
 }
 
