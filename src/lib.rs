@@ -8,6 +8,8 @@
 pub mod cli;
 pub mod core;
 pub mod daemon;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod index;
 pub mod lsp;
 pub mod sync;

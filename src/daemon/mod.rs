@@ -24,6 +24,8 @@ pub mod start;
 pub mod wire;
 
 pub use client::{AskError, Client, Notification, Reach, ReachError, Session};
+#[cfg(any(test, fuzzing))]
+pub(crate) use forwarder::fuzz;
 pub use forwarder::{ForwardOptions, forward};
 pub use listener::{DaemonOptions, Ran, run};
 pub use log::{Rotating, log_file};

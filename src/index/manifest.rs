@@ -10,12 +10,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::docs::DocId;
 use super::segment::{SegmentId, SegmentRef, create_private};
 use super::varint;
 use crate::core::cache::{Fence, FencingToken};
+use crate::index::checksum::xxh3_64;
 
 /// The first bytes of a manifest; the last of them is the version of the format.
 const MAGIC: [u8; 8] = *b"SYNCMAN\x02";
@@ -162,7 +162,8 @@ impl Manifest {
         Ok(generations(folder)?.last().copied().unwrap_or_default().next())
     }
 
-    fn encode(&self) -> Vec<u8> {
+    /// The bytes that [`Manifest::decode`] reads.
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         varint::write(self.generation.0, &mut out);
         varint::write(self.segments.len() as u64, &mut out);

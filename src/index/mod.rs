@@ -4,7 +4,10 @@
 //! search looks at a [`View`] of both. [`Update`] turns dirty files into segments and commits them to the [`Index`].
 //! Nothing here knows of lines, editors or file events.
 
+mod checksum;
 mod docs;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod manifest;
 mod overlay;
 mod plan;

@@ -332,6 +332,7 @@ impl Part {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+    use crate::index::fuzz::lets_through;
     use crate::index::trigram::Collector;
     use proptest::prelude::*;
 
@@ -341,17 +342,6 @@ mod tests {
 
     fn any_of(trigrams: &[&str]) -> Plan {
         Plan::AnyOf(trigrams.iter().map(|t| Trigram::new(t.as_bytes().try_into().expect("three bytes"))).collect())
-    }
-
-    /// Whether a file with these trigrams is let through.
-    fn lets_through(plan: &Plan, trigrams: &BTreeSet<Trigram>) -> bool {
-        match plan {
-            Plan::All => true,
-            Plan::Nothing => false,
-            Plan::AnyOf(some) => some.iter().any(|t| trigrams.contains(t)),
-            Plan::And(parts) => parts.iter().all(|p| lets_through(p, trigrams)),
-            Plan::Or(parts) => parts.iter().any(|p| lets_through(p, trigrams)),
-        }
     }
 
     #[test]

@@ -209,7 +209,7 @@ impl WholeFile {
 }
 
 /// A searcher as ripgrep uses it for files it meets in a walk.
-fn implicit_searcher() -> Searcher {
+pub(super) fn implicit_searcher() -> Searcher {
     SearcherBuilder::new().line_number(true).binary_detection(BinaryDetection::quit(0)).build()
 }
 

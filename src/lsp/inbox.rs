@@ -11,7 +11,7 @@ use super::outbox::Outbox;
 
 /// A message, ready for the server.
 #[derive(Debug, PartialEq)]
-enum Incoming {
+pub(super) enum Incoming {
     Message(Vec<u8>),
     /// The client is done.
     Exit,
@@ -50,7 +50,7 @@ pub async fn receive(reader: impl AsyncRead + Unpin, mut server: DuplexStream, o
 }
 
 /// The message in `body`, or the reply that says why it is none.
-fn accept(body: Vec<u8>) -> Result<Incoming, Response> {
+pub(super) fn accept(body: Vec<u8>) -> Result<Incoming, Response> {
     let mut message: Value = serde_json::from_slice(&body)
         .map_err(|error| refusal(Id::Null, Error::parse_error(), &format!("a message isn't JSON: {error}")))?;
     let Some(method) = message.get("method").and_then(Value::as_str).map(str::to_owned) else {
@@ -62,13 +62,11 @@ fn accept(body: Vec<u8>) -> Result<Incoming, Response> {
     if method == "exit" {
         return Ok(Incoming::Exit);
     }
-    let tidied = tidy_params(&method, &mut message);
-    if let Err(error) = serde_json::from_value::<Request>(message.clone()) {
-        return Err(not_jsonrpc(&message, &error));
-    }
-    match tidied {
-        false => Ok(Incoming::Message(body)),
-        true => Ok(Incoming::Message(message.to_string().into_bytes())),
+    let body = if tidy_params(&method, &mut message) { message.to_string().into_bytes() } else { body };
+    // The bytes, not the value: a name that comes twice is lost in that, but ends tower-lsp's session.
+    match serde_json::from_slice::<Request>(&body) {
+        Ok(_) => Ok(Incoming::Message(body)),
+        Err(error) => Err(not_jsonrpc(&message, &error)),
     }
 }
 
@@ -134,5 +132,10 @@ mod tests {
         assert_eq!(refused(r#"{"jsonrpc":"2.0","method":"x","id":{}}"#), (Id::Null, -32600));
         assert_eq!(refused(r#"{"jsonrpc":"2.0","method":7,"id":1}"#), (Id::Number(1), -32600));
         assert_eq!(refused(r#"{"jsonrpc":"2.0","id":1}"#), (Id::Number(1), -32600));
+        // Such a message ended the session.
+        assert_eq!(
+            refused(r#"{"jsonrpc":"2.0","method":"a","method":"b","id":1,"params":{}}"#),
+            (Id::Number(1), -32600)
+        );
     }
 }

@@ -8,6 +8,8 @@ mod client;
 mod documents;
 pub mod ext;
 mod frames;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod globs;
 mod handlers;
 mod inbox;

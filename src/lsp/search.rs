@@ -135,7 +135,7 @@ impl Search {
 }
 
 /// The work of compiling what the client gave.
-fn prepare(params: &SearchParams) -> impl FnOnce() -> Result<(Query, Globs)> + Send + use<> {
+pub(super) fn prepare(params: &SearchParams) -> impl FnOnce() -> Result<(Query, Globs)> + Send + use<> {
     let is_multi_line = params.query.contains('\n');
     let pattern = Pattern {
         patterns: vec![params.query.clone()],

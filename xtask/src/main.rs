@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod fuzz;
 mod line;
 mod lsp;
 mod neovim;
@@ -27,6 +28,8 @@ enum Command {
     Bench(Box<bench::Options>),
     /// Compare answers with ripgrep's over a copy of a real tree that lives.
     Compare(compare::Options),
+    /// Give what a fuzzer makes up to everything that reads from outside.
+    Fuzz(fuzz::Options),
     /// Long runs of the waiting line with many owners and faults, and a checker of what happened.
     History(line::History),
     /// Measure what the waiting line costs.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Dist(options) => vscode::dist(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Compare(options) => compare::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::History(options) => line::history(&options),
         Command::BenchLine(options) => line::bench(&options),
         Command::Typing(options) => neovim::typing(&options),

@@ -55,6 +55,30 @@ pub(crate) static RIPGREP: Tool = Tool {
     mend: "run `cargo install ripgrep --version 15.2.0 --locked --root target/tools`",
 };
 
+/// What builds fuzz targets.
+pub(crate) static CARGO_FUZZ: Tool = Tool {
+    name: "cargo-fuzz",
+    pinned: Some("0.13.2"),
+    program: |workspace| workspace.tools().join("bin/cargo-fuzz"),
+    version: own_version,
+    install: |workspace| {
+        let mut command =
+            workspace.cargo(&["install", "cargo-fuzz", "--version", "0.13.2", "--locked", "--force", "--root"]);
+        run(command.arg(workspace.tools()))
+    },
+    mend: "run `cargo install cargo-fuzz --version 0.13.2 --locked --root target/tools`",
+};
+
+/// What builds the fuzzer in them.
+pub(crate) static CXX: Tool = Tool {
+    name: "a C++ compiler",
+    pinned: None,
+    program: |_| "c++".into(),
+    version: own_version,
+    install: |_| apt("g++"),
+    mend: "install g++ with your system's package manager",
+};
+
 /// The editor of the end-to-end tests.
 pub(crate) static NEOVIM: Tool = Tool {
     name: "Neovim",

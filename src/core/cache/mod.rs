@@ -23,6 +23,8 @@ use tokio::time::Instant;
 use super::settings::{QueueBackend, QueueSettings};
 use super::{BatchId, BatchInfo, SyncBatch};
 use bells::LineKey;
+#[cfg(any(test, fuzzing))]
+pub(crate) use redis::fuzz;
 pub use report::{CacheReport, Counted};
 pub use standing::Standing;
 use switch::Switch;

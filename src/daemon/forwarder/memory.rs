@@ -102,6 +102,17 @@ struct Glance {
     method: Option<String>,
 }
 
+/// What a message tells at a glance; `None` when it is no object.
+fn glance(body: &[u8]) -> Option<Glance> {
+    // The fields of a list would be taken by their order.
+    body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
+}
+
+/// A field of what may be no object; null when there is none.
+fn take(value: &mut Value, name: &str) -> Value {
+    value.get_mut(name).map(Value::take).unwrap_or_default()
+}
+
 /// How urgently a sentence is said to the editor's user.
 #[derive(Clone, Copy)]
 pub enum Tone {
@@ -116,8 +127,7 @@ const WARNING: u32 = 2;
 
 /// Whether a message answers the request `id`.
 pub fn answers(body: &[u8], id: &str) -> bool {
-    let glance = serde_json::from_slice::<Glance>(body);
-    glance.is_ok_and(|glance| glance.method.is_none() && glance.id == Some(json!(id)))
+    glance(body).is_some_and(|glance| glance.method.is_none() && glance.id == Some(json!(id)))
 }
 
 /// The editor's settings, when it introduces itself by this message and gives some.
@@ -160,8 +170,7 @@ impl Memory {
     /// Keeps a message of the editor's for the next engine, unless it asks for the end, which takes no engine; gives
     /// whether it does.
     pub fn hold(&mut self, message: Vec<u8>) -> bool {
-        let glance = serde_json::from_slice::<Glance>(&message);
-        let asks_for_the_end = glance.is_ok_and(|glance| glance.method.as_deref() == Some("shutdown"));
+        let asks_for_the_end = glance(&message).is_some_and(|glance| glance.method.as_deref() == Some("shutdown"));
         match asks_for_the_end {
             true => drop(self.editor_said(message)),
             false => self.held.push_back(message),
@@ -195,7 +204,7 @@ impl Memory {
     /// Takes note of a message of the editor's.
     pub fn editor_said(&mut self, body: Vec<u8>) -> Up {
         // What isn't a message was sorted out before.
-        let Ok(glance) = serde_json::from_slice::<Glance>(&body) else { return Up::default() };
+        let Some(glance) = glance(&body) else { return Up::default() };
         match (glance.method.as_deref(), glance.id) {
             (Some(method), Some(id)) => self.request(method, id, body),
             (Some(method), None) => {
@@ -244,18 +253,18 @@ impl Memory {
     }
 
     fn notification(&mut self, method: &str, body: &[u8]) {
-        let params = || serde_json::from_slice::<Value>(body).map(|mut message| message["params"].take());
+        let params = || serde_json::from_slice::<Value>(body).map(|mut message| take(&mut message, "params"));
         match method {
             "initialized" => self.is_initialized = true,
             "workspace/didChangeConfiguration" => self.configuration = Some(body.to_vec()),
             "workspace/didChangeWorkspaceFolders" => {
                 if let Ok(mut params) = params() {
-                    self.folders_changed(&mut params["event"]);
+                    self.folders_changed(take(&mut params, "event"));
                 }
             }
             "textDocument/didOpen" => {
                 if let Ok(mut params) = params() {
-                    self.opened(&mut params["textDocument"]);
+                    self.opened(take(&mut params, "textDocument"));
                 }
             }
             "textDocument/didChange" => {
@@ -281,37 +290,34 @@ impl Memory {
         }
     }
 
-    fn folders_changed(&mut self, event: &mut Value) {
-        let Some(Introduction { message, .. }) = &mut self.introduction else { return };
-        let params = &mut message["params"];
-        let mut folders = match params["workspaceFolders"].take() {
-            Value::Array(folders) if !folders.is_empty() => folders,
-            _ => match params["rootUri"].take() {
-                Value::Null => Vec::new(),
-                uri => vec![json!({ "uri": uri, "name": "root" })],
-            },
+    fn folders_changed(&mut self, mut event: Value) {
+        let params = self.introduction.as_mut().and_then(|introduction| introduction.message.get_mut("params"));
+        let Some(params) = params.and_then(Value::as_object_mut) else { return };
+        // Without folders there is no root either: it would come back otherwise.
+        params.remove("rootPath");
+        let root = params.insert("rootUri".to_owned(), Value::Null);
+        let mut folders = match params.remove("workspaceFolders") {
+            Some(Value::Array(folders)) if !folders.is_empty() => folders,
+            _ => {
+                root.filter(|uri| !uri.is_null()).map(|uri| json!({ "uri": uri, "name": "root" })).into_iter().collect()
+            }
         };
         for removed in event["removed"].as_array().into_iter().flatten() {
             folders.retain(|folder| folder["uri"] != removed["uri"]);
         }
-        if let Value::Array(added) = event["added"].take() {
+        if let Value::Array(added) = take(&mut event, "added") {
             folders.extend(added);
         }
-        params["workspaceFolders"] = Value::Array(folders);
-        // Without folders there is no root either: it would come back otherwise.
-        params["rootUri"] = Value::Null;
-        if let Some(params) = params.as_object_mut() {
-            params.remove("rootPath");
-        }
+        params.insert("workspaceFolders".to_owned(), Value::Array(folders));
     }
 
-    fn opened(&mut self, document: &mut Value) {
-        let (Some(uri), Value::String(text)) = (document["uri"].as_str().map(str::to_owned), document["text"].take())
+    fn opened(&mut self, mut document: Value) {
+        let (Value::String(uri), Value::String(text)) = (take(&mut document, "uri"), take(&mut document, "text"))
         else {
             return;
         };
         let version = document["version"].as_i64().unwrap_or(0);
-        self.documents.insert(uri, Document { language: document["languageId"].take(), version, text });
+        self.documents.insert(uri, Document { language: take(&mut document, "languageId"), version, text });
     }
 
     fn changed(&mut self, mut params: Value) {
@@ -332,7 +338,7 @@ impl Memory {
 
     /// Takes note of a message of the engine's.
     pub fn engine_said(&mut self, body: Vec<u8>) -> Down {
-        let Ok(glance) = serde_json::from_slice::<Glance>(&body) else {
+        let Some(glance) = glance(&body) else {
             return Down { pass: Some(body), ..Down::default() };
         };
         match (glance.method.as_deref(), glance.id) {
@@ -452,8 +458,7 @@ impl Memory {
     /// The answers to all that is asked, when the editor has asked for the end and no engine is there to answer.
     pub fn answer_shutdown(&mut self) -> Vec<Vec<u8>> {
         let answer = |request: Request| {
-            let is_shutdown = serde_json::from_slice::<Glance>(&request.body)
-                .is_ok_and(|glance| glance.method.as_deref() == Some("shutdown"));
+            let is_shutdown = glance(&request.body).is_some_and(|glance| glance.method.as_deref() == Some("shutdown"));
             match is_shutdown {
                 true => json!({ "jsonrpc": "2.0", "id": request.id, "result": null }).to_string().into_bytes(),
                 false => refusal(&request.id, REQUEST_CANCELLED, "the session ends"),

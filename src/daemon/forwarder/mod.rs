@@ -6,6 +6,8 @@
 //! editor notices a pause. After three deaths in a minute something is wrong with the daemon itself: the editor's user is
 //! told, and the session goes on with an engine inside this process.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod memory;
 
 use std::collections::VecDeque;

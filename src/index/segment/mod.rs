@@ -87,5 +87,5 @@ pub enum SegmentError {
 
 /// The low half of XXH3, for small pieces.
 pub fn checksum32(bytes: &[u8]) -> u32 {
-    xxhash_rust::xxh3::xxh3_64(bytes) as u32
+    crate::index::checksum::xxh3_64(bytes) as u32
 }

@@ -5,9 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::{FOOTER, INDEX_ENTRY, INLINE, MAGIC, SegmentError, SegmentRef, checksum32};
+use crate::index::checksum::xxh3_64;
 use crate::index::docs::{ContentHash, DocId, DocTable};
 use crate::index::trigram::Trigram;
 use crate::index::varint;
@@ -93,7 +92,11 @@ impl Segment {
         }
         let docs = DocTable::decode(&files).ok_or(damaged("its files can't be read"))?;
         let scanned = (0..docs.len()).filter(|&id| docs.doc(id).scanned).collect();
-        let blocks = index.as_chunks::<INDEX_ENTRY>().0.iter().map(Block::decode).collect();
+        let blocks: Vec<_> = index.as_chunks::<INDEX_ENTRY>().0.iter().map(Block::decode).collect();
+        let places = blocks.iter().map(|block| block.at).chain([index_at - dictionary_at]);
+        if !places.is_sorted() || !blocks.is_sorted_by(|a, b| a.first < b.first) {
+            return Err(damaged("its dictionary is out of order"));
+        }
         Ok(Segment {
             name,
             file,
@@ -169,7 +172,12 @@ impl Segment {
         if checksum32(&bytes) != block.checksum {
             return Err(self.damaged("a checksum in its dictionary is wrong"));
         }
-        block.decode_entries(&bytes).ok_or_else(|| self.damaged("its dictionary can't be read"))
+        let entries = block.decode_entries(&bytes).ok_or_else(|| self.damaged("its dictionary can't be read"))?;
+        let next = self.blocks.get(number + 1).map(|next| next.first);
+        match (entries.last(), next) {
+            (Some(last), Some(next)) if last.trigram >= next => Err(self.damaged("its dictionary is out of order")),
+            _ => Ok(entries),
+        }
     }
 
     /// The numbers of the files that hold an entry's trigram, ascending, appended to `out`.
@@ -245,7 +253,11 @@ impl Block {
         let mut offset = varint::read(rest)?;
         let mut number = u64::from(self.first.number());
         while !rest.is_empty() {
-            number = number.checked_add(varint::read(rest)?).filter(|&n| n < Trigram::COUNT as u64)?;
+            let gap = varint::read(rest)?;
+            if gap == 0 && !entries.is_empty() {
+                return None;
+            }
+            number = number.checked_add(gap).filter(|&n| n < Trigram::COUNT as u64)?;
             let length = varint::read(rest)?;
             let inline = length <= INLINE;
             let (here, later) = rest.split_at_checked(if inline { length as usize } else { 4 })?;

@@ -5,9 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::{BLOCK, INLINE, MAGIC, SegmentError, SegmentId, SegmentRef, checksum32};
+use crate::index::checksum::xxh3_64;
 use crate::index::docs::DocTable;
 use crate::index::trigram::Trigram;
 use crate::index::varint;

@@ -6,6 +6,8 @@
 //! texts and from files that have just changed.
 
 mod extract;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod language;
 mod pack;
 mod query;

@@ -1,6 +1,8 @@
 //! The cache on a Redis: one connection, one script for all changes of lines, one for values.
 
 mod door;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod seal;
 mod trouble;
 
@@ -174,17 +176,7 @@ impl RedisCache {
             };
             info += &text.unwrap_or_default();
         }
-        let field = |name: &str| {
-            info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|text| text.trim().to_owned())
-        };
-        let name = if field("valkey_version").is_some() { "Valkey" } else { "Redis" };
-        let version = field("valkey_version").or_else(|| field("redis_version")).unwrap_or_default();
-        Ok(ServerFacts {
-            name,
-            version,
-            eviction: field("maxmemory_policy"),
-            max_memory: field("maxmemory").and_then(|text| text.parse().ok()),
-        })
+        Ok(facts(&info))
     }
 
     // Lines.
@@ -245,24 +237,7 @@ impl RedisCache {
             FencingToken::default(),
         );
         let fields: Vec<Vec<u8>> = self.run_on(link, &LINE, command).await?;
-        let nonsense = || Trouble::nonsense(&self.door);
-        fields
-            .chunks(4)
-            .filter_map(|fields| match fields {
-                [about, n, token, left] => {
-                    // What somebody else has put there isn't shown.
-                    let batch = info(about)?;
-                    let token = number(token).map(FencingToken);
-                    Some(Ok(Arc::new(QueueItem {
-                        batch,
-                        files: number(n).and_then(|n| usize::try_from(n).ok()),
-                        state: token.map_or(BatchState::Waiting, BatchState::Syncing),
-                        expires_in: Duration::from_millis(number(left).unwrap_or(0)),
-                    })))
-                }
-                _ => Some(Err(nonsense())),
-            })
-            .collect()
+        items(&fields).ok_or_else(|| Trouble::nonsense(&self.door))
     }
 
     /// Takes out what this process may have in lines there.
@@ -480,6 +455,21 @@ fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
+/// What a server says of itself, in the words of `INFO`. They are shown: nothing in them may steer a terminal.
+fn facts(info: &str) -> ServerFacts {
+    let field = |name: &str| {
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|text| harmless(text.trim()))
+    };
+    let name = if field("valkey_version").is_some() { "Valkey" } else { "Redis" };
+    let version = field("valkey_version").or_else(|| field("redis_version")).unwrap_or_default();
+    ServerFacts {
+        name,
+        version,
+        eviction: field("maxmemory_policy"),
+        max_memory: field("maxmemory").and_then(|text| text.parse().ok()),
+    }
+}
+
 /// The hash tag keeps all keys of a line in one slot of a Cluster.
 fn tag(name: &str) -> String {
     format!("{{syncline:{name}}}")
@@ -533,6 +523,21 @@ fn info(about: &[u8]) -> Option<BatchInfo> {
     let mut info: BatchInfo = serde_json::from_slice(about).ok()?;
     info.owner.host = harmless(&info.owner.host).chars().take(LONGEST_HOST).collect();
     Some(info)
+}
+
+/// A line as it is shown, from four fields for each batch.
+fn items(fields: &[Vec<u8>]) -> Option<Queue> {
+    let (batches, rest) = fields.as_chunks();
+    // What somebody else has put there isn't shown.
+    let items = batches.iter().filter_map(|[about, n, token, left]| {
+        Some(Arc::new(QueueItem {
+            batch: info(about)?,
+            files: number(n).and_then(|n| usize::try_from(n).ok()),
+            state: number(token).map(FencingToken).map_or(BatchState::Waiting, BatchState::Syncing),
+            expires_in: Duration::from_millis(number(left).unwrap_or(0)),
+        }))
+    });
+    rest.is_empty().then(|| items.collect())
 }
 
 fn place(fields: &[Vec<u8>]) -> Option<Place> {

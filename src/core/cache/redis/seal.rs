@@ -37,6 +37,10 @@ pub(super) fn open(key: &str, sealed: &[u8]) -> Option<Arc<[u8]>> {
 }
 
 fn checksum(key: &str, value: &[u8]) -> u64 {
+    // What a fuzzer makes up would never have the right one.
+    if cfg!(fuzzing) {
+        return 0;
+    }
     xxh3_64_with_seed(value, xxh3_64_with_seed(key.as_bytes(), 0))
 }
 

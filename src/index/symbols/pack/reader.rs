@@ -4,9 +4,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::{FOOTER, MAGIC, PackId, TextKey, cmp_names};
+use crate::index::checksum::xxh3_64;
 use crate::index::docs::ContentHash;
 use crate::index::segment::{SegmentError, checksum32, read_at};
 use crate::index::symbols::{Column, Language, Symbol, SymbolKind};

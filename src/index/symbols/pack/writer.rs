@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::reader::Occurrence;
 use super::{BLOCK, MAGIC, PackId, TextKey, mask};
+use crate::index::checksum::xxh3_64;
 use crate::index::segment::{SegmentError, checksum32, create_private};
 use crate::index::varint;
 

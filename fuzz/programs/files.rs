@@ -1,0 +1,3 @@
+#![no_main]
+
+syncline_fuzz::program!("files");

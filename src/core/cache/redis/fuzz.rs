@@ -1,0 +1,111 @@
+//! Checks for a fuzzer; see [`crate::fuzz`].
+
+use std::sync::Arc;
+
+use redis::{FromRedisValue, RedisError, Value};
+
+use super::door::Door;
+use super::trouble::Trouble;
+use super::{facts, head_of, items, packed, place, seal, unpacked};
+use crate::core::cache::line::Place;
+use crate::core::{Owner, SyncBatch};
+
+/// What a server sends is an answer, or is refused by a sentence that is fit to be shown.
+pub fn replies(data: &[u8]) {
+    let value = match redis::parse_redis_value(data) {
+        Ok(Value::ServerError(error)) => return told(&error.into()),
+        Ok(value) => value,
+        Err(error) => return told(&error),
+    };
+    let fields = Vec::<Vec<u8>>::from_redis_value(value.clone());
+    match &fields {
+        Ok(fields) => {
+            if let Some(Place::Head(batch, _)) = place(fields) {
+                is_harmless(&batch.owner.host);
+                let (n, paths) = packed(&batch.dirty);
+                let again = unpacked(n.as_bytes(), &paths);
+                assert!(again == batch.dirty || again.len().is_none(), "a batch may only grow on its way");
+            }
+            for item in items(fields).unwrap_or_default() {
+                is_harmless(&item.batch.owner.host);
+            }
+            let _ = fields.first().map(|payload| head_of(payload));
+        }
+        Err(error) => told(&RedisError::from(error.clone())),
+    }
+    if let Ok(text) = String::from_redis_value(value.clone()) {
+        let facts = facts(&text);
+        is_harmless(&facts.version);
+        facts.eviction.iter().for_each(|policy| is_harmless(policy));
+    }
+    // As the other commands take their answers.
+    let _ = Vec::<Option<Vec<u8>>>::from_redis_value(value.clone());
+    let _ = Vec::<String>::from_redis_value(value.clone());
+    let _ = (u64::from_redis_value(value.clone()), <(u64, u64)>::from_redis_value(value));
+}
+
+fn told(error: &RedisError) {
+    let door = Door::new("redis://:s3cret@host").unwrap_or_else(|problem| panic!("{problem}"));
+    let trouble = Trouble::new(error, &door);
+    is_harmless(&trouble.sentence);
+    assert!(trouble.sentence.len() < 2000, "{}", trouble.sentence);
+}
+
+fn is_harmless(text: &str) {
+    assert!(!text.contains(char::is_control), "{text:?}");
+}
+
+/// Seeds of [`replies`]: answers of the script, of `INFO` and of `MGET`, and errors.
+pub fn replies_seeds() -> Vec<Vec<u8>> {
+    let paths = [&b"a/b"[..], b"c"].iter().filter_map(|path| crate::core::RelPath::from_bytes(path)).collect();
+    let (info, dirty) = SyncBatch::new("/root".into(), Owner::new(), paths).into_parts();
+    let about = serde_json::to_vec(&info).unwrap_or_default();
+    let (n, packed) = packed(&dirty);
+    let id = info.id.to_string();
+    let bulk = |fields: &[&[u8]]| {
+        let mut out = format!("*{}\r\n", fields.len()).into_bytes();
+        for field in fields {
+            out.extend_from_slice(format!("${}\r\n", field.len()).as_bytes());
+            out.extend_from_slice(field);
+            out.extend_from_slice(b"\r\n");
+        }
+        out
+    };
+    vec![
+        bulk(&[b"head", b"170000", &about, n.as_bytes(), &packed]),
+        bulk(&[b"waiting", b"3", b"1500"]),
+        bulk(&[b"joined", id.as_bytes()]),
+        bulk(&[b"gone"]),
+        bulk(&[&about, b"2", b"170000", b"1500", &about, b"*", b"", b"9"]),
+        bulk(&[id.as_bytes()]),
+        b"$67\r\nredis_version:7.0.1\r\nmaxmemory_policy:noeviction\r\nmaxmemory:1000\r\n\r\n".to_vec(),
+        b"*2\r\n:12\r\n:9\r\n".to_vec(),
+        b"*3\r\n$-1\r\n$1\r\na\r\n_\r\n".to_vec(),
+        b"-OOM command not allowed\r\n".to_vec(),
+        b"!21\r\nSYNTAX invalid syntax\r\n".to_vec(),
+        b"%1\r\n+a\r\n|1\r\n+b\r\n#t\r\n,1.5\r\n".to_vec(),
+        b">3\r\n+message\r\n+c\r\n=7\r\ntxt:abc\r\n".to_vec(),
+    ]
+}
+
+/// Any bytes are a value, which is opened again as it is, or are refused.
+pub fn opened(data: &[u8]) -> Option<Arc<[u8]>> {
+    let value = seal::open("key", data)?;
+    assert!(value.len() <= seal::LONGEST);
+    let again = seal::seal("key", &value).and_then(|sealed| seal::open("key", &sealed));
+    assert_eq!(again.as_ref(), Some(&value));
+    Some(value)
+}
+
+/// `value` as it is kept.
+pub fn sealed(value: &[u8]) -> Vec<u8> {
+    seal::seal("key", value).unwrap_or_default()
+}
+
+/// A URL is one of a Redis, or is refused by a sentence that is fit to be shown.
+pub fn url(text: &str) {
+    match Door::new(text) {
+        Ok(door) => is_harmless(door.shown()),
+        Err(problem) => is_harmless(&problem),
+    }
+}
