@@ -6,6 +6,8 @@ mod line;
 mod lsp;
 mod neovim;
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod soak;
 mod test;
 mod tools;
 mod vscode;
@@ -29,6 +31,9 @@ enum Command {
     Compare(compare::Options),
     /// Long runs of the waiting line with many owners and faults, and a checker of what happened.
     History(line::History),
+    /// Live in a large repository, with everything failing that can fail, and compare each minute.
+    #[cfg(target_os = "linux")]
+    Soak(soak::Options),
     /// Measure what the waiting line costs.
     BenchLine(line::Bench),
     /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
@@ -44,6 +49,8 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::History(options) => line::history(&options),
+        #[cfg(target_os = "linux")]
+        Command::Soak(options) => soak::run(&options),
         Command::BenchLine(options) => line::bench(&options),
         Command::Floor(options) => bench::floor::run(&options),
     });
