@@ -69,8 +69,7 @@ impl Client {
         // It ends with the server's output; what went wrong shows as the server's silence.
         thread::spawn(move || receive(BufReader::new(stdout), &replies, &sender));
 
-        let mut client =
-            Self { child, stdin, messages, last_id: 0, patience: ANSWER_DEADLINE, state: None, spawned };
+        let mut client = Self { child, stdin, messages, last_id: 0, patience: ANSWER_DEADLINE, state: None, spawned };
         let uri = to_uri(root);
         let capabilities = json!({
             "window": { "workDoneProgress": true },

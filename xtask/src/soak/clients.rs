@@ -190,7 +190,8 @@ impl Worker {
             if lines.len() > 1 || !lines.iter().all(is_it) {
                 bail!("{needle} was typed in {} and found in {lines:?}", file.display());
             }
-            self.tally.add("editors", if lines.is_empty() { "typed in a file that went" } else { "typed, found unsaved" });
+            self.tally
+                .add("editors", if lines.is_empty() { "typed in a file that went" } else { "typed, found unsaved" });
         }
         Ok(())
     }

@@ -46,6 +46,8 @@ impl Examiner {
     /// Nothing is wrong outside: waits until all is well, and compares everything.
     pub(super) fn at_rest(&mut self) -> Result<()> {
         let start = Instant::now();
+        // An editor whose engine has died too often has one of its own for good; a new one has the shared engine.
+        std::mem::replace(&mut self.client, connect(&self.place)?).shut_down()?;
         self.until_well()?;
         self.tally.took("exams", "all well again", start.elapsed());
         self.index_equals_tree()?;
@@ -66,9 +68,22 @@ impl Examiner {
     /// Something is wrong outside: it must be said, where it shows, and answers must be right all the same.
     pub(super) fn in_trouble(&mut self, trouble: Lasting, needle: &str) -> Result<()> {
         let start = Instant::now();
-        // An engine without descriptors can't always tell; its answers count.
-        if trouble != Lasting::FewDescriptors {
-            self.until("trouble is told", TELLING, |state| state["health"] != "ok" && state["message"].is_string())?;
+        let is_told = |state: &Value| state["health"] != "ok" && state["message"].is_string();
+        let is_well = |state: &Value| state["index"]["fresh"] == true && state["index"]["pending"] == 0;
+        match trouble {
+            // Other engines wait for it; this one hears of it at once.
+            Lasting::NoRedis => self.until("it is told that there is no Redis", TELLING, is_told)?,
+            Lasting::FewWatches | Lasting::NoInstances => {
+                // Has it watch anew.
+                self.ask("syncline/sync", &json!({}))?;
+                self.until("it is told that not all can be watched", TELLING, is_told)?;
+            }
+            // What was freed since may have been enough.
+            Lasting::FullDisk => {
+                self.until("it is told that the disk is full", TELLING, |state| is_told(state) || is_well(state))?;
+            }
+            // It can't always tell; its answers count.
+            Lasting::FewDescriptors => {}
         }
         let mut patterns = vec![needle.to_owned()];
         patterns.extend((0..PATTERNS_IN_TROUBLE).map(|_| words::pattern(&mut self.random)));
@@ -207,7 +222,7 @@ impl Examiner {
 
     /// Functions of a name, as `symbols` and as `rg` find them.
     fn symbols_equal(&mut self) -> Result<()> {
-        let name = format!("{}_{}", words::word(&mut self.random), self.random.below(1000));
+        let Some(name) = self.function()? else { return Ok(()) };
         let found = self.json(&["symbols", "--exact", "--json", &name])?;
         let tree = self.place.tree.clone();
         let line = |symbol: &Value| Some((tree.join(symbol["path"].as_str()?), symbol["line"].as_u64()?));
@@ -224,6 +239,20 @@ impl Examiner {
         self.tally.add("compared", "symbols of a name with rg's");
         self.tally.add_many("compared", "definitions of them", theirs.len() as u64);
         Ok(())
+    }
+
+    /// The name of a function in some file of the tree; none when the one that was picked has none.
+    fn function(&mut self) -> Result<Option<String>> {
+        let listed =
+            place::run(&mut self.place.ripgrep(&["--files", "--sort", "path", "-g", "*.rs"])?, self.place.patience)?;
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let files: Vec<_> = listed.lines().collect();
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(self.place.tree.join(self.random.pick(&files))).unwrap_or_default();
+        let name = |line: &str| Some(line.strip_prefix("pub fn ")?.split_once('(')?.0.to_owned());
+        Ok(text.lines().find_map(name))
     }
 
     fn lines(&self, output: &[u8]) -> BTreeSet<Line> {

@@ -350,7 +350,8 @@ impl Life {
                 _ => before,
             };
             let open = fs::OpenOptions::new().append(true).open(&file);
-            open.and_then(|open| open.set_modified(time)).with_context(|| format!("no other time for {}", file.display()))?;
+            open.and_then(|open| open.set_modified(time))
+                .with_context(|| format!("no other time for {}", file.display()))?;
         }
         Ok(())
     }
@@ -378,7 +379,8 @@ impl Life {
         let needle = format!("needle_{}", self.random.below(400));
         match self.random.below(7) {
             0 => {
-                let utf16 = format!("\u{feff}{needle} straße\n").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+                let utf16 =
+                    format!("\u{feff}{needle} straße\n").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
                 write(&file, utf16)
             }
             1 => write(&file, format!("before\0{needle}\nafter\n")),
