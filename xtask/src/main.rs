@@ -2,8 +2,12 @@
 
 mod bench;
 mod compare;
+#[cfg(target_os = "linux")]
+mod limits;
 mod line;
 mod lsp;
+#[cfg(target_os = "linux")]
+mod namespace;
 mod neovim;
 mod sandbox;
 #[cfg(target_os = "linux")]
@@ -34,6 +38,9 @@ enum Command {
     /// Live in a large repository, with everything failing that can fail, and compare each minute.
     #[cfg(target_os = "linux")]
     Soak(soak::Options),
+    /// What happens at the limits: a million files, too few watches, huge files and lines, many codebases.
+    #[cfg(target_os = "linux")]
+    Limits(limits::Options),
     /// Measure what the waiting line costs.
     BenchLine(line::Bench),
     /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
@@ -49,6 +56,8 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::History(options) => line::history(&options),
+        #[cfg(target_os = "linux")]
+        Command::Limits(options) => limits::run(&options),
         #[cfg(target_os = "linux")]
         Command::Soak(options) => soak::run(&options),
         Command::BenchLine(options) => line::bench(&options),

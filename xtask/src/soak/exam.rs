@@ -1,6 +1,8 @@
 //! Whether all is as promised: the index equals the tree, answers equal ripgrep's, what is wrong is said.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use super::tally::Tally;
 use super::words;
 use crate::compare::random::Random;
 use crate::lsp::{Answer, Client, Line};
+use crate::sandbox::Scratch;
 
 /// How many patterns are compared at rest.
 const PATTERNS: usize = 50;
@@ -232,13 +235,34 @@ impl Examiner {
         let theirs = place::run(&mut self.place.ripgrep(&arguments)?, self.place.patience)?;
         let theirs = self.lines(&theirs.stdout);
         // Other languages have functions, too.
-        let ours = ours.into_iter().filter(|line| line.path.extension().is_some_and(|extension| extension == "rs"));
-        if let Some(how) = Line::difference(&ours.collect(), &theirs) {
-            bail!("`syncline symbols --exact {name}`: {how}");
+        let is_rust = |line: &Line| line.path.extension().is_some_and(|extension| extension == "rs");
+        let ours: BTreeSet<_> = ours.into_iter().filter(is_rust).collect();
+        for line in theirs.difference(&ours) {
+            // In the middle of nonsense a parser sees none, even in a tree of this file alone.
+            if self.is_found_alone(&line.path, &name)? {
+                bail!("`syncline symbols --exact {name}` lacks {}:{}", line.path.display(), line.number);
+            }
+            self.tally.add("compared", "definitions that no parser sees");
+        }
+        if let Some(line) = ours.difference(&theirs).next() {
+            bail!("`syncline symbols --exact {name}` finds {}:{}, and rg doesn't", line.path.display(), line.number);
         }
         self.tally.add("compared", "symbols of a name with rg's");
-        self.tally.add_many("compared", "definitions of them", theirs.len() as u64);
+        self.tally.add_many("compared", "definitions of them", ours.len() as u64);
         Ok(())
+    }
+
+    /// Whether a copy of a file, in a tree without anything else, has a symbol of that name.
+    fn is_found_alone(&self, file: &Path, name: &str) -> Result<bool> {
+        let alone = Scratch::folder(&self.place.home)?;
+        fs::create_dir(alone.path().join("tree")).context("no folder for a single file")?;
+        fs::copy(file, alone.path().join("tree/alone.rs"))
+            .with_context(|| format!("cannot copy {}", file.display()))?;
+        let mut command = self.place.syncline(&["symbols", "--standalone", "--exact", "--json", name])?;
+        command.current_dir(alone.path().join("tree")).env("SYNCLINE_INDEX_DIR", alone.path().join("index"));
+        let output = place::run(&mut command, self.place.patience)?;
+        let found: Value = serde_json::from_slice(&output.stdout).context("`symbols --json` prints no JSON")?;
+        Ok(found["symbols"].as_array().is_some_and(|found| !found.is_empty()))
     }
 
     /// The name of a function in some file of the tree; none when the one that was picked has none.
@@ -250,7 +274,7 @@ impl Examiner {
         if files.is_empty() {
             return Ok(None);
         }
-        let text = std::fs::read_to_string(self.place.tree.join(self.random.pick(&files))).unwrap_or_default();
+        let text = fs::read_to_string(self.place.tree.join(self.random.pick(&files))).unwrap_or_default();
         let name = |line: &str| Some(line.strip_prefix("pub fn ")?.split_once('(')?.0.to_owned());
         Ok(text.lines().find_map(name))
     }

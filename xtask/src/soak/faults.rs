@@ -12,12 +12,8 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, 
 use super::place::Place;
 use super::redis::Redis;
 use crate::compare::random::Random;
+use crate::namespace::{self, Inotify};
 
-/// In this namespace of users only.
-const WATCHES: &str = "/proc/sys/user/max_inotify_watches";
-const INSTANCES: &str = "/proc/sys/user/max_inotify_instances";
-/// The system's own limits count beside these.
-const PLENTY: &str = "1000000";
 /// Steps of the life for which a lasting fault lasts at most.
 const LONGEST: usize = 12;
 
@@ -88,8 +84,8 @@ impl Faults {
             return Ok("nothing");
         }
         match wrong {
-            Lasting::FewWatches => limit(WATCHES, "50")?,
-            Lasting::NoInstances => limit(INSTANCES, "0")?,
+            Lasting::FewWatches => namespace::limit(Inotify::Watches, Some(50))?,
+            Lasting::NoInstances => namespace::limit(Inotify::Instances, Some(0))?,
             Lasting::FewDescriptors => self.limit_descriptors(true)?,
             Lasting::FullDisk => self.fill()?,
             Lasting::NoRedis => self.redis.kill(),
@@ -115,8 +111,8 @@ impl Faults {
     pub(super) fn lift(&mut self, lasting: Lasting) -> Result<()> {
         self.lasting.retain(|(other, _)| *other != lasting);
         match lasting {
-            Lasting::FewWatches => limit(WATCHES, PLENTY),
-            Lasting::NoInstances => limit(INSTANCES, PLENTY),
+            Lasting::FewWatches => namespace::limit(Inotify::Watches, None),
+            Lasting::NoInstances => namespace::limit(Inotify::Instances, None),
             Lasting::FewDescriptors => self.limit_descriptors(false),
             Lasting::FullDisk => fs::remove_file(self.ballast()).context("cannot free the disk"),
             Lasting::NoRedis => self.redis.run(),
@@ -209,8 +205,4 @@ impl Faults {
         // It may have gone by itself, or the disk be full.
         Ok(if outcome.is_ok() { kind } else { "nothing" })
     }
-}
-
-fn limit(file: &str, to: &str) -> Result<()> {
-    fs::write(file, to).with_context(|| format!("cannot write {to} to {file}"))
 }

@@ -115,7 +115,7 @@ impl Life {
     /// A new line for a file.
     fn line(&mut self, file: &Path) -> String {
         match self.random.below(4) {
-            0 => format!("needle_{}", self.random.below(400)),
+            0 => format!("// needle_{}", self.random.below(400)),
             _ => words::line(extension(file), &mut self.random),
         }
     }

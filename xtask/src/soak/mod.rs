@@ -30,6 +30,7 @@ use self::redis::Redis;
 use self::tally::Tally;
 use self::vitals::Vitals;
 use crate::compare::random::Random;
+use crate::namespace;
 use crate::sandbox::{self, Scratch};
 use crate::tools::{GIT, REDIS, RIPGREP};
 use crate::workspace::{Workspace, run as run_command};
@@ -51,12 +52,10 @@ pub(crate) struct Options {
     binary: Option<PathBuf>,
 }
 
-/// Set inside the namespaces in which mounts and limits of watches are our own.
-const INSIDE: &str = "SYNCLINE_SOAK_INSIDE";
 /// How often everything is compared.
 const EXAM_EVERY: Duration = Duration::from_secs(60);
 /// The size of the disk that indexes are on: several times what they take.
-const DISK: &str = "size=256m,mode=0700";
+const DISK: &str = "256m";
 /// Of so many steps one is a fault.
 const FAULT_IN: usize = 6;
 /// How long the engine may take to leave at the end.
@@ -64,7 +63,7 @@ const LEAVING: Duration = Duration::from_secs(60);
 
 /// Makes the run; an error at the first finding.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if std::env::var_os(INSIDE).is_none() {
+    if !namespace::is_inside() {
         return enter(options);
     }
     let workspace = Workspace::locate()?;
@@ -80,7 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Ok(path)
     };
     let (tree, home, disk) = (folder("tree")?, folder("home")?, folder("disk")?);
-    run_command(Command::new("mount").args(["-t", "tmpfs", "-o", DISK, "none"]).arg(&disk))?;
+    namespace::mount_disk(&disk, DISK)?;
     let redis = Redis::start(&redis.program, &folder("redis")?)?;
     let patience = Duration::from_secs(options.patience);
     let pause_file = Place::pause_file();
@@ -89,7 +88,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let outcome = soak(options, &place, redis);
     let kept = outcome.is_err().then(|| keep(&workspace, options.seed, &place));
     sandbox::end_descendants();
-    run_command(Command::new("umount").arg(&place.disk))?;
+    namespace::unmount_disk(&place.disk)?;
     let kept = match kept {
         None => return Ok(()),
         Some(Ok(kept)) => format!("logs and index are in {}", kept.display()),
@@ -107,10 +106,7 @@ fn enter(options: &Options) -> Result<()> {
     if options.binary.is_none() {
         run_command(&mut workspace.cargo(&["build", "--release"]))?;
     }
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount"]);
-    command.arg(std::env::current_exe().context("this program has no name")?).args(std::env::args_os().skip(1));
-    run_command(command.env(INSIDE, "1")).context("a finding, or no right to namespaces of users and mounts")
+    namespace::enter()
 }
 
 /// Lives until time is up, or until something is found.

@@ -25,12 +25,18 @@ fn numbered(number: usize) -> String {
     word
 }
 
-/// A line of a file with this extension, without its end.
+/// A line of a file with this extension, without its end. What isn't code is a comment in Rust, so that parsers have a
+/// chance.
 pub(super) fn line(extension: &str, random: &mut Random) -> String {
+    let line = line_of_any(extension, random);
+    if extension == "rs" && !line.ends_with(';') && !line.starts_with("pub fn") { format!("// {line}") } else { line }
+}
+
+fn line_of_any(extension: &str, random: &mut Random) -> String {
     let (one, two, number) = (word(random), word(random), random.below(1000));
     match (extension, random.below(8)) {
         ("rs", 0) => format!("pub fn {one}_{number}() {{}} // {two}"),
-        ("rs", 1) => format!("    let {one} = {two}({number});"),
+        ("rs", 1) => format!("const {}: u32 = {number}; use {two};", one.to_uppercase()),
         ("c", 0) => format!("int {one}_{number}(void) {{ return {number}; }}"),
         ("c", 1) => format!("\tif ({one} == NULL) return -E{};", two.to_uppercase()),
         ("py", 0) => format!("def {one}_{number}({two}): pass"),
