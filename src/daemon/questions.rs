@@ -25,6 +25,9 @@ use crate::workspace::{Engine, indexed_codebase};
 /// How long a search on the command line is kept waiting before it is told to look by itself.
 const CANDIDATES_TIME: Duration = Duration::from_millis(200);
 
+/// While more files than these are still to be read for symbols, a query would leave some out.
+const MUCH: usize = 1000;
+
 /// What there is to be asked about. Cheap to clone; clones are the same.
 #[derive(Clone)]
 pub struct Host {
@@ -170,11 +173,19 @@ async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> 
         (state.symbols_known, ext::QueueState::from(&**state))
     };
     // What is wrong doesn't get better by waiting; what is known is given.
-    if !known && (state.health == ext::Health::Ok || state.progress.is_some()) && state.phase != ext::Phase::Paused {
+    let gets_better =
+        (state.health == ext::Health::Ok || state.progress.is_some()) && state.phase != ext::Phase::Paused;
+    let waits = !known && gets_better;
+    let much_left = |progress: &ext::Progress| progress.total.saturating_sub(progress.done) > MUCH;
+    if waits && state.progress.as_ref().is_some_and(much_left) {
         return Symbols::NotYet(state.progress);
     }
     let view = workspace.view(Arc::default(), true).await.view;
     let answer = workspace.symbols(view, params.query(), CancellationToken::new()).await;
+    // What was written lately the query has parsed itself: where somebody writes all the time, waiting would never end.
+    if waits && answer.left_out {
+        return Symbols::NotYet(state.progress);
+    }
     let found = |found: SymbolMatch| FoundSymbol { path: PathText::new(found.path.as_bytes()), symbol: found.symbol };
     Symbols::Found { symbols: answer.symbols.into_iter().map(found).collect(), limit_hit: answer.limit_hit }
 }

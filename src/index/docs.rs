@@ -28,7 +28,7 @@ const LARGEST: u64 = 1 << 30;
 
 /// Whether a file with this `stat` is to be read into the index now.
 pub fn is_indexed(stat: &FileStat, max_file_bytes: u64, now_ns: i64) -> bool {
-    let rests = stat.mtime_ns.max(stat.ctime_ns) < now_ns - LARGE_FILES_REST_NS;
+    let rests = stat.changed_ns(now_ns) < now_ns - LARGE_FILES_REST_NS;
     stat.size <= max_file_bytes || stat.size <= LARGEST && rests
 }
 

@@ -30,7 +30,16 @@ impl FileStat {
         // File systems stamp with a clock that ticks every 1 to 10 ms; those with whole seconds (FAT: two) show it.
         let whole_seconds = self.mtime_ns % 1_000_000_000 == 0;
         let granularity_ns = if whole_seconds { 2_100_000_000 } else { 40_000_000 };
-        self.mtime_ns.max(self.ctime_ns) > now_ns - granularity_ns
+        self.changed_ns(now_ns) > now_ns - granularity_ns
+    }
+
+    /// When the file last changed, as far as can be told at `now_ns`. Anybody can date a file in the future; when that was
+    /// done is told by its ctime, which nobody can set.
+    pub fn changed_ns(&self, now_ns: i64) -> i64 {
+        match self.mtime_ns > now_ns && self.ctime_ns != 0 {
+            true => self.ctime_ns,
+            false => self.mtime_ns.max(self.ctime_ns),
+        }
     }
 }
 
@@ -56,4 +65,24 @@ fn identity(metadata: &Metadata) -> (i64, u64) {
 #[cfg(not(unix))]
 fn identity(_: &Metadata) -> (i64, u64) {
     (0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_dated_in_the_future_rests_once_that_was_long_ago() {
+        const SECOND: i64 = 1_000_000_000;
+        let now = 1000 * SECOND;
+        let stat = |mtime_ns, ctime_ns| FileStat { mtime_ns, ctime_ns, ..FileStat::default() };
+        assert!(stat(now - 1, now - 1).is_racy(now));
+        assert!(stat(now - 100 * SECOND, now - 1).is_racy(now), "an old date, given a moment ago");
+        assert!(!stat(now - SECOND / 2 - 1, now - SECOND / 2).is_racy(now));
+        assert!(stat(now - SECOND, now - SECOND).is_racy(now), "its clock may tick in whole seconds");
+        assert!(stat(now + 5000 * SECOND, now - 1).is_racy(now));
+        assert!(!stat(now + 5000 * SECOND, now - 10 * SECOND).is_racy(now));
+        assert!(stat(now + 5000 * SECOND, 0).is_racy(now), "nothing else is known of it");
+        assert!(stat(now + SECOND, now + SECOND).is_racy(now), "another host's clock is ahead");
+    }
 }

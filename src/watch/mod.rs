@@ -78,9 +78,10 @@ impl Changes {
 /// Watches one codebase.
 pub struct Watcher {
     shared: Arc<Shared>,
-    sight: Sight,
-    /// Why it isn't by events, when it should be.
-    fallback: Option<String>,
+    /// How changes are to be seen.
+    wanted: Sight,
+    /// Why it isn't by events at the moment, when it should be. Each walk tries again.
+    fallback: Mutex<Option<String>>,
     events: Mutex<Option<RecommendedWatcher>>,
     next_cookie: AtomicU64,
     next_events: AtomicU64,
@@ -140,34 +141,37 @@ impl Watcher {
         };
         let mut watcher = Watcher {
             shared: Arc::new(shared),
-            sight: Sight::Events,
-            fallback: None,
+            wanted: Sight::Events,
+            fallback: Mutex::default(),
             events: Mutex::new(None),
             next_cookie: AtomicU64::new(0),
             next_events: AtomicU64::new(0),
         };
-        (watcher.sight, watcher.fallback) = match mode {
-            WatchMode::Off => (Sight::Nothing, None),
-            WatchMode::Poll => (Sight::Walks, None),
-            WatchMode::Auto if filesystem::is_silent(root) => (Sight::Walks, None),
-            WatchMode::Auto | WatchMode::Native => match watcher.new_events() {
-                Ok(_) => (Sight::Events, None),
-                Err(error) => (Sight::Walks, Some(no_events(&error))),
-            },
+        watcher.wanted = match mode {
+            WatchMode::Off => Sight::Nothing,
+            WatchMode::Poll => Sight::Walks,
+            WatchMode::Auto if filesystem::is_silent(root) => Sight::Walks,
+            WatchMode::Auto | WatchMode::Native => Sight::Events,
         };
+        if watcher.wanted == Sight::Events {
+            *lock(&watcher.fallback) = watcher.new_events().err().map(|error| no_events(&error));
+        }
         watcher
     }
 
     /// How changes are seen.
     pub fn sight(&self) -> Sight {
-        self.sight
+        match self.wanted {
+            Sight::Events if lock(&self.fallback).is_some() => Sight::Walks,
+            wanted => wanted,
+        }
     }
 
     /// What keeps it from seeing everything by events, and how to mend that.
     pub fn trouble(&self) -> Option<String> {
         let folders = lock(&self.shared.folders);
         match folders.unwatched {
-            0 => self.fallback.clone().or_else(|| folders.other_trouble.clone()),
+            0 => lock(&self.fallback).clone().or_else(|| folders.other_trouble.clone()),
             unwatched => Some(no_more_watches(unwatched, folders.entered.len())),
         }
     }
@@ -175,7 +179,7 @@ impl Watcher {
     /// Begins to watch anew.
     pub fn rescan(&self) -> Rescan {
         let mut folders = Folders::default();
-        let events = match self.sight {
+        let events = match self.wanted {
             Sight::Events => self.new_events().map_err(|error| folders.other_trouble = Some(no_events(&error))).ok(),
             Sight::Walks | Sight::Nothing => None,
         };
@@ -186,6 +190,9 @@ impl Watcher {
     pub fn finish(&self, rescan: &Rescan) {
         *lock(&self.shared.folders) = std::mem::take(&mut *lock(&rescan.folders));
         let events = lock(&rescan.events).take();
+        if events.is_some() {
+            *lock(&self.fallback) = None;
+        }
         let before = std::mem::replace(&mut *lock(&self.events), events);
         drop(before);
     }
@@ -232,7 +239,7 @@ impl Watcher {
     /// Events of one watcher come in the order in which things happened, so a file that is made now, in a folder of our
     /// own, is seen after everything that was written before.
     pub async fn catch_up(&self) -> bool {
-        if self.sight != Sight::Events || self.trouble().is_some() {
+        if self.sight() != Sight::Events || self.trouble().is_some() {
             return false;
         }
         let deadline = tokio::time::Instant::now() + COOKIE_WAIT;

@@ -1,10 +1,13 @@
 //! The daemon dies; editors go on.
 
 use serde_json::{Value, json};
+use syncline::core::cache::Namespace;
+use syncline::core::{Dirty, Owner, SyncBatch};
 use tokio::process::Child;
 
 use crate::home::{Home, kill, plain};
 use crate::lsp_client::{Client, DEADLINE, uri};
+use crate::redis_server::RedisServer;
 use crate::support::{ripgrep, wait_for};
 
 async fn end(mut child: Child, mut client: Client) {
@@ -112,6 +115,29 @@ async fn after_a_stop_an_editor_starts_it_when_it_needs_it() {
     home.run(&["daemon", "stop"]);
     end(child, client).await;
     assert!(home.daemons().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_engine_gives_up_as_it_leaves_is_asked_of_the_next() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let server = RedisServer::start();
+    // Somebody else syncs, so that the editor's batch waits for as long as this wants.
+    let cache = server.cache(DEADLINE);
+    let batch = SyncBatch::new("/elsewhere".into(), Owner::new(), Dirty::Everything);
+    let head = batch.id;
+    cache.enqueue_item(Namespace::SyncBatches, "shared", batch).await.unwrap();
+    let url = server.url();
+    let variables = [("SYNCLINE_QUEUE_REDIS_URL", url.as_str()), ("SYNCLINE_QUEUE_CODEBASE", "shared")];
+    let (child, mut client) = home.editor_with(&variables);
+    client.initialize(&[&home.tree()], json!({}), Value::Null).await;
+    let sync = client.ask("syncline/sync", json!({})).await;
+    client.state_until("in line", |_| {}, |state| state["phase"] == "waiting").await;
+    let before = home.daemon();
+    home.run(&["daemon", "stop"]);
+    wait_for("another daemon", || home.daemons().len() == 1 && home.daemons() != [before]);
+    cache.remove_item(Namespace::SyncBatches, "shared", head).await.unwrap();
+    assert_eq!(client.reply(sync).await.unwrap()["outcome"], "synced");
+    end(child, client).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

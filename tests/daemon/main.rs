@@ -7,6 +7,8 @@ mod home;
 mod independence;
 #[path = "../lsp_client/mod.rs"]
 mod lsp_client;
+#[path = "../redis_server/mod.rs"]
+mod redis_server;
 mod safety;
 mod sharing;
 mod storm;

@@ -167,3 +167,21 @@ fn stop_lets_the_index_be_whole() {
     assert_eq!(status["codebases"][0]["index"]["files"], 3000, "what synced was committed");
     assert_eq!(home.run(&["daemon", "stop"]), "no shared engine runs\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn symbols_are_found_while_somebody_writes_all_the_time() {
+    let home = Home::new(&[("a.rs", "fn wanted() {}\n"), ("b.rs", "fn first() {}\n")]);
+    let (_process, mut editor) = home.fresh_editor().await;
+    let mut child =
+        home.syncline(&["symbols", "--exact", "wanted"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut write = 0;
+    // No pause in which the index could be up to date.
+    wait_for("the answer", || {
+        write += 1;
+        home.write("b.rs", format!("fn written_{write}() {{}}\n"));
+        child.try_wait().unwrap().is_some()
+    });
+    let found = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(found.contains("a.rs:1"), "{found}");
+    editor.shut_down().await;
+}

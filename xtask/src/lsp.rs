@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-/// How long an answer may take before the server counts as hung.
+/// How long an answer may take before the server counts as hung, unless a client says otherwise.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(120);
 /// How long a server may take to end after `exit` before it is killed.
 const EXIT_DEADLINE: Duration = Duration::from_secs(5);
@@ -24,6 +24,8 @@ pub(crate) struct Client {
     stdin: Arc<Mutex<ChildStdin>>,
     messages: Receiver<Message>,
     last_id: u64,
+    /// How long an answer may take before the server counts as hung.
+    patience: Duration,
     /// The last `syncline/queueState`.
     state: Option<Message>,
     spawned: Instant,
@@ -67,7 +69,7 @@ impl Client {
         // It ends with the server's output; what went wrong shows as the server's silence.
         thread::spawn(move || receive(BufReader::new(stdout), &replies, &sender));
 
-        let mut client = Self { child, stdin, messages, last_id: 0, state: None, spawned };
+        let mut client = Self { child, stdin, messages, last_id: 0, patience: ANSWER_DEADLINE, state: None, spawned };
         let uri = to_uri(root);
         let capabilities = json!({
             "window": { "workDoneProgress": true },
@@ -82,6 +84,12 @@ impl Client {
         client.request("initialize", &parameters)?;
         client.send(&json!({ "jsonrpc": "2.0", "method": "initialized", "params": {} }))?;
         Ok(client)
+    }
+
+    /// The same client, for which the server counts as hung when an answer takes longer than this.
+    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// When the server's process was started.
@@ -162,7 +170,30 @@ impl Client {
         bail!("syncline still runs {} s after exit", EXIT_DEADLINE.as_secs())
     }
 
+    /// Asks anything, and gives the result, or the error that the server answers with.
+    pub(crate) fn ask(&mut self, method: &str, parameters: &Value) -> Result<Result<Value, Value>> {
+        let Message { mut body, .. } = self.answer(method, parameters)?;
+        Ok(match body.get_mut("error") {
+            Some(error) => Err(error.take()),
+            None => Ok(body["result"].take()),
+        })
+    }
+
+    /// Tells something that has no answer.
+    pub(crate) fn tell(&self, method: &str, parameters: &Value) -> Result<()> {
+        self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": parameters }))
+    }
+
     fn request(&mut self, method: &str, parameters: &Value) -> Result<Message> {
+        let message = self.answer(method, parameters)?;
+        match message.body.get("error") {
+            Some(error) => bail!("{method} failed: {error}"),
+            None => Ok(message),
+        }
+    }
+
+    /// Asks, and waits for the answer, whichever it is.
+    fn answer(&mut self, method: &str, parameters: &Value) -> Result<Message> {
         self.last_id += 1;
         let id = self.last_id;
         let mut request = json!({ "jsonrpc": "2.0", "id": id, "method": method });
@@ -171,15 +202,12 @@ impl Client {
             request["params"] = parameters.clone();
         }
         self.send(&request)?;
-        let deadline = Instant::now() + ANSWER_DEADLINE;
+        let deadline = Instant::now() + self.patience;
         loop {
             match self.next(deadline)? {
-                Some(message) if message.body["id"] == id => match message.body.get("error") {
-                    Some(error) => bail!("{method} failed: {error}"),
-                    None => return Ok(message),
-                },
+                Some(message) if message.body["id"] == id => return Ok(message),
                 Some(_) => {}
-                None => bail!("no answer to {method} within {} s", ANSWER_DEADLINE.as_secs()),
+                None => bail!("no answer to {method} within {} s", self.patience.as_secs()),
             }
         }
     }
@@ -262,6 +290,11 @@ impl Answer {
         self.matches().iter().map(|found| line(found).with_context(|| format!("not a match: {found}"))).collect()
     }
 
+    /// What `syncline/search` answered, however it was asked.
+    pub(crate) fn of(result: Value, took: Duration) -> Self {
+        Self { at: Instant::now(), took, result }
+    }
+
     fn matches(&self) -> &[Value] {
         self.result["matches"].as_array().map_or(&[], Vec::as_slice)
     }
@@ -320,7 +353,7 @@ fn read_frame(input: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
 }
 
 /// An absolute path as a `file` URI.
-fn to_uri(path: &Path) -> String {
+pub(crate) fn to_uri(path: &Path) -> String {
     let mut uri = String::from("file://");
     for byte in path.as_os_str().as_bytes() {
         match byte {

@@ -3,10 +3,16 @@
 mod bench;
 mod compare;
 mod fuzz;
+#[cfg(target_os = "linux")]
+mod limits;
 mod line;
 mod lsp;
+#[cfg(target_os = "linux")]
+mod namespace;
 mod neovim;
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod soak;
 mod test;
 mod tools;
 mod vscode;
@@ -32,6 +38,12 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Long runs of the waiting line with many owners and faults, and a checker of what happened.
     History(line::History),
+    /// Live in a large repository, with everything failing that can fail, and compare each minute.
+    #[cfg(target_os = "linux")]
+    Soak(soak::Options),
+    /// What happens at the limits: a million files, too few watches, huge files and lines, many codebases.
+    #[cfg(target_os = "linux")]
+    Limits(limits::Options),
     /// Measure what the waiting line costs.
     BenchLine(line::Bench),
     /// Measure typing in Neovim during a cold index, without the plugin and with it.
@@ -50,6 +62,10 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::History(options) => line::history(&options),
+        #[cfg(target_os = "linux")]
+        Command::Limits(options) => limits::run(&options),
+        #[cfg(target_os = "linux")]
+        Command::Soak(options) => soak::run(&options),
         Command::BenchLine(options) => line::bench(&options),
         Command::Typing(options) => neovim::typing(&options),
         Command::Floor(options) => bench::floor::run(&options),

@@ -39,6 +39,8 @@ pub struct Memory {
     next_engine_request: u64,
     /// Bars that the editor shows, by their tokens.
     bars: HashSet<String>,
+    /// The engine has said goodbye.
+    engine_leaves: bool,
     /// The editor's process was named on the command line.
     is_parent_known: bool,
     /// A message of the editor's that waits for an engine.
@@ -151,6 +153,7 @@ impl Memory {
             engine_requests: HashMap::new(),
             next_engine_request: 0,
             bars: HashSet::new(),
+            engine_leaves: false,
             is_parent_known,
             held: VecDeque::new(),
             told: Vec::new(),
@@ -342,7 +345,10 @@ impl Memory {
             return Down { pass: Some(body), ..Down::default() };
         };
         match (glance.method.as_deref(), glance.id) {
-            (Some(GOODBYE), None) => Down { left: true, ..Down::default() },
+            (Some(GOODBYE), None) => {
+                self.engine_leaves = true;
+                Down { left: true, ..Down::default() }
+            }
             (Some("$/progress"), None) => {
                 self.progressed(&body);
                 Down { pass: Some(body), ..Down::default() }
@@ -353,10 +359,14 @@ impl Memory {
                 if self.introduction.as_ref().is_some_and(|own| own.message["id"] == id && !own.is_answered) {
                     self.introduced(&body);
                 }
-                match self.requests.contains_key(&key) {
-                    true => Down { pass: Some(body), answered: Some(key), left: false },
+                match self.requests.get(&key) {
+                    // It gives up what it can't finish; the next engine is asked again.
+                    Some(request) if self.engine_leaves && !request.is_cancelled && is_cancelled(&body) => {
+                        Down::default()
+                    }
+                    Some(_) => Down { pass: Some(body), answered: Some(key), left: false },
                     // The forwarder has answered it already.
-                    false => Down::default(),
+                    None => Down::default(),
                 }
             }
             _ => Down { pass: Some(body), ..Down::default() },
@@ -402,6 +412,7 @@ impl Memory {
     /// The connection broke. What is to be said to the editor: the bars of that engine end.
     pub fn link_broke(&mut self) -> Vec<Vec<u8>> {
         self.engine_requests.clear();
+        self.engine_leaves = false;
         let bars = self.bars.drain().filter_map(|token| serde_json::from_str::<Value>(&token).ok());
         let end = |token| {
             let params = json!({ "token": token, "value": { "kind": "end" } });
@@ -466,6 +477,11 @@ impl Memory {
         };
         self.requests.drain().map(|(_, request)| answer(request)).collect()
     }
+}
+
+/// Whether a message is an answer that there will be none.
+fn is_cancelled(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|message| message["error"]["code"] == REQUEST_CANCELLED)
 }
 
 fn refusal(id: &Value, code: i64, why: &str) -> Vec<u8> {

@@ -72,6 +72,8 @@ pub struct SymbolAnswer {
     pub symbols: Vec<SymbolMatch>,
     /// There may be more than were asked for.
     pub limit_hit: bool,
+    /// Too many files wait to be parsed for the query to do it: symbols of some are missing.
+    pub left_out: bool,
     /// Packs that turned out to be damaged.
     pub damaged: Vec<PackId>,
 }
@@ -208,7 +210,8 @@ impl SymbolView<'_> {
             return answer;
         }
         let packs = self.store.packs();
-        let loose = self.loose(query, cancel);
+        let (loose, left_out) = self.loose(query, cancel);
+        answer.left_out = left_out;
         let mut candidates = loose.clone();
         for (at, pack) in packs.iter().enumerate() {
             let mut ranker = Ranker::new(query);
@@ -370,29 +373,38 @@ impl SymbolView<'_> {
         Ok(best.into_iter().map(|(rank, name, at)| (rank, name, places[at])).collect())
     }
 
-    /// Files of the index whose symbols aren't in the packs yet: those of the last commits.
-    fn unparsed(&self) -> Vec<RelPath> {
+    /// Files of the index whose symbols aren't in the packs yet: those of the last commits. `None` when there are too many
+    /// to look which.
+    fn unparsed(&self) -> Option<Vec<RelPath>> {
         let View { dirty, snapshot, unsaved } = self.view;
         let (texts, _) = snapshot.texts(&self.store.covered(), self.max_file_bytes);
         if texts.len() > MOST_UNPARSED {
-            return Vec::new();
+            return None;
         }
         let packs = self.store.packs();
         let unparsed = texts.into_iter().filter(|(key, _)| !packs.iter().any(|pack| pack.holds(*key)));
-        unparsed.map(|(_, path)| path).filter(|p| !dirty.contains_key(p) && !unsaved.contains_key(p)).collect()
+        let unparsed = unparsed.map(|(_, path)| path);
+        Some(unparsed.filter(|p| !dirty.contains_key(p) && !unsaved.contains_key(p)).collect())
     }
 
-    /// Symbols that fit in unsaved texts and in files that are newer than the packs.
-    fn loose(&self, query: &SymbolQuery, cancel: &CancellationToken) -> Vec<Candidate> {
+    /// Symbols that fit in unsaved texts and in files that are newer than the packs, and whether some of those were left
+    /// out.
+    fn loose(&self, query: &SymbolQuery, cancel: &CancellationToken) -> (Vec<Candidate>, bool) {
         let View { dirty, unsaved, .. } = self.view;
         let mut ranker = Ranker::new(query);
         let mut extractor = Extractor::default();
         let mut candidates = Vec::new();
         let changed = dirty.iter().filter(|(path, dirt)| dirt.verdict == Verdict::Read && !unsaved.contains_key(path));
         let unparsed = self.unparsed();
-        let on_disk = changed.map(|(path, _)| path).chain(&unparsed);
+        let mut left_out = unparsed.is_none();
+        let on_disk = changed.map(|(path, _)| path).chain(unparsed.iter().flatten());
         let files = unsaved.iter().map(|(path, text)| (path, Some(text))).chain(on_disk.map(|path| (path, None)));
-        for (path, text) in files.filter(|(path, _)| Language::of(path.as_bytes()).is_some()).take(MOST_PARSED) {
+        let files = files.filter(|(path, _)| Language::of(path.as_bytes()).is_some());
+        for (number, (path, text)) in files.enumerate() {
+            if number == MOST_PARSED {
+                left_out = true;
+                break;
+            }
             let Some(language) = Language::of(path.as_bytes()) else { continue };
             let on_disk;
             let bytes = match text {
@@ -423,7 +435,7 @@ impl SymbolView<'_> {
                 }
             }
         }
-        candidates
+        (candidates, left_out)
     }
 }
 

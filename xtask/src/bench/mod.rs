@@ -7,7 +7,7 @@ pub(crate) mod floor;
 mod freshness;
 mod idle;
 mod index;
-mod measure;
+pub(crate) mod measure;
 mod report;
 mod restart;
 mod search;

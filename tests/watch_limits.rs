@@ -1,0 +1,60 @@
+//! What the system doesn't let be watched is told, and seen by events again once it does.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::process::{Command, Stdio};
+
+use support::{Fixture, open, search, until_state};
+use syncline::workspace::Health;
+
+const INSIDE: &str = "SYNCLINE_TEST_INSIDE";
+/// Of this namespace of users only.
+const INSTANCES: &str = "/proc/sys/user/max_inotify_instances";
+const WATCHES: &str = "/proc/sys/user/max_inotify_watches";
+
+/// Runs the test of this name once more, in a namespace whose limits are its own; gives whether this is that run.
+fn is_inside(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user"]).arg(std::env::current_exe().unwrap());
+    command.args(["--exact", "--nocapture", test]).env(INSIDE, "1").stdin(Stdio::null());
+    let status = command.status().expect("unshare, of util-linux, runs");
+    assert!(status.success(), "{status}");
+    false
+}
+
+/// A limit that is there when a codebase is opened, and goes.
+fn limit_goes(file: &str, low: &str, sentence: &str) {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        std::fs::write(file, low).unwrap();
+        let fixture = Fixture::new(&[("a/a.txt", "needle\n"), ("b/b.txt", "needle\n"), ("c/c.txt", "needle\n")]);
+        let (engine, workspace) = open(&fixture);
+        let limited = |health: &Health| matches!(health, Health::Degraded(why) if why.contains(sentence));
+        until_state(&workspace, |state| state.index.fresh && limited(&state.health)).await;
+        std::fs::write(file, "100000").unwrap();
+        // Found out by the next walk, whoever asks for it.
+        workspace.sync().await;
+        until_state(&workspace, |state| state.index.fresh && state.health == Health::Ok).await;
+        fixture.write("c/new.txt", "needle\n");
+        assert_eq!(search(&workspace, "needle").await.len(), 4, "the answer is certain, by events");
+        engine.shutdown().await;
+    });
+}
+
+#[test]
+fn events_come_again_when_the_system_gives_an_instance() {
+    if is_inside("events_come_again_when_the_system_gives_an_instance") {
+        limit_goes(INSTANCES, "0", "fs.inotify.max_user_instances");
+    }
+}
+
+#[test]
+fn events_come_again_when_the_system_gives_more_watches() {
+    if is_inside("events_come_again_when_the_system_gives_more_watches") {
+        limit_goes(WATCHES, "3", "fs.inotify.max_user_watches");
+    }
+}

@@ -1,0 +1,292 @@
+//! Whether all is as promised: the index equals the tree, answers equal ripgrep's, what is wrong is said.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::clients::connect;
+use super::faults::Lasting;
+use super::place::{self, Place};
+use super::tally::Tally;
+use super::words;
+use crate::compare::random::Random;
+use crate::lsp::{Answer, Client, Line};
+use crate::sandbox::Scratch;
+
+/// How many patterns are compared at rest.
+const PATTERNS: usize = 50;
+/// How many while something is wrong.
+const PATTERNS_IN_TROUBLE: usize = 5;
+/// How many names are looked up as symbols.
+const SYMBOLS: usize = 5;
+/// How long it may take until all is well again: the pauses between tries grow to a minute, and a walk of the whole tree
+/// is made each five minutes at worst.
+const RECOVERY: Duration = Duration::from_secs(400);
+/// How long it may take until trouble is told.
+const TELLING: Duration = Duration::from_secs(90);
+/// More matches than any pattern has here.
+const MOST_LINES: u32 = 500_000;
+
+/// Who compares: an editor of its own.
+pub(super) struct Examiner {
+    place: Place,
+    client: Client,
+    random: Random,
+    tally: Tally,
+}
+
+impl Examiner {
+    /// Begins with an editor that has the tree open.
+    pub(super) fn new(place: &Place, random: Random, tally: &Tally) -> Result<Self> {
+        Ok(Self { place: place.clone(), client: connect(place)?, random, tally: tally.clone() })
+    }
+
+    /// Nothing is wrong outside: waits until all is well, and compares everything.
+    pub(super) fn at_rest(&mut self) -> Result<()> {
+        let start = Instant::now();
+        // An editor whose engine has died too often has one of its own for good; a new one has the shared engine.
+        std::mem::replace(&mut self.client, connect(&self.place)?).shut_down()?;
+        self.until_well()?;
+        self.tally.took("exams", "all well again", start.elapsed());
+        self.index_equals_tree()?;
+        for _ in 0..PATTERNS {
+            let pattern = words::pattern(&mut self.random);
+            let theirs = self.ripgrep(&pattern)?;
+            self.command_line_equals(&pattern, &theirs)?;
+            self.server_equals(&pattern, &theirs)?;
+        }
+        for _ in 0..SYMBOLS {
+            self.symbols_equal()?;
+        }
+        self.no_panic()?;
+        self.tally.took("exams", "passed at rest", start.elapsed());
+        Ok(())
+    }
+
+    /// Something is wrong outside: it must be said, where it shows, and answers must be right all the same.
+    pub(super) fn in_trouble(&mut self, trouble: Lasting, needle: &str) -> Result<()> {
+        let start = Instant::now();
+        let is_told = |state: &Value| state["health"] != "ok" && state["message"].is_string();
+        let is_well = |state: &Value| state["index"]["fresh"] == true && state["index"]["pending"] == 0;
+        match trouble {
+            // Other engines wait for it; this one hears of it at once.
+            Lasting::NoRedis => self.until("it is told that there is no Redis", TELLING, is_told)?,
+            Lasting::FewWatches | Lasting::NoInstances => {
+                // Has it watch anew.
+                self.ask("syncline/sync", &json!({}))?;
+                self.until("it is told that not all can be watched", TELLING, is_told)?;
+            }
+            // What was freed since may have been enough.
+            Lasting::FullDisk => {
+                self.until("it is told that the disk is full", TELLING, |state| is_told(state) || is_well(state))?;
+            }
+            // It can't always tell; its answers count.
+            Lasting::FewDescriptors => {}
+        }
+        let mut patterns = vec![needle.to_owned()];
+        patterns.extend((0..PATTERNS_IN_TROUBLE).map(|_| words::pattern(&mut self.random)));
+        for pattern in patterns {
+            let theirs = self.ripgrep(&pattern)?;
+            self.command_line_equals(&pattern, &theirs)?;
+        }
+        self.tally.took("exams", &format!("right answers: {}", trouble.name()), start.elapsed());
+        Ok(())
+    }
+
+    /// Ends the editor.
+    pub(super) fn end(self) -> Result<()> {
+        self.client.shut_down()
+    }
+
+    fn ask(&mut self, method: &str, parameters: &Value) -> Result<Value> {
+        let start = Instant::now();
+        loop {
+            let asked = Instant::now();
+            match self.client.ask(method, parameters)? {
+                Ok(result) => {
+                    self.tally.took("answers", method, asked.elapsed());
+                    return Ok(result);
+                }
+                // The engine died: "ask again".
+                Err(error) if error["code"] == -32801 && start.elapsed() < self.place.patience => {}
+                Err(error) => bail!("{method} {parameters} failed: {error}"),
+            }
+        }
+    }
+
+    fn until_well(&mut self) -> Result<()> {
+        let start = Instant::now();
+        // What isn't committed at first is tried again by itself; a sync only has it begin.
+        let outcome = self.ask("syncline/sync", &json!({}))?;
+        self.tally.add("exams", &format!("sync before it: {}", outcome["outcome"].as_str().unwrap_or("none")));
+        let left = RECOVERY.saturating_sub(start.elapsed());
+        self.until("all is well", left, |state| {
+            let index = &state["index"];
+            state["health"] == "ok" && state["phase"] == "idle" && index["fresh"] == true && index["pending"] == 0
+        })
+    }
+
+    fn until(&mut self, what: &str, patience: Duration, wanted: impl Fn(&Value) -> bool) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let states = self.ask("syncline/queue", &json!({}))?;
+            if wanted(&states[0]) {
+                return Ok(());
+            }
+            if start.elapsed() > patience {
+                bail!("not within {} s: {what}; the state is {}", patience.as_secs(), states[0]);
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn index_equals_tree(&mut self) -> Result<()> {
+        let listed = place::run(&mut self.place.ripgrep(&["--files"])?, self.place.patience)?;
+        let files = listed.stdout.iter().filter(|byte| **byte == b'\n').count();
+        let states = self.ask("syncline/queue", &json!({}))?;
+        if states[0]["index"]["files"] != files {
+            bail!("the index holds {} files, rg lists {files}", states[0]["index"]["files"]);
+        }
+        let status = self.json(&["status", "--json"])?;
+        let (codebase, open) = (&status["codebases"][0], &status["daemon"]["codebases"]);
+        let index = &codebase["index"];
+        if index["differing"] != 0 || index["fresh"] != true || index["files"] != files {
+            bail!("`status` says {index}, rg lists {files} files");
+        }
+        if open.as_array().is_none_or(|open| open.len() != 1) {
+            bail!("not one codebase is open but {open}");
+        }
+        let doctor = self.json(&["doctor", "--json"])?;
+        for check in doctor["checks"].as_array().into_iter().flatten() {
+            if check["state"] == "error" {
+                bail!("`doctor` says {check}");
+            }
+        }
+        self.tally.add_many("compared", "files of the index with the tree's", files as u64);
+        Ok(())
+    }
+
+    fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let output = place::run(&mut self.place.syncline(arguments)?, self.place.patience)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        serde_json::from_slice(&output.stdout).with_context(|| format!("`{arguments:?}` prints no JSON: {said}"))
+    }
+
+    fn ripgrep(&self, pattern: &str) -> Result<Vec<u8>> {
+        let arguments = ["-n", "--null", "--no-heading", "--sort", "path", "-e", pattern];
+        let output = place::run(&mut self.place.ripgrep(&arguments)?, self.place.patience)?;
+        match output.status.code() {
+            Some(0 | 1) => Ok(output.stdout),
+            _ => bail!("rg can't search for `{pattern}`: {}", String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    fn command_line_equals(&mut self, pattern: &str, theirs: &[u8]) -> Result<()> {
+        let output = place::run(&mut self.place.syncline(&["search", "-n", "-e", pattern])?, self.place.patience)?;
+        if !matches!(output.status.code(), Some(0 | 1)) {
+            bail!("`syncline search` of `{pattern}` failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        // Behind a path, rg was asked for a NUL.
+        let theirs: Vec<_> = theirs.iter().map(|byte| if *byte == 0 { b':' } else { *byte }).collect();
+        if output.stdout != theirs {
+            let only = |one: &[u8], other: &[u8]| {
+                let other: BTreeSet<_> = other.split(|byte| *byte == b'\n').collect();
+                let lines = one.split(|byte| *byte == b'\n').filter(|line| !other.contains(line));
+                let lines: Vec<_> = lines.map(String::from_utf8_lossy).collect();
+                format!("{} lines, the first {:?}", lines.len(), lines.first())
+            };
+            let (ours, theirs) = (only(&output.stdout, &theirs), only(&theirs, &output.stdout));
+            bail!("`syncline search` of `{pattern}`: only there: {ours}; only from rg: {theirs}");
+        }
+        self.tally.add("compared", "command line's answers with rg's");
+        Ok(())
+    }
+
+    fn server_equals(&mut self, pattern: &str, theirs: &[u8]) -> Result<()> {
+        let parameters = json!({
+            "query": pattern, "isRegex": true, "isCaseSensitive": true, "maxResults": MOST_LINES, "fresh": true,
+        });
+        let answer = Answer::of(self.ask("syncline/search", &parameters)?, Duration::ZERO);
+        if !answer.fresh() {
+            bail!("`{pattern}`: the server says that its answer may lack something");
+        }
+        if let Some(how) = Line::difference(&answer.lines()?, &self.lines(theirs)) {
+            bail!("the server's answer for `{pattern}`: {how}");
+        }
+        self.tally.add("compared", "editor's answers with rg's");
+        self.tally.add_many("compared", "lines of them", answer.lines()?.len() as u64);
+        Ok(())
+    }
+
+    /// Functions of a name, as `symbols` and as `rg` find them.
+    fn symbols_equal(&mut self) -> Result<()> {
+        let Some(name) = self.function()? else { return Ok(()) };
+        let found = self.json(&["symbols", "--exact", "--json", &name])?;
+        let tree = self.place.tree.clone();
+        let line = |symbol: &Value| Some((tree.join(symbol["path"].as_str()?), symbol["line"].as_u64()?));
+        let found = found["symbols"].as_array().into_iter().flatten().filter_map(line);
+        let ours: BTreeSet<_> = found.map(|(path, number)| Line { path, number }).collect();
+        let arguments = ["-n", "--null", "--no-heading", "-g", "*.rs", "-e", &format!("^pub fn {name}\\(\\)")];
+        let theirs = place::run(&mut self.place.ripgrep(&arguments)?, self.place.patience)?;
+        let theirs = self.lines(&theirs.stdout);
+        // Other languages have functions, too.
+        let is_rust = |line: &Line| line.path.extension().is_some_and(|extension| extension == "rs");
+        let ours: BTreeSet<_> = ours.into_iter().filter(is_rust).collect();
+        for line in theirs.difference(&ours) {
+            // In the middle of nonsense a parser sees none, even in a tree of this file alone.
+            if self.is_found_alone(&line.path, &name)? {
+                bail!("`syncline symbols --exact {name}` lacks {}:{}", line.path.display(), line.number);
+            }
+            self.tally.add("compared", "definitions that no parser sees");
+        }
+        if let Some(line) = ours.difference(&theirs).next() {
+            bail!("`syncline symbols --exact {name}` finds {}:{}, and rg doesn't", line.path.display(), line.number);
+        }
+        self.tally.add("compared", "symbols of a name with rg's");
+        self.tally.add_many("compared", "definitions of them", ours.len() as u64);
+        Ok(())
+    }
+
+    /// Whether a copy of a file, in a tree without anything else, has a symbol of that name.
+    fn is_found_alone(&self, file: &Path, name: &str) -> Result<bool> {
+        let alone = Scratch::folder(&self.place.home)?;
+        fs::create_dir(alone.path().join("tree")).context("no folder for a single file")?;
+        fs::copy(file, alone.path().join("tree/alone.rs"))
+            .with_context(|| format!("cannot copy {}", file.display()))?;
+        let mut command = self.place.syncline(&["symbols", "--standalone", "--exact", "--json", name])?;
+        command.current_dir(alone.path().join("tree")).env("SYNCLINE_INDEX_DIR", alone.path().join("index"));
+        let output = place::run(&mut command, self.place.patience)?;
+        let found: Value = serde_json::from_slice(&output.stdout).context("`symbols --json` prints no JSON")?;
+        Ok(found["symbols"].as_array().is_some_and(|found| !found.is_empty()))
+    }
+
+    /// The name of a function in some file of the tree; none when the one that was picked has none.
+    fn function(&mut self) -> Result<Option<String>> {
+        let listed =
+            place::run(&mut self.place.ripgrep(&["--files", "--sort", "path", "-g", "*.rs"])?, self.place.patience)?;
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let files: Vec<_> = listed.lines().collect();
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(self.place.tree.join(self.random.pick(&files))).unwrap_or_default();
+        let name = |line: &str| Some(line.strip_prefix("pub fn ")?.split_once('(')?.0.to_owned());
+        Ok(text.lines().find_map(name))
+    }
+
+    fn lines(&self, output: &[u8]) -> BTreeSet<Line> {
+        Line::of_rg(output, &self.place.tree)
+    }
+
+    fn no_panic(&self) -> Result<()> {
+        match self.place.log().lines().find(|line| line.contains("panicked")) {
+            Some(line) => bail!("the engine's log says: {line}"),
+            None => Ok(()),
+        }
+    }
+}

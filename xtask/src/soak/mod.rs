@@ -1,0 +1,198 @@
+//! `cargo xtask soak`: a large repository that lives, with editors and commands at work in it, while everything fails that
+//! can fail. Each minute all of that rests, and what Syncline knows is compared with what is there.
+//!
+//! The life's steps, the faults and what is asked follow from the seed. How they meet in time doesn't.
+
+mod clients;
+mod exam;
+mod faults;
+mod life;
+mod place;
+mod redis;
+mod tally;
+mod tree;
+mod vitals;
+mod words;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use self::clients::Clients;
+use self::exam::Examiner;
+use self::faults::Faults;
+use self::life::Life;
+use self::place::Place;
+use self::redis::Redis;
+use self::tally::Tally;
+use self::vitals::Vitals;
+use crate::compare::random::Random;
+use crate::namespace;
+use crate::sandbox::{self, Scratch};
+use crate::tools::{GIT, REDIS, RIPGREP};
+use crate::workspace::{Workspace, run as run_command};
+
+/// Live in a large repository, with everything failing that can fail, and compare each minute.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How long. Preparing it and comparing at its end come on top.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    minutes: u64,
+    /// Repeats a run, as far as the life's steps and the faults go.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// How long an answer may take, in seconds. Slow machines need more.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    patience: u64,
+    /// Use this syncline instead of building one.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+/// How often everything is compared.
+const EXAM_EVERY: Duration = Duration::from_secs(60);
+/// The size of the disk that indexes are on: several times what they take.
+const DISK: &str = "256m";
+/// Of so many steps one is a fault.
+const FAULT_IN: usize = 6;
+/// How long the engine may take to leave at the end.
+const LEAVING: Duration = Duration::from_secs(60);
+
+/// Makes the run; an error at the first finding.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if !namespace::is_inside() {
+        return enter(options);
+    }
+    let workspace = Workspace::locate()?;
+    let (redis, ripgrep) = (REDIS.ensure(&workspace)?, RIPGREP.ensure(&workspace)?);
+    let syncline = match &options.binary {
+        Some(binary) => binary.canonicalize().with_context(|| format!("no program at {}", binary.display()))?,
+        None => workspace.target.join("release/syncline"),
+    };
+    let scratch = Scratch::folder(&workspace.target)?;
+    let folder = |name: &str| -> Result<PathBuf> {
+        let path = scratch.path().join(name);
+        fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(path)
+    };
+    let (tree, home, disk) = (folder("tree")?, folder("home")?, folder("disk")?);
+    namespace::mount_disk(&disk, DISK)?;
+    let redis = Redis::start(&redis.program, &folder("redis")?)?;
+    let patience = Duration::from_secs(options.patience);
+    let pause_file = Place::pause_file();
+    let redis_url = redis.url();
+    let place = Place { tree, home, disk, syncline, ripgrep: ripgrep.program, redis_url, patience, pause_file };
+    let outcome = soak(options, &place, redis);
+    let kept = outcome.is_err().then(|| keep(&workspace, options.seed, &place));
+    sandbox::end_descendants();
+    namespace::unmount_disk(&place.disk)?;
+    let kept = match kept {
+        None => return Ok(()),
+        Some(Ok(kept)) => format!("logs and index are in {}", kept.display()),
+        Some(Err(error)) => format!("nothing of it could be kept: {error:#}"),
+    };
+    outcome.with_context(|| format!("--seed {} has a finding; {kept}", options.seed))
+}
+
+/// Runs this command once more, where mounts and limits of watches are its own.
+fn enter(options: &Options) -> Result<()> {
+    let workspace = Workspace::locate()?;
+    for tool in [&GIT, &RIPGREP, &REDIS] {
+        tool.ensure(&workspace)?;
+    }
+    if options.binary.is_none() {
+        run_command(&mut workspace.cargo(&["build", "--release"]))?;
+    }
+    namespace::enter()
+}
+
+/// Lives until time is up, or until something is found.
+fn soak(options: &Options, place: &Place, redis: Redis) -> Result<()> {
+    let seed = options.seed;
+    let mut random = Random::new(seed);
+    eprintln!("making a repository of 20,000 files in {}", place.tree.display());
+    tree::make(place, &mut random)?;
+    let tally = Tally::default();
+    let mut life = Life::new(place.clone(), Random::new(seed.wrapping_add(1)));
+    let mut faults = Faults::new(place.clone(), redis, Random::new(seed.wrapping_add(2)));
+    let mut examiner = Examiner::new(place, Random::new(seed.wrapping_add(3)), &tally)?;
+    let mut vitals = Vitals::default();
+    examiner.at_rest().context("before anything happened")?;
+    let clients = Clients::start(place, seed, &tally);
+
+    let mut step = 0;
+    let outcome = (|| {
+        let mut left = Duration::from_secs(options.minutes * 60);
+        let mut exam_in = EXAM_EVERY.min(left);
+        while !left.is_zero() {
+            place.wait_while_paused();
+            let start = Instant::now();
+            step += 1;
+            if random.below(FAULT_IN) == 0 {
+                tally.add("faults", faults.strike()?);
+            } else {
+                let name = life.step()?;
+                tally.took("life", name, start.elapsed());
+                for lasting in faults.pass() {
+                    let needle = life.leave_needle()?;
+                    examiner.in_trouble(lasting, &needle).with_context(|| format!("with {:?}", faults.now()))?;
+                    faults.lift(lasting)?;
+                }
+            }
+            vitals.look(place)?;
+            if let Some(finding) = clients.finding() {
+                bail!("{finding}; at that time wrong: {:?}", faults.now());
+            }
+            exam_in = exam_in.saturating_sub(start.elapsed());
+            left = left.saturating_sub(start.elapsed());
+            if exam_in.is_zero() || left.is_zero() {
+                for lasting in faults.now() {
+                    faults.lift(lasting)?;
+                }
+                let start = Instant::now();
+                examiner.at_rest()?;
+                vitals.look_at_disk(place)?;
+                left = left.saturating_sub(start.elapsed());
+                exam_in = EXAM_EVERY.min(left);
+                eprintln!("step {step}: passed, {} s left", left.as_secs());
+            }
+        }
+        Ok(())
+    })();
+    let found = clients.end();
+    let outcome = outcome.and_then(|()| match found {
+        Some(finding) => Err(anyhow!(finding)),
+        None => end(place, examiner),
+    });
+    vitals.report(&tally);
+    tally.print();
+    outcome.with_context(|| format!("at step {step}"))?;
+    println!("{step} steps in {} minutes, no finding; --seed {seed} repeats them", options.minutes);
+    Ok(())
+}
+
+/// Ends the engine in order.
+fn end(place: &Place, examiner: Examiner) -> Result<()> {
+    examiner.end()?;
+    place::run(&mut place.syncline(&["daemon", "stop"])?, place.patience)?;
+    let start = Instant::now();
+    while !place.daemons().is_empty() {
+        if start.elapsed() > LEAVING {
+            bail!("`daemon stop` leaves {:?} running", place.daemons());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// Copies what tells of a finding to where it stays.
+fn keep(workspace: &Workspace, seed: u64, place: &Place) -> Result<PathBuf> {
+    let kept = workspace.target.join(format!("soak-{seed}-{}", std::process::id()));
+    fs::create_dir(&kept).with_context(|| format!("cannot create {}", kept.display()))?;
+    let log = place.home.join(".local/state/syncline");
+    run_command(Command::new("cp").arg("-a").args([&place.disk, &log, &place.home.join("editors.log")]).arg(&kept))?;
+    Ok(kept)
+}
