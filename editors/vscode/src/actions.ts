@@ -17,6 +17,7 @@ import { serverEnvironment } from './config.ts';
 import type { Server } from './server.ts';
 import { type CodebaseParams, type QueueState, serverCommands } from './ext.ts';
 import { glanceOf } from './glance.ts';
+import { openReadOnly } from './readOnly.ts';
 import { SERVER_SETTINGS } from './settings.ts';
 import * as words from './words.ts';
 
@@ -51,6 +52,8 @@ export function registerActions(server: Server, log: LogOutputChannel): Disposab
     }),
     register('syncline.openWalkthrough', async () => {
       await commands.executeCommand('workbench.action.openWalkthrough', 'syncline.syncline#start', false);
+      // VS Code ticks a step when something becomes so after it knows of the step, not when it was so before.
+      await commands.executeCommand('setContext', 'syncline.walkthrough', true);
     }),
   ];
 }
@@ -153,8 +156,7 @@ async function runDoctor(server: Server): Promise<void> {
       resolve(said === '' && error ? error.message : said);
     });
   });
-  const document = await workspace.openTextDocument({ language: 'plaintext', content: `${report}\n` });
-  await window.showTextDocument(document, { preview: true });
+  await openReadOnly(l10n.t('Syncline: the Installation'), 'plaintext', `${report}\n`);
 }
 
 async function tellFailure(sentence: string): Promise<void> {

@@ -6,9 +6,9 @@ import { Server } from './server.ts';
 import { registerTools } from './languageModel.ts';
 import { createLog } from './log.ts';
 import { QueueView } from './queueView.ts';
+import { registerReadOnly } from './readOnly.ts';
 import { registerSearch } from './search/quickPick.ts';
 import { ResultsView } from './search/resultsView.ts';
-import { registerSearchEditors } from './search/searchEditor.ts';
 import { showStatus } from './status.ts';
 
 /** What other extensions, and tests, get from this one. */
@@ -24,8 +24,13 @@ export function activate(context: ExtensionContext): Api {
   const started = new Server(context, log);
   server = started;
   const results = new ResultsView(started);
+  let told: string | undefined;
   const tellViews = (): void => {
-    void commands.executeCommand('setContext', 'syncline.server', started.status.kind);
+    const { kind } = started.status;
+    if (kind !== told) {
+      told = kind;
+      void commands.executeCommand('setContext', 'syncline.server', kind);
+    }
   };
   context.subscriptions.push(
     log,
@@ -34,7 +39,7 @@ export function activate(context: ExtensionContext): Api {
     new QueueView(started),
     ...showStatus(started),
     ...registerActions(started, log),
-    ...registerSearchEditors(),
+    ...registerReadOnly(),
     ...registerSearch(context, started, results),
     ...registerTools(started),
     started.onDidChange(tellViews),

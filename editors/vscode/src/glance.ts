@@ -15,7 +15,8 @@ export type ServerSource = 'setting' | 'bundled' | 'path';
 
 /** What is going on. */
 export type Activity =
-  | { kind: 'idle' }
+  /** `isFresh`: every change that is known is in the index. */
+  | { kind: 'idle'; isFresh: boolean }
   | { kind: 'starting' }
   | { kind: 'syncing'; percent?: number }
   /** `place` 1 is the head of the line; none while the batch isn't in line yet. */
@@ -36,7 +37,7 @@ export function glanceOf(server: ServerStatus, states: readonly QueueState[]): G
     case 'none':
       return undefined;
     case 'failed':
-      return { activity: { kind: 'idle' }, health: 'error', message: server.problem };
+      return { activity: { kind: 'idle', isFresh: false }, health: 'error', message: server.problem };
     case 'starting':
     case 'restarting':
       return { activity: { kind: 'starting' }, health: 'ok' };
@@ -45,7 +46,7 @@ export function glanceOf(server: ServerStatus, states: readonly QueueState[]): G
         (worst, state) => (badness(state.health) > badness(worst?.health ?? 'ok') ? state : worst),
         undefined,
       );
-      const activity = states.length === 0 ? ({ kind: 'starting' } as const) : activityOfAll(states);
+      const activity = activityOfAll(states);
       return worst === undefined
         ? { activity, health: 'ok' }
         : { activity, health: worst.health, ...(worst.message === undefined ? {} : { message: worst.message }) };
@@ -54,11 +55,12 @@ export function glanceOf(server: ServerStatus, states: readonly QueueState[]): G
 }
 
 /** What is going on in one codebase. */
-export function activityOf({ phase, progress, position }: QueueState): Activity {
+export function activityOf({ phase, progress, position, index }: QueueState): Activity {
   switch (phase) {
     case 'idle':
+      return { kind: 'idle', isFresh: index.fresh };
     case 'paused':
-      return { kind: phase };
+      return { kind: 'paused' };
     case 'waiting':
       return position === null ? { kind: 'waiting' } : { kind: 'waiting', place: position + 1 };
     case 'syncing':
@@ -69,12 +71,12 @@ export function activityOf({ phase, progress, position }: QueueState): Activity 
   }
 }
 
-/** What moves comes before what waits, that before what was halted. */
+/** What moves comes before what waits, that before what was halted. Before there is any state, it starts. */
 function activityOfAll(states: readonly QueueState[]): Activity {
   const order: Activity['kind'][] = ['syncing', 'waiting', 'paused', 'starting', 'idle'];
   const activities = states.map(activityOf);
   activities.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || progressOf(a) - progressOf(b));
-  return activities[0] ?? { kind: 'idle' };
+  return activities[0] ?? { kind: 'starting' };
 }
 
 /** The one that has furthest to go is shown. */
@@ -85,6 +87,7 @@ function progressOf(activity: Activity): number {
     case 'waiting':
       return -(activity.place ?? 0);
     case 'idle':
+      return activity.isFresh ? 1 : 0;
     case 'starting':
     case 'paused':
       return 0;

@@ -21,7 +21,7 @@ import * as words from './words.ts';
 /** How often ages are written anew while the view is visible. */
 const TICK_MS = 1000;
 
-export type QueueNode =
+type QueueNode =
   | { kind: 'codebase'; state: QueueState }
   | { kind: 'batch'; batch: Batch; position: number }
   | { kind: 'note'; icon: string; text: string; description?: string };
@@ -70,6 +70,7 @@ export class QueueView implements TreeDataProvider<QueueNode>, Disposable {
         item.iconPath = new ThemeIcon(node.icon);
         item.description = node.description ?? '';
         item.tooltip = node.description === undefined ? node.text : `${node.text}: ${node.description}`;
+        item.accessibilityInformation = { label: item.tooltip };
         return item;
       }
     }
@@ -108,14 +109,14 @@ function iconOf(state: QueueState): string {
 function below(state: QueueState): QueueNode[] {
   const nodes: QueueNode[] = [];
   if (state.message !== undefined) {
-    nodes.push({ kind: 'note', icon: state.health === 'error' ? 'error' : 'warning', text: state.message });
+    nodes.push({ kind: 'note', icon: state.health === 'error' ? 'error' : 'warning', text: words.sentence(state.message) });
   }
   nodes.push(...state.queue.map((batch, position): QueueNode => ({ kind: 'batch', batch, position })));
   if (state.phase === 'paused') {
-    const description = l10n.t('searches stay right; resume to index');
+    const description = l10n.t('searches stay right');
     nodes.push({ kind: 'note', icon: 'debug-pause', text: l10n.t('Paused'), description });
   } else if (state.queue.length === 0) {
-    const description = l10n.t('each save puts a batch in line');
+    const description = l10n.t('saves line up here');
     nodes.push({ kind: 'note', icon: 'circle-outline', text: l10n.t('Nothing waits'), description });
   }
   if (state.lastSync !== undefined) {
@@ -131,7 +132,7 @@ function batchItem(batch: Batch, position: number): TreeItem {
   const state = words.batchState(batch, position);
   const age = words.age(batch.createdAt, Date.now());
   item.id = batch.id;
-  item.description = `${state} · ${words.owner(batch)} · ${age}`;
+  item.description = `${state} · ${age} · ${words.owner(batch)}`;
   item.iconPath = new ThemeIcon(batch.state === 'syncing' ? 'sync~spin' : 'watch');
   item.tooltip = new MarkdownString()
     .appendText(`${words.files(batch.files)}, ${state}\n`)

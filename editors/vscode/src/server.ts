@@ -25,6 +25,7 @@ import {
 import type { ServerStatus } from './glance.ts';
 import { leveled } from './log.ts';
 import { Restarts } from './restarts.ts';
+import { inEditorSpelling } from './settings.ts';
 
 /** The server. */
 export class Server implements Disposable {
@@ -128,7 +129,7 @@ export class Server implements Disposable {
 
   /** Asks for the states as they are now. */
   async queue(): Promise<readonly QueueState[]> {
-    this.#states = await this.#running().queue({});
+    this.#states = (await this.#running().queue({})).map(spelled);
     this.#changed.fire();
     return this.#states;
   }
@@ -239,8 +240,9 @@ export class Server implements Disposable {
   }
 
   #take(state: QueueState): void {
-    const others = this.#states.filter((other) => other.codebase.id !== state.codebase.id);
-    this.#states = inFolderOrder([...others, state]);
+    // Under other settings a codebase may have another id; its root stays.
+    const others = this.#states.filter((other) => other.codebase.root !== state.codebase.root);
+    this.#states = inFolderOrder([...others, spelled(state)]);
     this.#changed.fire();
   }
 
@@ -278,6 +280,16 @@ export class Server implements Disposable {
     });
     this.#failed.fire(error);
   }
+}
+
+/** The state with what it says to people in the words of an editor's settings. */
+function spelled(state: QueueState): QueueState {
+  const { message, lastSync } = state;
+  return {
+    ...state,
+    ...(message === undefined ? {} : { message: inEditorSpelling(message) }),
+    ...(lastSync?.error === undefined ? {} : { lastSync: { ...lastSync, error: inEditorSpelling(lastSync.error) } }),
+  };
 }
 
 function hasLocalFolder(): boolean {

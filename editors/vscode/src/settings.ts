@@ -44,11 +44,30 @@ export function nest(values: Readonly<Record<string, unknown>>): object {
 }
 
 /**
+ * A sentence of the server with its settings spelled as editors do: `queue.redis_url` is `syncline.queue.redisUrl`. The
+ * same sentence goes to terminals, so the server can't know.
+ */
+export function inEditorSpelling(sentence: string): string {
+  return sentence.replace(SERVER_SPELLING, (key) => `syncline.${EDITOR_SPELLING.get(key) ?? key}`);
+}
+
+function snakeCase(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+const EDITOR_SPELLING: ReadonlyMap<string, string> = new Map(SERVER_SETTINGS.map((key) => [snakeCase(key), key]));
+/** A key as a word of its own: neither in a path nor in a longer name. */
+const SERVER_SPELLING = new RegExp(
+  `(?<![\\w./\\\\-])(?:${[...EDITOR_SPELLING.keys()].map((key) => key.replace('.', '\\.')).join('|')})(?![\\w/\\\\-]|\\.\\w)`,
+  'g',
+);
+
+/**
  * The values as environment variables, for runs of the server that no editor speaks to. Nobody else's process sees them
  * there, as they would see arguments.
  */
 export function variables(values: Readonly<Record<string, unknown>>): Record<string, string> {
-  const name = (key: string): string => `SYNCLINE_${key.replace('.', '_').replace(/[A-Z]/g, '_$&').toUpperCase()}`;
+  const name = (key: string): string => `SYNCLINE_${snakeCase(key).replace('.', '_').toUpperCase()}`;
   // The server reads texts and lists in quotes as TOML, which spells them like JSON.
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [name(key), JSON.stringify(value)]));
 }

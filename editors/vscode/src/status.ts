@@ -1,6 +1,5 @@
 /** The status bar item: one glance says what is going on, and a click what can be done. */
-import { type Disposable, MarkdownString, StatusBarAlignment, type StatusBarItem, window } from 'vscode';
-import { l10n } from 'vscode';
+import { type Disposable, l10n, MarkdownString, StatusBarAlignment, type StatusBarItem, window } from 'vscode';
 
 import type { Server } from './server.ts';
 import type { QueueState } from './ext.ts';
@@ -47,27 +46,41 @@ export function textOf({ activity, health }: Glance): string {
       return activity.percent === undefined ? `${icon} Syncline` : `${icon} Syncline ${activity.percent}%`;
     }
     case 'waiting':
+      // Its own turn lasts for a moment at each save, at which the items beside shouldn't jump.
+      if (activity.place === undefined || activity.place === 1) {
+        return `${warning ? '$(warning)' : '$(sync~spin)'} Syncline`;
+      }
       return `${warning ? '$(warning)' : '$(watch)'} Syncline: ${words.activity(activity)}`;
     case 'paused':
       return `${warning ? '$(warning)' : '$(debug-pause)'} Syncline: ${words.activity(activity)}`;
   }
 }
 
-/** The facts behind the glance. Names and sentences come from outside, so they are put in as text. */
+/** Text from outside: nothing in it is markup. `appendText` alone would glue its words together, to break anywhere. */
+function appendWords(tooltip: MarkdownString, text: string): MarkdownString {
+  const [first = '', ...others] = text.split(/\s+/);
+  tooltip.appendText(first);
+  for (const word of others) {
+    tooltip.appendMarkdown(' ').appendText(word);
+  }
+  return tooltip;
+}
+
+/** The facts behind the glance. */
 export function tooltipOf(glance: Glance, server: ServerStatus, states: readonly QueueState[]): MarkdownString {
   const now = Date.now();
   const tooltip = new MarkdownString();
   if (server.kind === 'failed') {
-    tooltip.appendText(server.problem);
+    appendWords(tooltip, server.problem);
   }
   if (states.length === 0 && server.kind !== 'failed') {
-    tooltip.appendText(words.glance(glance));
+    appendWords(tooltip, words.glance(glance));
   }
   for (const state of states) {
-    tooltip.appendMarkdown('**').appendText(state.codebase.name).appendMarkdown('** · ');
-    tooltip.appendText(words.state(state)).appendMarkdown('\n\n');
+    appendWords(tooltip.appendMarkdown('**'), state.codebase.name).appendMarkdown('** · ');
+    appendWords(tooltip, words.state(state)).appendMarkdown('\n\n');
     if (state.message !== undefined) {
-      tooltip.appendText(state.message).appendMarkdown('\n\n');
+      appendWords(tooltip, words.sentence(state.message)).appendMarkdown('\n\n');
     }
     const { index } = state;
     const facts: [string, string][] = [
@@ -83,12 +96,12 @@ export function tooltipOf(glance: Glance, server: ServerStatus, states: readonly
       facts.push([l10n.t('Last sync'), words.lastSync(state.lastSync, now, state.message)]);
     }
     for (const [name, value] of facts) {
-      tooltip.appendMarkdown('- ').appendText(`${name}: ${value}`).appendMarkdown('\n');
+      appendWords(tooltip.appendMarkdown('- '), `${name}: ${value}`).appendMarkdown('\n');
     }
     tooltip.appendMarkdown('\n');
   }
   if (server.kind === 'running') {
-    tooltip.appendMarkdown('---\n\n').appendText(l10n.t('Server {0}', server.version));
+    appendWords(tooltip.appendMarkdown('---\n\n'), l10n.t('Server {0}', server.version));
   }
   return tooltip;
 }

@@ -72,7 +72,7 @@ export function bytes(number: number): string {
 export function activity(what: Activity): string {
   switch (what.kind) {
     case 'idle':
-      return l10n.t('up to date');
+      return what.isFresh ? l10n.t('up to date') : l10n.t('idle');
     case 'starting':
       return l10n.t('starting');
     case 'paused':
@@ -90,16 +90,20 @@ export function glance({ activity: what, health, message }: Glance): string {
     case 'ok':
       return l10n.t('Syncline: {0}', activity(what));
     case 'degraded':
-      return l10n.t('Syncline: degraded, {0}. {1}', activity(what), message ?? '');
+      return l10n.t('Syncline: degraded, {0}. {1}', activity(what), sentence(message ?? ''));
     case 'error':
-      return l10n.t('Syncline: error. {0}', message ?? '');
+      return l10n.t('Syncline: error. {0}', sentence(message ?? ''));
   }
+}
+
+/** A sentence of the server, as one begins. */
+export function sentence(text: string): string {
+  return text.slice(0, 1).toLocaleUpperCase() + text.slice(1);
 }
 
 /** A codebase in a few words. */
 export function state(state: QueueState): string {
-  const what = activityOf(state);
-  const shown = what.kind === 'idle' && !state.index.fresh ? l10n.t('idle') : activity(what);
+  const shown = activity(activityOf(state));
   switch (state.health) {
     case 'ok':
       return shown;
@@ -115,7 +119,7 @@ export function lastSync(last: LastSync, now: number, known?: string): string {
   const when = ago(last.finishedAt, now);
   switch (last.outcome) {
     case 'synced':
-      return l10n.t('{0} in {1}, {2}', files(last.files), duration(last.durationMs), when);
+      return l10n.t('{0}, {1} in {2}', when, files(last.files), duration(last.durationMs));
     case 'failed':
       if (last.error !== undefined && last.error === known) {
         return l10n.t('failed {0}', when);

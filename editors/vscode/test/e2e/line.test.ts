@@ -67,7 +67,7 @@ describe('a window whose line is in Redis', () => {
       const rows = window.page.locator('.pane', { hasText: 'Waiting Line' }).locator('.monaco-list-row');
       const others = rows.filter({ hasText: 'syncing · ' }).filter({ hasText: `process ${other.pid}` });
       await others.waitFor({ timeout: PATIENCE_MS });
-      await rows.filter({ hasText: '2nd in line · this engine' }).waitFor({ timeout: PATIENCE_MS });
+      await rows.filter({ hasText: /2nd in line · .* · this engine/ }).waitFor({ timeout: PATIENCE_MS });
       await window.shot('second-in-line');
       other.goOn();
       await window.waitForLabel(/Syncline: up to date/);
@@ -79,7 +79,7 @@ describe('a window whose line is in Redis', () => {
 
   test('is degraded while Redis is gone, and heals', async () => {
     await redis.kill();
-    await window.waitForLabel(/Syncline: degraded, .*can't use Redis at redis:.*; until then batches wait in/);
+    await window.waitForLabel(/Syncline: degraded, .*Can't use Redis at redis:.*; until then batches wait in/);
     await window.status('Syncline: degraded').waitFor({ timeout: PATIENCE_MS });
     await tooltip(window, 'Waiting line: this machine', 'redis-gone');
     // Saves sync meanwhile.

@@ -167,6 +167,11 @@ export class Rig {
     return (await promisify(execFile)(provided.server, args, { env: this.#environment, cwd: this.folder })).stdout;
   }
 
+  /** Starts the server's program there, for as long as it lasts. */
+  spawn(...args: string[]): ChildProcess {
+    return spawn(provided.server, args, { env: this.#environment, cwd: this.folder, stdio: 'ignore' });
+  }
+
   async stop(): Promise<void> {
     await this.#browser.close();
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));

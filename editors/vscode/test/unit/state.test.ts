@@ -7,7 +7,7 @@ import { activityOf, glanceOf, type ServerStatus } from '../../src/glance.ts';
 import { LineReader, readLine } from '../../src/logLine.ts';
 import { boundedLimit, searchReport, statusReport, symbolReport } from '../../src/report.ts';
 import { Restarts } from '../../src/restarts.ts';
-import { nest, variables } from '../../src/settings.ts';
+import { inEditorSpelling, nest, variables } from '../../src/settings.ts';
 import { isAtLeast, versionIn } from '../../src/version.ts';
 
 const RUNNING: ServerStatus = { kind: 'running', version: '0.1.0', source: 'path' };
@@ -37,6 +37,12 @@ describe('a glance', () => {
   test('counts the line from 1', () => {
     assert.deepEqual(activityOf(state({ phase: 'waiting', position: 1 })), { kind: 'waiting', place: 2 });
     assert.deepEqual(activityOf(state({ phase: 'waiting' })), { kind: 'waiting' });
+  });
+
+  test('calls an index up to date only when it is', () => {
+    assert.deepEqual(activityOf(state()), { kind: 'idle', isFresh: true });
+    const index = { generation: 1, files: 10, symbols: 0, bytes: 100, pending: 2, fresh: false };
+    assert.deepEqual(glanceOf(RUNNING, [state(), state({ index })])?.activity, { kind: 'idle', isFresh: false });
   });
 
   test('gives a percentage where there is one that moves only forward', () => {
@@ -131,6 +137,18 @@ test('settings are nested by section', () => {
     queue: { redisUrl: 'redis://a', leaseMs: 1 },
     index: { hidden: true },
   });
+});
+
+test('a sentence of the server names settings as editors do', () => {
+  const said: [string, string][] = [
+    ['correct queue.redis_url.', 'correct syncline.queue.redisUrl.'],
+    ['set index.dir to another, or index.max_file_bytes', 'set syncline.index.dir to another, or syncline.index.maxFileBytes'],
+    ["can't use /home/index.dir/x and ./log.file", "can't use /home/index.dir/x and ./log.file"],
+    ['queue.redis_urls, my.index.dir, index.dir.old', 'queue.redis_urls, my.index.dir, index.dir.old'],
+  ];
+  for (const [sentence, spelled] of said) {
+    assert.equal(inEditorSpelling(sentence), spelled);
+  }
 });
 
 test('settings become variables that the server reads as they are', () => {
