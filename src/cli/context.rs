@@ -10,6 +10,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
+use super::show::harmless;
 use crate::core::CodebaseRoot;
 use crate::core::error::RootError;
 use crate::core::settings::{self, Settings, Sources};
@@ -111,7 +112,9 @@ pub fn block_on<R>(work: impl Future<Output = R>) -> Result<R, String> {
 
 /// Says what went wrong, in one sentence, and gives the exit code for it.
 pub fn fail(error: impl Display) -> ExitCode {
-    eprintln!("syncline: {error}");
+    let error = error.to_string();
+    // What is wrong with a pattern is shown beneath it.
+    eprintln!("syncline: {}", error.lines().map(harmless).collect::<Vec<_>>().join("\n"));
     ExitCode::from(2)
 }
 

@@ -132,7 +132,7 @@ fn tell(report: &Report) {
             State::Warning => paint.warn("warning"),
             State::Error => paint.warn("error  "),
         };
-        println!("{mark}  {name:<9} {message}");
+        println!("{mark}  {name:<9} {}", show::harmless(message));
     }
     let (errors, warnings) = [State::Error, State::Warning]
         .map(|wanted| report.checks.iter().filter(|check| check.state == wanted).count())

@@ -146,5 +146,5 @@ impl LineView {
 }
 
 fn name(owner: &Owner) -> String {
-    format!("pid {} on {}", owner.pid, owner.host)
+    format!("pid {} on {}", owner.pid, show::harmless(&owner.host))
 }

@@ -80,7 +80,7 @@ fn show(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) 
 /// The line of all hosts, and the engines here that aren't in it.
 fn shared(line: &LineView, engines: &[Engine], root: &CodebaseRoot) -> String {
     let paint = Paint::stdout();
-    let mut out = format!("{}\n{}", paint.bold(root.as_path().display()), line.text(paint));
+    let mut out = format!("{}\n{}", paint.bold(show::harmless(root.as_path().display())), line.text(paint));
     for engine in engines.iter().filter(|engine| line.problem.is_some() || engine.state.backend == ext::Backend::Local)
     {
         out += &format!("  {} waits in a line of its own: {} in it\n", engine_name(engine), engine.state.queue.len());
@@ -91,7 +91,7 @@ fn shared(line: &LineView, engines: &[Engine], root: &CodebaseRoot) -> String {
 /// The lines of all engines. Engines of one process share a line; others each have their own.
 fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
     let paint = Paint::stdout();
-    let mut out = format!("{}\n", paint.bold(root.as_path().display()));
+    let mut out = format!("{}\n", paint.bold(show::harmless(root.as_path().display())));
     if engines.is_empty() {
         out += "  no engine has this codebase open, so nothing waits; start one: syncline watch, or an editor\n";
     }
@@ -106,7 +106,7 @@ fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
                 ext::FileCount::All(_) => "the tree".to_owned(),
             };
             let age = show::time(Duration::from_millis(UnixMillis::now().since(batch.created_at)));
-            let owner = format!("pid {} on {}", batch.owner.pid, batch.owner.host);
+            let owner = format!("pid {} on {}", batch.owner.pid, show::harmless(&batch.owner.host));
             out += &format!("  {position}  {:<8} {files:>12}  {age:>8}  {owner}\n", show::word(&batch.state));
         }
     }
@@ -115,5 +115,5 @@ fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
 
 /// An engine, for people.
 pub(super) fn engine_name(engine: &Engine) -> String {
-    format!("engine of pid {} on {}", engine.pid, engine.host)
+    format!("engine of pid {} on {}", engine.pid, show::harmless(&engine.host))
 }

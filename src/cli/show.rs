@@ -65,6 +65,11 @@ pub fn word(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// A text for a terminal, less what would command it: names of files, of hosts and of what is in files may be anybody's.
+pub fn harmless(text: impl fmt::Display) -> String {
+    crate::core::settings::harmless(&text.to_string())
+}
+
 /// `1 file`, `2 files`, `12,345 files`.
 pub fn files(count: usize) -> String {
     format!("{} {}", number(count), if count == 1 { "file" } else { "files" })

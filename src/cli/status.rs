@@ -145,7 +145,7 @@ fn tell(codebase: &CodebaseStatus, daemon: Option<&DaemonState>) {
         None => println!("shared    no engine runs"),
     }
     println!();
-    println!("codebase  {}", codebase.root.display());
+    println!("codebase  {}", show::harmless(codebase.root.display()));
     match &codebase.index {
         None => {
             println!("index     {}; make one: syncline index, or keep one fresh: syncline watch", paint.warn("none"))
@@ -160,7 +160,7 @@ fn tell(codebase: &CodebaseStatus, daemon: Option<&DaemonState>) {
         }
     }
     if let Some(folder) = &codebase.index_folder {
-        println!("          {}", paint.dim(folder.display()));
+        println!("          {}", paint.dim(show::harmless(folder.display())));
     }
     if codebase.engines.is_empty() {
         println!("engine    none has it open; start one: syncline watch, or an editor");
@@ -171,7 +171,7 @@ fn tell(codebase: &CodebaseStatus, daemon: Option<&DaemonState>) {
         let (phase, health) = (show::word(&state.phase), show::word(&state.health));
         println!("engine    {} · up {up} · {phase} · health {health}", engine_name(engine));
         if let Some(message) = &state.message {
-            println!("          {}", paint.warn(message));
+            println!("          {}", paint.warn(show::harmless(message)));
         }
         let backend = match (&engine.cache.server, engine.cache.latency_ms) {
             (Some(server), Some(ms)) => format!("{server}, {ms:.1} ms away"),

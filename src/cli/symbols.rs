@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{CommonArgs, block_on, codebase_of, fail, start_log};
 use super::index::{sync, until_symbols_known};
-use super::show::Paint;
+use super::show::{Paint, harmless};
 use super::watch::{advance, new_bar, until_interrupted};
 use crate::core::settings::{Settings, WatchMode};
 use crate::core::{CodebaseRoot, RelPath};
@@ -223,17 +223,13 @@ fn print(answer: &SymbolAnswer, json: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// A name without what would command a terminal: anybody may have written the file.
-fn harmless(name: &str) -> String {
-    name.replace(char::is_control, "\u{fffd}")
-}
-
 fn found(SymbolMatch { path, symbol }: &SymbolMatch) -> Found<'_> {
     Found {
         name: &symbol.name,
         kind: symbol.kind,
         container: Some(symbol.container.as_str()).filter(|container| !container.is_empty()),
-        path: path.to_string(),
+        // As it is: programs open it. Bytes that aren't UTF-8 have no form in JSON.
+        path: String::from_utf8_lossy(path.as_bytes()).into_owned(),
         line: symbol.line + 1,
         column: symbol.column.utf8 + 1,
     }

@@ -167,7 +167,7 @@ impl Screen {
     fn new(root: &CodebaseRoot, json: bool) -> Screen {
         let paint = Paint::stdout();
         if !json {
-            println!("{} {}", paint.bold("syncline"), root.as_path().display());
+            println!("{} {}", paint.bold("syncline"), show::harmless(root.as_path().display()));
         }
         Screen {
             json,
@@ -199,7 +199,7 @@ impl Screen {
         self.progress(state);
         let mut lines = Vec::new();
         if state.health != self.health {
-            let sentence = state.message.as_deref().unwrap_or_default();
+            let sentence = show::harmless(state.message.as_deref().unwrap_or_default());
             lines.push(match state.health {
                 Health::Ok => self.paint.good("all is well again").to_string(),
                 Health::Degraded => format!("{} {sentence}", self.paint.warn("degraded:")),
@@ -270,7 +270,7 @@ impl Screen {
                 format!(
                     "{}{covered}: {}",
                     self.paint.warn("failed"),
-                    sync.error.as_deref().unwrap_or("no reason given")
+                    show::harmless(sync.error.as_deref().unwrap_or("no reason given"))
                 )
             }
             Outcome::Superseded => format!("{}{covered}{place}", self.paint.dim("superseded")),

@@ -63,7 +63,7 @@ pub(super) fn shown(word: &str) -> String {
 }
 
 /// `text` with whatever moves cursors, changes colours or turns the direction of writing made visible.
-pub(in crate::core) fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let steers = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
