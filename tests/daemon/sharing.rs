@@ -152,14 +152,24 @@ fn a_search_starts_a_daemon_only_where_there_is_an_index() {
 #[test]
 fn stop_lets_the_index_be_whole() {
     let home = Home::new(&[]);
-    for number in 0..3000 {
-        home.write(&format!("{}/{number}.txt", number % 50), format!("line {number}\n").repeat(200));
-    }
-    let mut sync = home.syncline(&["sync"]).stderr(std::process::Stdio::null()).spawn().unwrap();
-    wait_for("a sync", || {
-        let state = home.json(&["queue", "--json"]);
-        state[0]["queue"][0]["state"] == "syncing"
-    });
+    let write = |round: usize| {
+        for number in 0..3000 {
+            home.write(&format!("{}/{number}.txt", number % 50), format!("line {number} {round}\n").repeat(200));
+        }
+    };
+    // A sync that is over before anybody looks is made once more.
+    let mut sync = (0..20)
+        .find_map(|round| {
+            write(round);
+            let mut sync = home.syncline(&["sync"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+            let mut seen = false;
+            wait_for("a sync", || {
+                seen = home.json(&["queue", "--json"])[0]["queue"][0]["state"] == "syncing";
+                seen || sync.try_wait().unwrap().is_some()
+            });
+            seen.then_some(sync)
+        })
+        .expect("a sync is seen");
     home.run(&["daemon", "stop"]);
     assert!(home.daemons().is_empty(), "it is gone when stop says so");
     sync.wait().unwrap();
