@@ -141,7 +141,7 @@ impl SyncTarget for Target {
             let generation = updated.as_ref().map_or(0, |updated| updated.generation.0);
             if target.chance(5) {
                 // As a workspace does now and then: a commit without a turn.
-                target.index.merge().unwrap();
+                target.index.merge(&target.overlay).unwrap();
             }
             (updated, (generation > 0).then_some(generation))
         });

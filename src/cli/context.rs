@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, fmt, reload};
 use super::show::harmless;
 use crate::core::CodebaseRoot;
 use crate::core::error::RootError;
-use crate::core::settings::{self, Settings, Sources};
+use crate::core::settings::{self, Settings, Sources, log_filter};
 use crate::daemon::socket::PlaceError;
 use crate::daemon::{Reach, Rotating};
 use crate::workspace::indexed_codebase;
@@ -93,8 +93,8 @@ pub fn start_file_log(settings: &Settings, path: &Path) -> std::io::Result<()> {
 }
 
 fn filter(level: &str) -> EnvFilter {
-    EnvFilter::try_new(level).unwrap_or_else(|error| {
-        eprintln!("syncline: log.level {level:?} isn't a level or a filter ({error}); logging at info");
+    log_filter(level).unwrap_or_else(|must| {
+        eprintln!("syncline: log.level {must}; logging at info");
         EnvFilter::new("info")
     })
 }

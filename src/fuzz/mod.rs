@@ -109,7 +109,7 @@ mod tests {
     }
 
     /// What was found by fuzzing, and what it did.
-    const FOUND: [(&str, &[u8]); 5] = [
+    const FOUND: [(&str, &[u8]); 6] = [
         // A name that comes twice in a message: tower-lsp ended the session.
         ("lsp", b"\0Content-Length: 55\r\n\r\n{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"method\":\"b\",\"params\":{}}"),
         // Params that are a list, or hold something else than objects: the forwarder panicked.
@@ -120,6 +120,8 @@ mod tests {
             b"e{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":[]}\xff\
             e{\"jsonrpc\":\"2.0\",\"method\":\"workspace/didChangeWorkspaceFolders\",\"params\":{\"event\":{}}}",
         ),
+        // A level of the log that isn't ASCII: the parser of filters panicked.
+        ("settings", b"\xff\xff\xff\xff \xc3\xa9[x"),
         // A message of the engine's that is a list: the forwarder panicked.
         ("forwarder", br#"d[1, "window/showMessageRequest"]"#),
     ];

@@ -1,7 +1,7 @@
 //! The index at one commit: what a search reads, unchanged however long it takes.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::docs::{ContentHash, Doc, DocId, is_indexed};
@@ -175,6 +175,24 @@ impl Snapshot {
         }
         texts.sort();
         (texts, segments)
+    }
+
+    /// The files of which `other` knows something else than this.
+    pub(super) fn unlike(&self, other: &Snapshot) -> BTreeSet<RelPath> {
+        let shares = |other: &Snapshot, part: &Part| {
+            other.segments.iter().any(|o| o.segment.name() == part.segment.name() && o.gone == part.gone)
+        };
+        let here = self.segments.iter().filter(|part| !shares(other, part));
+        let there = other.segments.iter().filter(|part| !shares(self, part));
+        let paths = here.chain(there).flat_map(|part| part.alive().map(move |id| part.segment.docs().path(id)));
+        let paths: BTreeSet<_> = paths.filter_map(RelPath::from_bytes).collect();
+        paths.into_iter().filter(|path| !self.agrees(other, path)).collect()
+    }
+
+    /// Whether this and `other` know the same of a file.
+    pub(super) fn agrees(&self, other: &Snapshot, path: &RelPath) -> bool {
+        let known = |snapshot: &Snapshot| snapshot.find(path).map(|doc| (doc.stat, doc.hash, doc.scanned));
+        known(self) == known(other)
     }
 
     /// Every file's path, in order.
@@ -373,7 +391,7 @@ fn intersect(a: &[DocId], b: &[DocId]) -> Vec<DocId> {
 }
 
 /// A set of a segment's files, one bit each.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct DocSet {
     bits: Vec<u64>,
     count: DocId,

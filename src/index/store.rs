@@ -1,13 +1,16 @@
 //! The index folder: what is committed, and how that changes.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
 use super::manifest::{Committed, Generation, Manifest};
+use super::overlay::{Overlay, Verdict};
 use super::segment::{self, Segment, SegmentError, SegmentId, SegmentRef};
 use super::snapshot::{Part, Snapshot};
 use crate::core::RelPath;
@@ -55,6 +58,8 @@ pub struct Index {
     folder: PathBuf,
     current: RwLock<Arc<Snapshot>>,
     changing: Mutex<()>,
+    /// See [`Index::left_doubts`].
+    doubts: AtomicBool,
 }
 
 /// What a commit changes.
@@ -68,6 +73,13 @@ pub struct Change {
     pub fence: Option<Fence>,
 }
 
+/// Whether what a change itself says of files is known to be so, or leaves them in doubt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Known,
+    InDoubt,
+}
+
 impl Index {
     /// Opens the index in `folder`, which is made if need be, readable by the user only. Whatever is damaged or of
     /// another version is left out, and named in the second value: those files are simply not indexed yet. A folder
@@ -77,7 +89,8 @@ impl Index {
         let opened = create_private_folder(folder).and_then(|()| load(folder, &[]));
         let (snapshot, problems) = opened.unwrap_or_else(|error| (Snapshot::default(), failed(error)));
         let current = RwLock::new(Arc::new(snapshot));
-        let index = Index { folder: folder.to_owned(), current, changing: Mutex::new(()) };
+        let index =
+            Index { folder: folder.to_owned(), current, changing: Mutex::new(()), doubts: AtomicBool::new(false) };
         index.sweep();
         (index, problems)
     }
@@ -98,13 +111,14 @@ impl Index {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes `change` part of the index, on top of whatever other processes have committed meanwhile. Gives the number of
-    /// this commit; others may have committed since.
+    /// Makes `change` part of the index, on top of whatever other processes have committed meanwhile. What those know
+    /// otherwise than this process did goes into `overlay`, for searches to read. Gives the number of this commit; others
+    /// may have committed since.
     ///
     /// # Errors
     /// When a file can't be written or read, or the turn was lost; the index is as it was then.
-    pub fn commit(&self, change: &Change) -> Result<Generation, IndexError> {
-        let result = self.change(change.fence, |base| {
+    pub fn commit(&self, change: &Change, overlay: &Overlay) -> Result<Generation, IndexError> {
+        let result = self.change(change.fence, overlay, Own::Known, |base| {
             let mut parts = base.clone().into_parts();
             let mut added = Vec::new();
             for &name in &change.added {
@@ -131,13 +145,13 @@ impl Index {
         result.map(Option::unwrap_or_default)
     }
 
-    /// Leaves out a segment that turned out to be damaged. Its files are not indexed any more, until they are again.
+    /// Leaves out a segment that turned out to be damaged. Its files are in `overlay` until they are indexed again.
     ///
     /// # Errors
     /// When the manifest can't be written.
-    pub fn forget_damaged(&self) -> Result<Vec<RelPath>, IndexError> {
+    pub fn forget_damaged(&self, overlay: &Overlay) -> Result<Vec<RelPath>, IndexError> {
         let mut lost = Vec::new();
-        self.change(None, |base| {
+        self.change(None, overlay, Own::InDoubt, |base| {
             lost.clear();
             let (sound, damaged): (Vec<_>, Vec<_>) =
                 base.parts().iter().cloned().partition(|part| is_sound(&part.segment));
@@ -150,11 +164,11 @@ impl Index {
     }
 
     /// Merges segments, if there are too many of one size or one is mostly dead. Gives whether there was anything to
-    /// do. Commits may come in between.
+    /// do. Commits may come in between; `overlay` is as in [`Index::commit`].
     ///
     /// # Errors
     /// When a file can't be written or read; the index is as it was then.
-    pub fn merge(&self) -> Result<bool, IndexError> {
+    pub fn merge(&self, overlay: &Overlay) -> Result<bool, IndexError> {
         let before = self.snapshot();
         let chosen = choose(before.parts());
         if chosen.is_empty() {
@@ -162,7 +176,7 @@ impl Index {
         }
         let segments: Vec<_> = chosen.iter().map(|part| &*part.segment).collect();
         let merged = segment::merge(&self.folder, &segments, |at, id| chosen[at].is_alive(id))?;
-        let result = self.change(None, |base| {
+        let result = self.change(None, overlay, Own::Known, |base| {
             let is_chosen = |part: &Part| chosen.iter().position(|c| c.segment.name() == part.segment.name());
             let (old, mut parts): (Vec<_>, Vec<_>) = base.parts().iter().cloned().partition(|p| is_chosen(p).is_some());
             if old.len() < chosen.len() {
@@ -184,32 +198,48 @@ impl Index {
         result.map(|generation| generation.is_some())
     }
 
-    /// Forgets everything.
+    /// Forgets everything. What it knew is in `overlay` until it is indexed again.
     ///
     /// # Errors
     /// When the manifest can't be written.
-    pub fn clear(&self) -> Result<(), IndexError> {
-        self.change(None, |_| Ok(Some(Vec::new()))).map(drop)
+    pub fn clear(&self, overlay: &Overlay) -> Result<(), IndexError> {
+        self.change(None, overlay, Own::InDoubt, |_| Ok(Some(Vec::new()))).map(drop)
     }
 
-    /// One change of the manifest, and its number: `next` makes the parts after it from the snapshot before it, or says that there is
-    /// nothing to do. It is asked again when another process was faster.
+    /// Whether a change has put files into the overlay since this was asked last. They are to be synced.
+    pub fn left_doubts(&self) -> bool {
+        self.doubts.swap(false, Ordering::Relaxed)
+    }
+
+    /// One change of the manifest, and its number: `next` makes the parts after it from the snapshot before it, or says
+    /// that there is nothing to do. It is asked again when another process was faster.
+    ///
+    /// Another process may have read a file earlier than this one did, or have forgotten what it can't read: its commit
+    /// says how that process saw the tree. So what it says otherwise is looked at again.
     fn change(
         &self,
         fence: Option<Fence>,
+        overlay: &Overlay,
+        own: Own,
         mut next: impl FnMut(&Snapshot) -> Result<Option<Vec<Part>>, SegmentError>,
     ) -> Result<Option<Generation>, IndexError> {
         self.ready()?;
         let _turn: MutexGuard<'_, ()> = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
-        let mut base = self.snapshot();
+        let before = self.snapshot();
+        let mut base = before.clone();
         for _ in 0..TRIES {
-            let Some(mut parts) = next(&base)? else { return Ok(None) };
+            let Some(mut parts) = next(&base)? else {
+                if !Arc::ptr_eq(&before, &base) {
+                    self.adopt(&before, base.clone(), before.unlike(&base), overlay);
+                }
+                return Ok(None);
+            };
             let mut fences = base.fences.clone();
             if let Some(fence) = fence {
                 if fences.refuse(fence) {
                     // So that the next turn's token is above the one that was seen here.
-                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = base;
+                    self.adopt(&before, base.clone(), before.unlike(&base), overlay);
                     return Err(IndexError::TurnLost);
                 }
                 fences.passed(fence);
@@ -218,27 +248,48 @@ impl Index {
             // Of no other number than the one after its base: what came in between would be left out.
             let snapshot = Snapshot::new(base.generation.next(), parts, fences, base.ancestry.child());
             let committed = snapshot.manifest().commit(&self.folder).map_err(failed)?;
-            let generation = Some(snapshot.generation);
-            if committed == Committed::Yes {
-                self.replace(&base, Arc::new(snapshot));
-                return Ok(generation);
+            let (generation, snapshot) = (snapshot.generation, Arc::new(snapshot));
+            let now = match committed {
+                Committed::Yes => snapshot.clone(),
+                Committed::Perhaps | Committed::Overtaken => {
+                    Arc::new(load(&self.folder, base.parts()).map_err(failed)?.0)
+                }
+            };
+            if committed == Committed::Overtaken || !now.ancestry.is_built_on(&snapshot.ancestry) {
+                base = now;
+                continue;
             }
-            let newest = Arc::new(load(&self.folder, base.parts()).map_err(failed)?.0);
-            if committed == Committed::Perhaps && newest.ancestry.is_built_on(&snapshot.ancestry) {
-                self.replace(&base, newest);
-                return Ok(generation);
+            let mut doubts = BTreeSet::new();
+            if own == Own::InDoubt || !Arc::ptr_eq(&before, &base) || committed != Committed::Yes {
+                doubts = before.unlike(&now);
             }
-            base = newest;
+            if own == Own::Known {
+                doubts.retain(|path| snapshot.agrees(&base, path) || !snapshot.agrees(&now, path));
+            }
+            self.remove_dead(&base, &now);
+            self.adopt(&before, now, doubts, overlay);
+            return Ok(Some(generation));
         }
         Err(IndexError::Overtaken { path: self.folder.clone() })
     }
 
-    /// Makes `next` the current commit, and removes the files that it needs no more.
-    fn replace(&self, base: &Snapshot, next: Arc<Snapshot>) {
-        let kept = |id| next.parts().iter().any(|part| part.segment.name().id == id);
+    /// Makes `now` the current commit. What is in doubt goes into the overlay before, so that no search misses it.
+    fn adopt(&self, before: &Snapshot, now: Arc<Snapshot>, mut doubts: BTreeSet<RelPath>, overlay: &Overlay) {
+        // What this process is about to read for the first time needn't be read twice.
+        let dirty = overlay.view();
+        doubts.retain(|path| before.find(path).is_some() || !dirty.contains_key(path));
+        if !doubts.is_empty() {
+            overlay.mark(doubts.into_iter().map(|path| (path, Verdict::Read)));
+            self.doubts.store(true, Ordering::Relaxed);
+        }
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// Removes the files of `base` that `now` needs no more.
+    fn remove_dead(&self, base: &Snapshot, now: &Snapshot) {
+        let kept = |id| now.parts().iter().any(|part| part.segment.name().id == id);
         let ids = base.parts().iter().map(|part| part.segment.name().id);
         ids.filter(|&id| !kept(id)).for_each(|id| self.remove(id));
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
     /// Makes the folder again, should somebody have removed it.

@@ -232,7 +232,7 @@ impl<'a> Worker<'a> {
         if !added.is_empty() || !removed.is_empty() {
             let fence = (self.work.update.permit)();
             let fence = fence.inspect_err(|_| added.iter().for_each(|name| index.discard(name.id)))?;
-            self.updated.generation = index.commit(&Change { added, removed, fence })?;
+            self.updated.generation = index.commit(&Change { added, removed, fence }, self.work.update.overlay)?;
         }
         self.work.update.overlay.settle(self.settled.drain(..));
         Ok(())

@@ -217,10 +217,7 @@ impl Owner {
             Command::LookAgain => self.look_at_tree = true,
             Command::Rebuild => self.in_background(|shared| {
                 shared.symbols.clear();
-                // What the index is about to forget is read by searches until it is known again.
-                let known = shared.index.snapshot().paths();
-                shared.overlay.mark(known.into_iter().map(|path| (path, crate::index::Verdict::Read)));
-                Event::Forgotten(shared.index.clear().map(|()| Dirty::Everything))
+                Event::Forgotten(shared.index.clear(&shared.overlay).map(|()| Dirty::Everything))
             }),
             Command::DamagedSymbols(packs) => {
                 packs.into_iter().for_each(|pack| self.shared.symbols.forget(pack));
@@ -228,11 +225,8 @@ impl Owner {
                 self.symbols_wanted = true;
             }
             Command::Damaged => self.in_background(|shared| {
-                let lost = shared.index.forget_damaged();
-                Event::Forgotten(lost.map(|paths| {
-                    shared.overlay.mark(paths.iter().map(|path| (path.clone(), crate::index::Verdict::Read)));
-                    paths.into_iter().collect()
-                }))
+                let lost = shared.index.forget_damaged(&shared.overlay);
+                Event::Forgotten(lost.map(|paths| paths.into_iter().collect()))
             }),
         }
     }
@@ -308,6 +302,10 @@ impl Owner {
                     }
                 }
             }
+        }
+        if self.shared.index.left_doubts() {
+            self.pending = Dirty::Everything;
+            self.debounce.touch(Instant::now());
         }
     }
 
@@ -495,7 +493,7 @@ impl Owner {
         if !std::mem::replace(&mut self.tidying, true) {
             self.in_background(|shared| {
                 while !shared.cancel.is_cancelled() {
-                    match shared.index.merge() {
+                    match shared.index.merge(&shared.overlay) {
                         Ok(true) => {}
                         Ok(false) => break,
                         Err(error) => {

@@ -69,9 +69,14 @@ impl Shared {
     }
 
     pub(super) fn view(&self, unsaved: Arc<Unsaved>) -> View {
-        // The overlay first: see `Overlay::view`.
-        let dirty = self.overlay.view();
-        View { dirty, snapshot: self.index.snapshot(), unsaved }
+        // What is settled meanwhile is in the first view of the overlay, what comes into doubt in the second.
+        let mut dirty = self.overlay.view();
+        let snapshot = self.index.snapshot();
+        let after = self.overlay.view();
+        if !Arc::ptr_eq(&dirty, &after) {
+            Arc::make_mut(&mut dirty).extend(after.iter().map(|(path, dirt)| (path.clone(), *dirt)));
+        }
+        View { dirty, snapshot, unsaved }
     }
 
     pub(super) fn rules_outside(&self) -> Option<RulesOutside> {

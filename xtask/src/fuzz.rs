@@ -57,7 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         runs.push(fuzz(&programs, &folder.join("runs").join(&target), target, options.minutes)?);
         sandbox::hold_if_stopping();
     }
-    report(&runs, &folder)
+    report(&runs, &folder, &programs)
 }
 
 /// The targets by these names; all without any.
@@ -115,7 +115,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Prints how each run went; an error if any found something.
-fn report(runs: &[Run], folder: &Path) -> Result<()> {
+fn report(runs: &[Run], folder: &Path, programs: &Path) -> Result<()> {
     println!("\n{:<12} {:>12} {:>8}  outcome", "target", "executions", "inputs");
     for Run { target, executions, kept, findings, ended_well } in runs {
         let outcome = match (findings.len(), ended_well) {
@@ -125,7 +125,7 @@ fn report(runs: &[Run], folder: &Path) -> Result<()> {
         };
         println!("{target:<12} {executions:>12} {kept:>8}  {outcome}");
         for finding in findings {
-            println!("    repeat by: cargo fuzz run --dev --sanitizer=none {target} {}", finding.display());
+            println!("    repeat by: {} {}", programs.join(target).display(), finding.display());
         }
     }
     if runs.iter().any(|run| !run.ended_well || !run.findings.is_empty()) {

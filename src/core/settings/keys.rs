@@ -293,22 +293,31 @@ fn is_codebase_name(text: &str) -> Result<(), String> {
 }
 
 fn is_log_level(text: &str) -> Result<(), String> {
+    log_filter(text).map(drop)
+}
+
+/// The filter that `log.level` asks for.
+///
+/// # Errors
+/// What it must be.
+pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     const MUST: &str = "must be error, warn, info, debug, trace, off, or a filter such as syncline=debug";
     // To `tracing` a lone word that is no level is the name of a crate, all of whose events are wanted: a mistyped
     // level would be taken as that, and silence everything.
     if text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         if LEVELS.iter().any(|level| text.eq_ignore_ascii_case(level)) {
-            return Ok(());
+            return Ok(EnvFilter::new(text));
         }
         let hint = nearest(text, LEVELS).map_or_else(String::new, |level| format!("; did you mean {level}?"));
         return Err(format!("{MUST}, not \"{}\"{hint}", shown(text)));
     }
     // `tracing` would take a URL for a crate's name, and the level is shown in places where a URL's secrets mustn't be.
-    if text.contains("://") {
+    // And its parser panics at some letters, of which crates and spans have none.
+    if text.contains("://") || !text.is_ascii() {
         return Err(MUST.to_owned());
     }
-    EnvFilter::builder().parse(text).map(|_| ()).map_err(|_| MUST.to_owned())
+    EnvFilter::try_new(text).map_err(|_| MUST.to_owned())
 }
 
 /// The one of `known` that `word` is a mistyped form of, case aside.
