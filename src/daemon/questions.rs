@@ -183,7 +183,8 @@ async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> 
     let view = workspace.view(Arc::default(), true).await.view;
     let answer = workspace.symbols(view, params.query(), CancellationToken::new()).await;
     // What was written lately the query has parsed itself: where somebody writes all the time, waiting would never end.
-    if waits && answer.left_out {
+    // And what turns out to be damaged is parsed again at once.
+    if waits && answer.left_out || gets_better && !answer.damaged.is_empty() {
         return Symbols::NotYet(state.progress);
     }
     let found = |found: SymbolMatch| FoundSymbol { path: PathText::new(found.path.as_bytes()), symbol: found.symbol };
