@@ -155,7 +155,10 @@ fn index(settings: &Settings, root: &CodebaseRoot) -> Vec<Check> {
         return vec![error("index", format!("{shown} can't be made; set index.dir to another folder"))];
     };
     let probe = existing.join(format!(".syncline-doctor-{}", std::process::id()));
-    let written = std::fs::write(&probe, b"syncline").and_then(|()| std::fs::remove_file(&probe));
+    let written = std::fs::write(&probe, b"syncline");
+    // On a full disk it is there, without its text.
+    let removed = std::fs::remove_file(&probe);
+    let written = written.and(removed);
     let mut checks = vec![match written {
         Ok(()) => ok("index", format!("{shown} can be written")),
         Err(problem) => error(

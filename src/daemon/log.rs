@@ -46,7 +46,11 @@ impl Rotating {
     fn put_aside(&mut self) -> io::Result<()> {
         let mut aside = self.path.clone().into_os_string();
         aside.push(".1");
-        std::fs::rename(&self.path, aside)?;
+        match std::fs::rename(&self.path, aside) {
+            // It was put aside before, and no other could be made then.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
         self.file = append(&self.path)?;
         self.written = 0;
         Ok(())
@@ -98,6 +102,12 @@ mod tests {
             assert!(size <= LARGEST + (2 << 20), "{name}: {size}");
         }
         assert_eq!(std::fs::read_dir(folder.path().join("state")).unwrap().count(), 2);
+        // Put aside, when no new one could be made: the next time it can.
+        std::fs::rename(&path, folder.path().join("state/daemon.log.1")).unwrap();
+        for _ in 0..10 {
+            log.write_all(&line).unwrap();
+        }
+        assert!(path.is_file(), "it is at its place again");
         drop(log);
         assert!(Rotating::open(&path).unwrap().written > 0, "it goes on where it was");
     }

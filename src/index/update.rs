@@ -174,7 +174,10 @@ impl<'a> Worker<'a> {
             Ok(doc) => doc,
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "can't read a file; searches will try it again");
+                // Where one can't be read, many can't: the first tells why.
+                if self.updated.unreadable == 0 {
+                    tracing::warn!(path = %path.display(), %error, "can't read files, this one first; searches will try them again");
+                }
                 self.updated.unreadable += 1;
                 let metadata = std::fs::symlink_metadata(path).ok().filter(|m| m.is_file())?;
                 Some(Doc { stat: FileStat::of(&metadata), scanned: true, ..Doc::default() })

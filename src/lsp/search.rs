@@ -121,8 +121,10 @@ impl Search {
             let searching = target.workspace.search(view, query, keep, left, cancel.clone(), found);
             let (end, given) = tokio::join!(searching, delivery.deliver(take));
             left = left.saturating_sub(given?);
-            for unreadable in end.unreadable {
-                tracing::warn!(unreadable, "a search left a file out");
+            if let Some(first) = end.unreadable.first() {
+                // What is in it isn't in the answer.
+                result.fresh = false;
+                tracing::warn!(files = end.unreadable.len(), first, "a search left files out");
             }
             if end.limit_hit || delivery.is_full {
                 result.limit_hit = true;

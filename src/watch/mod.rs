@@ -26,6 +26,12 @@ const MOST_PATHS: usize = 10_000;
 /// How long a cookie may take to come back.
 const COOKIE_WAIT: Duration = Duration::from_secs(2);
 
+/// Folders for cookies in which nothing has happened for so long are those of engines that were killed. Should one be in
+/// use, its engine makes it again.
+const COOKIES_AGE: Duration = Duration::from_secs(24 * 3600);
+/// How the names of those folders begin.
+pub const COOKIES: &str = "cookies-";
+
 /// How changes are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
@@ -418,6 +424,20 @@ impl Shared {
     }
 }
 
+/// Removes the folders for cookies in `folder` that killed engines have left.
+pub fn sweep_cookies(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_one = entry.file_name().as_encoded_bytes().starts_with(COOKIES.as_bytes());
+        let changed = entry.metadata().ok().filter(|_| is_one).and_then(|metadata| metadata.modified().ok());
+        let age = changed.and_then(|changed| changed.elapsed().ok());
+        if age.is_some_and(|age| age > COOKIES_AGE)
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::debug!(%error, "a folder for cookies stays");
+        }
+    }
+}
+
 fn is_out_of_watches(error: &notify::Error) -> bool {
     match &error.kind {
         notify::ErrorKind::MaxFilesWatch => true,
@@ -451,4 +471,28 @@ fn no_more_watches(unwatched: usize, folders: usize) -> String {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn old_folders_for_cookies_go_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = std::time::SystemTime::now() - COOKIES_AGE * 2;
+        for name in ["cookies-old", "cookies-new", "other"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            std::fs::write(path.join("0"), b"").unwrap();
+            if name != "cookies-new" {
+                std::fs::File::open(&path).unwrap().set_modified(old).unwrap();
+            }
+        }
+        sweep_cookies(folder.path());
+        let left = ["cookies-old", "cookies-new", "other"].map(|name| folder.path().join(name).exists());
+        assert_eq!(left, [false, true, true]);
+    }
 }

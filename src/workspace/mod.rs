@@ -29,8 +29,8 @@ use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Owner as LineOwne
 use crate::index::symbols::{SymbolAnswer, SymbolQuery, SymbolStore, SymbolView};
 use crate::index::{FileMatches, Index, Limits, Plan, Query, SearchEnd, Unsaved, View, find_matches};
 use crate::sync::{SyncManager, SyncOutcome, Verdict};
-use crate::watch::Watcher;
 use crate::watch::tree::{RuleError, RulesOutside, TreeRules, rules_outside};
+use crate::watch::{COOKIES, Watcher, sweep_cookies};
 use owner::{Command, Owner};
 use shared::Shared;
 
@@ -206,7 +206,8 @@ impl Engine {
         }
         // Beside the folders of all codebases, so that each finds what another has parsed.
         let symbols = SymbolStore::new(&folder, &folder.with_file_name("symbols"));
-        let cookies = folder.join(format!("cookies-{}", Uuid::new_v4().simple()));
+        sweep_cookies(&folder);
+        let cookies = folder.join(format!("{COOKIES}{}", Uuid::new_v4().simple()));
         let syncs = self.lines.of(&settings.queue);
         let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
         let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());

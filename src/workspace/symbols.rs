@@ -36,7 +36,7 @@ pub(super) fn bring_up_to_date(shared: &Shared, cache: &CacheManager) -> Result<
     };
     let updated = update.run();
     shared.set_symbol_progress(None);
-    let parsed = updated.map_err(|error| format!("symbols can't be kept: {error}"))?;
+    let parsed = updated.map_err(|error| error.to_string())?;
     tracing::debug!(parsed, symbols = shared.symbols.symbols(), "symbols are up to date");
     while !shared.cancel.is_cancelled() {
         match shared.symbols.merge(|key| snapshot.has(key)) {

@@ -11,6 +11,8 @@ use super::symbol::{Column, Symbol, SymbolKind};
 
 /// A text that takes longer to parse is given up: grammars are slow on some that aren't of their language at all.
 const LONGEST: Duration = Duration::from_secs(10);
+/// Longest that the parser works between two looks at the clock.
+const STEP: Duration = Duration::from_millis(10);
 /// Longer names are cut, bytes.
 const LONGEST_NAME: usize = 200;
 /// Steps from a definition to its name; declarators nest.
@@ -36,13 +38,13 @@ impl Extractor {
             tracing::error!(?language, %error, "a grammar can't be used");
             return Some(Vec::new());
         }
-        let deadline = Instant::now() + LONGEST;
+        let (mut before, mut spent) = (Instant::now(), Duration::ZERO);
         let mut stop = |_: &tree_sitter::ParseState| {
-            if cancel.is_cancelled() || Instant::now() > deadline {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            // Time in which this thread wasn't let run isn't the text's: what is kept of it mustn't depend on that.
+            let now = Instant::now();
+            spent += (now - before).min(STEP);
+            before = now;
+            if cancel.is_cancelled() || spent > LONGEST { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let options = ParseOptions::new().progress_callback(&mut stop);
         let tree = self.parser.parse_with_options(&mut |at, _| text.get(at..).unwrap_or_default(), None, Some(options));

@@ -23,4 +23,4 @@ pub use pack::{PackId, TextKey};
 pub use query::{Fit, SymbolAnswer, SymbolMatch, SymbolQuery, SymbolView};
 pub use store::SymbolStore;
 pub use symbol::{Column, Symbol, SymbolKind};
-pub use update::{Shelf, Update};
+pub use update::{Shelf, Update, UpdateError};

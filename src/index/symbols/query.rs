@@ -410,11 +410,15 @@ impl SymbolView<'_> {
             let bytes = match text {
                 Some(text) => text.as_bytes(),
                 None => match read(&path.to_path(self.root), self.max_file_bytes) {
-                    Some(bytes) => {
+                    Ok(Some(bytes)) => {
                         on_disk = bytes;
                         &on_disk[..]
                     }
-                    None => continue,
+                    Ok(None) => continue,
+                    Err(_) => {
+                        left_out = true;
+                        continue;
+                    }
                 },
             };
             let key = TextKey { hash: ContentHash::of(bytes), language };

@@ -1,9 +1,11 @@
 //! The second stage: parses the texts of the index whose symbols aren't known yet.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::extract::Extractor;
@@ -26,6 +28,22 @@ pub trait Shelf: Sync {
     fn take(&self, keys: &[TextKey]) -> Vec<Option<Vec<u8>>>;
     /// Leaves the symbols of texts for others.
     fn leave(&self, values: Vec<(TextKey, Vec<u8>)>);
+}
+
+/// Why symbols aren't all known.
+#[derive(Debug, Error)]
+pub enum UpdateError {
+    /// A pack can't be written.
+    #[error("symbols can't be kept: {0}")]
+    Pack(#[from] SegmentError),
+    /// A file of the index can't be read.
+    #[error("can't read {} for its symbols: {source}; it is tried again in a minute", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// What an update works on, and how.
@@ -53,8 +71,8 @@ impl Update<'_> {
     /// parsed.
     ///
     /// # Errors
-    /// When a pack can't be written.
-    pub fn run(&self) -> Result<usize, SegmentError> {
+    /// When a pack can't be written, or a file of the index not be read. What was parsed stays.
+    pub fn run(&self) -> Result<usize, UpdateError> {
         let (wanted, segments) = self.snapshot.texts(&self.store.covered(), self.max_file_bytes);
         let wanted = self.missing(wanted);
         let (next, done, parsed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -75,7 +93,19 @@ impl Update<'_> {
                 for (at, (key, path)) in chunk.iter().enumerate() {
                     let given = known.get(at).and_then(Option::as_deref).and_then(text::decode);
                     let was_given = given.is_some();
-                    let Some(symbols) = given.or_else(|| self.parse(&mut extractor, *key, path)) else { continue };
+                    let parsed_now = match given {
+                        Some(symbols) => Ok(Some(symbols)),
+                        None => self.parse(&mut extractor, *key, path),
+                    };
+                    let symbols = match parsed_now {
+                        Ok(Some(symbols)) => symbols,
+                        Ok(None) => continue,
+                        Err(error) => {
+                            // The others go on: what is known of them stays.
+                            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                            continue;
+                        }
+                    };
                     if !was_given {
                         parsed.fetch_add(1, Ordering::Relaxed);
                         if self.shelf.is_some() {
@@ -88,7 +118,7 @@ impl Update<'_> {
                         if builder.is_full() { std::mem::take(&mut *builder) } else { PackBuilder::default() }
                     };
                     if let Err(error) = self.store.add(&mut full) {
-                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.into());
                         next.store(wanted.len(), Ordering::Relaxed);
                         return;
                     }
@@ -107,10 +137,10 @@ impl Update<'_> {
             1 => worker(),
             threads => std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker)))),
         }
+        self.store.add(&mut builder.into_inner().unwrap_or_else(PoisonError::into_inner))?;
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
-        self.store.add(&mut builder.into_inner().unwrap_or_else(PoisonError::into_inner))?;
         if !self.cancel.is_cancelled() {
             self.store.covered().extend(segments);
         }
@@ -133,17 +163,31 @@ impl Update<'_> {
     }
 
     /// A file's symbols; `None` when it isn't what the index knows any more: then it is dirty, and its turn comes again.
-    fn parse(&self, extractor: &mut Extractor, key: TextKey, path: &RelPath) -> Option<Vec<Symbol>> {
-        let bytes = read(&path.to_path(self.root), self.max_file_bytes)?;
-        (ContentHash::of(&bytes) == key.hash).then(|| extractor.symbols(key.language, &bytes, self.cancel))?
+    fn parse(
+        &self,
+        extractor: &mut Extractor,
+        key: TextKey,
+        path: &RelPath,
+    ) -> Result<Option<Vec<Symbol>>, UpdateError> {
+        let path = path.to_path(self.root);
+        let bytes = read(&path, self.max_file_bytes).map_err(|source| UpdateError::Read { path, source })?;
+        let current = bytes.filter(|bytes| ContentHash::of(bytes) == key.hash);
+        Ok(current.and_then(|bytes| extractor.symbols(key.language, &bytes, self.cancel)))
     }
 }
 
 /// A file's bytes, unless there is no such file or it is larger than `most`.
-pub(super) fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
+pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     use std::io::Read;
-    let file = open_regular(path).ok()??;
+    let file = match open_regular(path) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= most).then_some(bytes)
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
 }

@@ -116,62 +116,95 @@ fn soak(options: &Options, place: &Place, redis: Redis) -> Result<()> {
     eprintln!("making a repository of 20,000 files in {}", place.tree.display());
     tree::make(place, &mut random)?;
     let tally = Tally::default();
-    let mut life = Life::new(place.clone(), Random::new(seed.wrapping_add(1)));
-    let mut faults = Faults::new(place.clone(), redis, Random::new(seed.wrapping_add(2)));
-    let mut examiner = Examiner::new(place, Random::new(seed.wrapping_add(3)), &tally)?;
-    let mut vitals = Vitals::default();
-    examiner.at_rest().context("before anything happened")?;
+    let mut soak = Soak {
+        place,
+        life: Life::new(place.clone(), Random::new(seed.wrapping_add(1))),
+        faults: Faults::new(place.clone(), redis, Random::new(seed.wrapping_add(2))),
+        examiner: Examiner::new(place, Random::new(seed.wrapping_add(3)), &tally)?,
+        vitals: Vitals::default(),
+        tally: tally.clone(),
+        random,
+        steps: 0,
+    };
+    soak.rest().context("before anything happened")?;
     let clients = Clients::start(place, seed, &tally);
-
-    let mut step = 0;
-    let outcome = (|| {
-        let mut left = Duration::from_secs(options.minutes * 60);
-        let mut exam_in = EXAM_EVERY.min(left);
-        while !left.is_zero() {
-            place.wait_while_paused();
-            let start = Instant::now();
-            step += 1;
-            if random.below(FAULT_IN) == 0 {
-                tally.add("faults", faults.strike()?);
-            } else {
-                let name = life.step()?;
-                tally.took("life", name, start.elapsed());
-                for lasting in faults.pass() {
-                    let needle = life.leave_needle()?;
-                    examiner.in_trouble(lasting, &needle).with_context(|| format!("with {:?}", faults.now()))?;
-                    faults.lift(lasting)?;
-                }
-            }
-            vitals.look(place)?;
-            if let Some(finding) = clients.finding() {
-                bail!("{finding}; at that time wrong: {:?}", faults.now());
-            }
-            exam_in = exam_in.saturating_sub(start.elapsed());
-            left = left.saturating_sub(start.elapsed());
-            if exam_in.is_zero() || left.is_zero() {
-                for lasting in faults.now() {
-                    faults.lift(lasting)?;
-                }
-                let start = Instant::now();
-                examiner.at_rest()?;
-                vitals.look_at_disk(place)?;
-                left = left.saturating_sub(start.elapsed());
-                exam_in = EXAM_EVERY.min(left);
-                eprintln!("step {step}: passed, {} s left", left.as_secs());
-            }
-        }
-        Ok(())
-    })();
+    let lived = soak.live(Duration::from_secs(options.minutes * 60), &clients);
     let found = clients.end();
-    let outcome = outcome.and_then(|()| match found {
+    let Soak { examiner, vitals, steps, .. } = soak;
+    let outcome = lived.and_then(|()| match found {
         Some(finding) => Err(anyhow!(finding)),
         None => end(place, examiner),
     });
     vitals.report(&tally);
     tally.print();
-    outcome.with_context(|| format!("at step {step}"))?;
-    println!("{step} steps in {} minutes, no finding; --seed {seed} repeats them", options.minutes);
+    outcome.with_context(|| format!("at step {steps}"))?;
+    println!("{steps} steps in {} minutes, no finding; --seed {seed} repeats them", options.minutes);
     Ok(())
+}
+
+/// All that goes on.
+struct Soak<'a> {
+    place: &'a Place,
+    life: Life,
+    faults: Faults,
+    examiner: Examiner,
+    vitals: Vitals,
+    tally: Tally,
+    random: Random,
+    steps: usize,
+}
+
+impl Soak<'_> {
+    /// Lives for so long, pauses not counted, and rests each minute and at the end.
+    fn live(&mut self, mut left: Duration, clients: &Clients) -> Result<()> {
+        let mut rest_in = EXAM_EVERY;
+        while !left.is_zero() {
+            self.place.wait_while_paused();
+            let start = Instant::now();
+            self.step()?;
+            if let Some(finding) = clients.finding() {
+                bail!("{finding}; at that time wrong: {:?}", self.faults.now());
+            }
+            rest_in = rest_in.saturating_sub(start.elapsed());
+            if rest_in.is_zero() || left <= start.elapsed() {
+                self.rest()?;
+                rest_in = EXAM_EVERY;
+            }
+            left = left.saturating_sub(start.elapsed());
+            if rest_in == EXAM_EVERY {
+                eprintln!("step {}: passed, {} s left", self.steps, left.as_secs());
+            }
+        }
+        Ok(())
+    }
+
+    /// Something happens, or goes wrong.
+    fn step(&mut self) -> Result<()> {
+        self.steps += 1;
+        let start = Instant::now();
+        if self.random.below(FAULT_IN) == 0 {
+            self.tally.add("faults", self.faults.strike()?);
+        } else {
+            let name = self.life.step()?;
+            self.tally.took("life", name, start.elapsed());
+            for lasting in self.faults.pass() {
+                let needle = self.life.leave_needle()?;
+                let wrong = self.faults.now();
+                self.examiner.in_trouble(lasting, &needle).with_context(|| format!("with {wrong:?}"))?;
+                self.faults.lift(lasting)?;
+            }
+        }
+        self.vitals.look(self.place)
+    }
+
+    /// Nothing happens, and nothing is wrong outside: all must be well.
+    fn rest(&mut self) -> Result<()> {
+        for lasting in self.faults.now() {
+            self.faults.lift(lasting)?;
+        }
+        self.examiner.at_rest()?;
+        self.vitals.look_at_disk(self.place)
+    }
 }
 
 /// Ends the engine in order.
