@@ -399,7 +399,7 @@ fn holds(steps: &[Step]) -> Result<(), TestCaseError> {
 #[test]
 fn an_answer_is_what_a_scan_gives_whatever_happens() {
     // As many as are made in seconds; for a long run, say how many.
-    let cases = std::env::var("SYNCLINE_TEST_CASES").map_or(40, |cases| cases.parse().expect("a number of cases"));
+    let cases = std::env::var("SYNCLINE_TEST_CASES").map_or(15, |cases| cases.parse().expect("a number of cases"));
     let config = Config { cases, max_shrink_iters: 500, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new(config);
     let last = RefCell::new(0);
