@@ -105,8 +105,12 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
 fn engine(common: &CommonArgs) -> Check {
     match shared_engine(common) {
         Ok(Some(state)) => {
+            let open = match state.codebases.len() {
+                1 => "1 open codebase".to_owned(),
+                count => format!("{count} open codebases"),
+            };
             let log = state.log.map(|log| format!(", its log is {log}")).unwrap_or_default();
-            let about = format!("pid {} serves {} open codebases{log}", state.pid, state.codebases.len());
+            let about = format!("pid {} serves {open}{log}", state.pid);
             match state.version == super::VERSION {
                 true => ok("engine", about),
                 false => warning(

@@ -126,6 +126,27 @@ fn count(output: &[u8]) -> usize {
     output.iter().filter(|byte| **byte == b'\n').count()
 }
 
+/// What it takes to search a tree with a file that isn't indexed for its size, beside rg.
+fn scanned(place: &Place, what: &str) -> Result<()> {
+    let mut server = place.serve()?;
+    let fresh = server.until_fresh()? - server.client.spawned();
+    let costs = server.costs()?;
+    let (theirs, took, memory) = place.ripgrep(&["-e", "needle"])?;
+    let (ours, our_time, our_memory) = place.search("needle")?;
+    if ours != theirs {
+        bail!("`syncline search` and rg differ");
+    }
+    let then = [
+        ask(&mut server, "needle")?,
+        format!("command line {}, {}", seconds(our_time), megabytes(our_memory)),
+        format!("rg {}, {}", seconds(took), megabytes(memory)),
+        told(&mut server)?,
+        format!("afterwards {}, peak {}", server.holds()?, server.costs()?),
+    ];
+    row(what, fresh, costs, &then);
+    server.client.shut_down()
+}
+
 /// A file of 2 GB.
 fn huge_file(place: &Place) -> Result<()> {
     place.write("small.txt", "needle in a small file\n")?;
@@ -142,23 +163,7 @@ fn huge_file(place: &Place) -> Result<()> {
     }
     file.write_all(b"needle at its end\n").and_then(|()| file.flush()).context("cannot write the huge file")?;
     drop(file);
-    let mut server = place.serve()?;
-    let fresh = server.until_fresh()? - server.client.spawned();
-    let costs = server.costs()?;
-    let (theirs, took, memory) = place.ripgrep(&["-e", "needle"])?;
-    let (ours, our_time, our_memory) = place.search("needle")?;
-    if ours != theirs {
-        bail!("`syncline search` and rg differ");
-    }
-    let then = [
-        ask(&mut server, "needle")?,
-        format!("command line {}, {}", seconds(our_time), megabytes(our_memory)),
-        format!("rg {}, {}", seconds(took), megabytes(memory)),
-        told(&mut server)?,
-        format!("afterwards {}, peak {}", server.holds()?, server.costs()?),
-    ];
-    row("a file of 2 GB", fresh, costs, &then);
-    server.client.shut_down()
+    scanned(place, "a file of 2 GB")
 }
 
 /// A line of 100 MB.
@@ -167,23 +172,7 @@ fn huge_line(place: &Place) -> Result<()> {
     let mut line = b"0123456789abcdef".repeat((100 << 20) / 16);
     line.extend(b" needle\n");
     place.write("line.txt", line)?;
-    let mut server = place.serve()?;
-    let fresh = server.until_fresh()? - server.client.spawned();
-    let costs = server.costs()?;
-    let (theirs, took, memory) = place.ripgrep(&["-e", "needle"])?;
-    let (ours, our_time, our_memory) = place.search("needle")?;
-    if ours != theirs {
-        bail!("`syncline search` and rg differ");
-    }
-    let then = [
-        ask(&mut server, "needle")?,
-        format!("command line {}, {}", seconds(our_time), megabytes(our_memory)),
-        format!("rg {}, {}", seconds(took), megabytes(memory)),
-        told(&mut server)?,
-        format!("afterwards {}, peak {}", server.holds()?, server.costs()?),
-    ];
-    row("a line of 100 MB", fresh, costs, &then);
-    server.client.shut_down()
+    scanned(place, "a line of 100 MB")
 }
 
 /// 100 codebases open, of 200 files each.
