@@ -224,8 +224,9 @@ fn search_file(
     let mut lines = Lines { matcher: &query.matcher, cancel, lines: Vec::new() };
     match &candidate.text {
         Some(text) => searcher.search_slice(&query.matcher, text.as_bytes(), &mut lines)?,
-        None => match open_regular(&candidate.path.to_path(root)) {
-            Ok(Some(mut file)) => match whole.read(&mut file)? {
+        None => {
+            let Some(mut file) = open_regular(&candidate.path.to_path(root))? else { return Ok(Vec::new()) };
+            match whole.read(&mut file)? {
                 Some(bytes) => searcher.search_slice(&query.matcher, bytes, &mut lines)?,
                 None => {
                     let searched = searcher.search_file(&query.matcher, &file, &mut lines);
@@ -234,12 +235,8 @@ fn search_file(
                     }
                     searched?;
                 }
-            },
-            Ok(None) => {}
-            // It went while the search ran.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        },
+            }
+        }
     }
     Ok(lines.lines)
 }

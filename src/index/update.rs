@@ -172,7 +172,6 @@ impl<'a> Worker<'a> {
     fn read(&mut self, path: &Path) -> Option<Doc> {
         match self.try_read(path) {
             Ok(doc) => doc,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 // Where one can't be read, many can't: the first tells why.
                 if self.updated.unreadable == 0 {
@@ -242,8 +241,8 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Opens a file to be read, or gives `None` when it isn't a regular one. Links aren't followed, and nothing can block:
-/// a pipe in somebody's tree must not.
+/// Opens a file to be read, or gives `None` when no regular one is there (any more). Links aren't followed, and nothing can
+/// block: a pipe in somebody's tree must not.
 pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -257,6 +256,7 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
         Ok(file) => file,
         #[cfg(unix)]
         Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Ok(None),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
         Err(e) => return Err(e),
     };
     Ok(file.metadata()?.is_file().then_some(file))

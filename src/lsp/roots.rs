@@ -56,6 +56,10 @@ impl Root {
             || path().is_some_and(|path| path == self.canonical() || self.spellings.contains(&path))
     }
 
+    fn is_spelled(&self, spelling: &Path) -> bool {
+        self.spellings.iter().any(|known| known == spelling)
+    }
+
     /// Where the root of `other` is in this codebase, if it is below this one's.
     pub fn holds(&self, other: &Root) -> Option<RelPath> {
         RelPath::below(self.canonical(), other.canonical())
@@ -93,6 +97,17 @@ impl Roots {
         }
     }
 
+    /// The codebase that the client calls `spelling`.
+    pub fn spelled(&self, spelling: &Path) -> Option<&Root> {
+        self.open.iter().find(|root| root.is_spelled(spelling))
+    }
+
+    /// Takes away the codebase that the client calls `spelling`, and gives all its names.
+    pub fn take(&mut self, spelling: &Path) -> Vec<PathBuf> {
+        let at = self.open.iter().position(|root| root.is_spelled(spelling));
+        at.map(|at| self.open.remove(at).spellings).unwrap_or_default()
+    }
+
     /// Takes one name away; the codebase goes with its last one.
     pub fn remove(&mut self, spelling: &Path) {
         for root in &mut self.open {
@@ -114,6 +129,11 @@ impl Place {
             Ok(rest) => self.canonical.join(rest),
             Err(_) => path.to_owned(),
         }
+    }
+
+    /// Its root as the client spells it.
+    pub fn into_spelling(self) -> PathBuf {
+        self.spelling
     }
 
     /// A file of the codebase as the client spells it.

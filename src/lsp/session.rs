@@ -1,12 +1,13 @@
 //! A client's session: the one task that owns what the server knows of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tower_lsp::Client;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::lsp_types::{
@@ -35,6 +36,9 @@ pub const REQUESTS: usize = 128;
 const SEARCHES: usize = 4;
 /// How long the client may take to tell its settings, before those it gave with `initialize` are used.
 const CONFIGURATION_TIME: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a folder can be opened anew with the client's settings.
+const REOPENING: Duration = Duration::from_secs(1);
 
 /// Where a request's answer goes. Its receiver is gone when the client has cancelled the request.
 pub type Reply<T> = oneshot::Sender<Result<T>>;
@@ -88,6 +92,8 @@ pub struct Session {
     facts: Option<Box<ClientFacts>>,
     client: Option<Client>,
     roots: Roots,
+    /// Folders that are open with other settings than the client's.
+    outdated: Vec<PathBuf>,
     documents: Documents,
     requests: Arc<Semaphore>,
     searches: Arc<Semaphore>,
@@ -104,6 +110,7 @@ impl Session {
             facts: None,
             client: None,
             roots: Roots::default(),
+            outdated: Vec::new(),
             documents: Documents::default(),
             requests: Arc::new(Semaphore::new(REQUESTS)),
             searches: Arc::new(Semaphore::new(SEARCHES)),
@@ -114,8 +121,16 @@ impl Session {
     pub async fn run(mut self, mut events: mpsc::UnboundedReceiver<Posted>) {
         let stopping = self.life.stopping().clone();
         let deal = async {
-            while let Some(posted) = events.recv().await {
-                self.deal_with(posted.event).await;
+            let mut reopening = tokio::time::interval(REOPENING);
+            reopening.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    posted = events.recv() => match posted {
+                        Some(Posted { event, _taken }) => self.deal_with(event).await,
+                        None => return,
+                    },
+                    _ = reopening.tick(), if !self.outdated.is_empty() => self.reopen().await,
+                }
             }
         };
         stopping.run_until_cancelled(deal).await;
@@ -199,10 +214,11 @@ impl Session {
                 if !counts_alike {
                     let sentence = format!(
                         "the folder {} is open elsewhere with other settings of syncline; those count here too until \
-                         nobody has it open",
+                         nobody else has it open",
                         path.display()
                     );
                     self.outbox.log(MessageType::WARNING, sentence).await;
+                    self.outdated.push(path.clone());
                 }
                 let shows_progress = self.facts.as_ref().is_some_and(|facts| facts.shows_progress);
                 let client = self.client.clone().filter(|_| shows_progress);
@@ -216,6 +232,24 @@ impl Session {
             }
         };
         self.outbox.show(MessageType::ERROR, sentence).await;
+    }
+
+    /// Opens anew, with the client's settings, what nobody else has open any more.
+    async fn reopen(&mut self) {
+        for path in std::mem::take(&mut self.outdated) {
+            // It may have been closed since.
+            let Some(root) = self.roots.spelled(&path) else { continue };
+            if self.engine.is_shared(&root.workspace) {
+                self.outdated.push(path);
+                continue;
+            }
+            for spelling in self.roots.take(&path) {
+                if let Ok(uri) = Url::from_file_path(spelling) {
+                    self.open(&uri).await;
+                }
+            }
+        }
+        self.documents.forget_members();
     }
 
     /// The settings of the codebase at `root`, with this section of the client's. Reads two small files.
@@ -251,22 +285,24 @@ impl Session {
         self.documents.forget_members();
     }
 
-    /// The client's settings changed. Codebases that are open keep theirs: other clients may work on them too.
+    /// The client's settings changed. Codebases that others have open too keep theirs meanwhile.
     async fn configuration(&mut self, settings: Value) {
         let asked = self.asked_section().await;
         let Some(section) = asked.or_else(|| section_of(settings)) else { return };
-        let before = self.section();
-        let affected = |root: &Root| {
+        let is_outdated = |root: &&Root| {
             let path = root.workspace.codebase().root.as_path();
-            self.load(path, before.clone()).settings != self.load(path, section.clone()).settings
+            !root.workspace.counts_alike(&self.load(path, section.clone()).settings)
         };
-        let is_affected = self.roots.iter().any(affected);
+        let outdated: Vec<_> = self.roots.iter().filter(is_outdated).collect();
+        let is_shared = outdated.iter().any(|root| self.engine.is_shared(&root.workspace));
+        // They are opened anew as soon as that may be.
+        self.outdated = outdated.into_iter().map(|root| root.place().into_spelling()).collect();
         if let Some(facts) = &mut self.facts {
             facts.section = section;
         }
         self.set_log_level();
-        if is_affected {
-            let sentence = "syncline's settings have changed; they count for a folder when it is opened the next time";
+        if is_shared {
+            let sentence = "syncline's settings have changed; they count for a folder once nobody else has it open";
             self.outbox.log(MessageType::INFO, sentence).await;
         }
     }

@@ -65,35 +65,25 @@ pub struct RulesOutside(u64);
 /// Takes a few dozen looks at files.
 pub fn rules_outside(root: &Path) -> Option<RulesOutside> {
     let mut seen = Xxh3::new();
-    let mut look = |path: &Path| {
-        seen.update(path.as_os_str().as_encoded_bytes());
-        match std::fs::metadata(path) {
-            Ok(metadata) => {
-                let stat = FileStat::of(&metadata);
-                seen.update(format!("{stat:?}").as_bytes());
-            }
-            Err(_) => seen.update(b"\0"),
-        }
-    };
     for folder in root.ancestors().skip(1) {
         for name in [".gitignore", ".ignore", ".rgignore", ".git/info/exclude"] {
-            look(&folder.join(name));
+            see(&mut seen, &folder.join(name));
         }
         // Only whether it is there: a repository's own folder changes all the time.
         let is_repository = folder.join(".git").exists();
-        look(Path::new(if is_repository { "repository" } else { "folder" }));
+        seen.update(&[u8::from(is_repository)]);
     }
     // A work tree's repository is elsewhere.
     if let Ok(pointer) = std::fs::read_to_string(root.join(".git"))
         && let Some(folder) = pointer.strip_prefix("gitdir:")
     {
         let folder = root.join(folder.trim());
-        look(&folder.join("commondir"));
-        look(&folder.join("info/exclude"));
-        look(&folder.join("../../info/exclude"));
+        see(&mut seen, &folder.join("commondir"));
+        see(&mut seen, &folder.join("info/exclude"));
+        see(&mut seen, &folder.join("../../info/exclude"));
     }
     if let Some(path) = ignore::gitignore::gitconfig_excludes_path() {
-        look(&path);
+        see(&mut seen, &path);
         let rules = std::fs::read(&path).unwrap_or_default();
         // With a slash that isn't its last, a glob is relative to the folder that one happens to be in.
         let is_anchored = |line: &[u8]| line.trim_ascii().strip_suffix(b"/").unwrap_or(line).contains(&b'/');
@@ -102,6 +92,14 @@ pub fn rules_outside(root: &Path) -> Option<RulesOutside> {
         }
     }
     Some(RulesOutside(seen.digest()))
+}
+
+fn see(seen: &mut Xxh3, path: &Path) {
+    seen.update(path.as_os_str().as_encoded_bytes());
+    match std::fs::metadata(path) {
+        Ok(metadata) => seen.update(format!("{:?}", FileStat::of(&metadata)).as_bytes()),
+        Err(_) => seen.update(b"\0"),
+    }
 }
 
 impl TreeRules {

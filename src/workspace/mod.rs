@@ -239,6 +239,11 @@ impl Engine {
         open
     }
 
+    /// Whether anybody beside the holder of `workspace` uses the same codebase.
+    pub fn is_shared(&self, workspace: &Workspace) -> bool {
+        self.opened().get(&workspace.codebase().root).is_some_and(|slot| slot.users() > 1)
+    }
+
     /// The innermost open codebase that holds the folder `path`, which counts as used now.
     pub fn holding(&self, path: &Path) -> Option<Workspace> {
         let mut opened = self.opened();

@@ -1,9 +1,11 @@
 //! What clients share, and what they don't.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::home::{Home, plain, said};
-use crate::lsp_client::DEADLINE;
+use crate::lsp_client::{Client, DEADLINE};
 use crate::support::wait_for;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,10 +82,14 @@ async fn settings_of_one_client_are_not_another_s() {
     assert_eq!(third.search(plain("needle")).await.len(), 2);
     let told = third.notification("window/logMessage").await;
     assert!(told["message"].as_str().unwrap().contains("other settings"), "{told}");
-    for client in [&mut first, &mut second, &mut third] {
+    // Until it is alone: then its own count.
+    second.shut_down().await;
+    two.wait().await.unwrap();
+    until_found(&mut third, &["other.md:0:0-6:needle"]).await;
+    for client in [&mut first, &mut third] {
         client.shut_down().await;
     }
-    for child in [&mut one, &mut two, &mut three] {
+    for child in [&mut one, &mut three] {
         child.wait().await.unwrap();
     }
     let log = std::fs::read_to_string(home.json(&["daemon", "status", "--json"])["log"].as_str().unwrap()).unwrap();
@@ -94,6 +100,33 @@ async fn settings_of_one_client_are_not_another_s() {
     assert_eq!(fourth.search(plain("needle")).await, ["other.md:0:0-6:needle"]);
     fourth.shut_down().await;
     four.wait().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_settings_of_the_only_client_count() {
+    let home = Home::new(&[("a.txt", "needle\n"), ("b.md", "needle\n")]);
+    let excluding = |glob: &str| json!({"settings": {"syncline": {"index": {"exclude": [glob]}}}});
+    let (mut process, mut editor) = home.fresh_editor().await;
+    editor.notify("workspace/didChangeConfiguration", excluding("*.txt")).await;
+    until_found(&mut editor, &["b.md:0:0-6:needle"]).await;
+    // Also after its window was loaded anew, while the process of before lingers.
+    let (mut next_process, mut next) = home.editor();
+    next.initialize(&[&home.tree()], json!({}), excluding("*.md")["settings"]["syncline"].clone()).await;
+    editor.shut_down().await;
+    process.wait().await.unwrap();
+    until_found(&mut next, &["a.txt:0:0-6:needle"]).await;
+    next.shut_down().await;
+    next_process.wait().await.unwrap();
+}
+
+/// Searches for `needle` until that is what is found.
+async fn until_found(client: &mut Client, expected: &[&str]) {
+    let found = async {
+        while client.search(plain("needle")).await != expected {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, found).await.expect("the settings count");
 }
 
 #[test]
@@ -147,6 +180,26 @@ fn a_search_starts_a_daemon_only_where_there_is_an_index() {
         assert_eq!(output.stdout, b"a.txt:needle\n");
         said(&output).contains("asked=true")
     });
+}
+
+/// What the engine knew to be gone, but hadn't synced, was searched all the same, and complained of. (And where something
+/// was called `folder`, the engine was taken to stand on other ground.)
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_a_moment_ago_is_nothing_to_complain_of() {
+    let home = Home::new(&[("a.txt", "needle\n"), ("b.txt", "needle\n"), ("folder/c.txt", "needle\n")]);
+    let (mut process, mut editor) = home.fresh_editor().await;
+    home.run(&["pause"]);
+    std::fs::remove_file(home.tree().join("b.txt")).unwrap();
+    std::fs::remove_dir_all(home.tree().join("folder")).unwrap();
+    home.write("folder", "a needle in its place\n");
+    let output = home.syncline(&["--log-level", "debug", "search", "needle"]).output().unwrap();
+    assert!(said(&output).contains("asked=true"), "{}", said(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "a.txt:needle\nfolder:a needle in its place\n");
+    assert!(!said(&output).contains("b.txt:") && !said(&output).contains("c.txt:"), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(editor.search(plain("needle")).await, ["a.txt:0:0-6:needle", "folder:0:2-8:a needle in its place"]);
+    editor.shut_down().await;
+    process.wait().await.unwrap();
 }
 
 #[test]

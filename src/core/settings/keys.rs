@@ -307,7 +307,9 @@ pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
     // level would be taken as that, and silence everything.
     if text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         if LEVELS.iter().any(|level| text.eq_ignore_ascii_case(level)) {
-            return Ok(EnvFilter::new(text));
+            // `notify` tells of each folder that vanished before it was unwatched, two lines each; that is no trouble.
+            let quiet = ["warn", "info"].iter().any(|level| text.eq_ignore_ascii_case(level));
+            return Ok(EnvFilter::new(if quiet { format!("{text},notify=error") } else { text.to_owned() }));
         }
         let hint = nearest(text, LEVELS).map_or_else(String::new, |level| format!("; did you mean {level}?"));
         return Err(format!("{MUST}, not \"{}\"{hint}", shown(text)));

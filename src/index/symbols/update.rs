@@ -179,14 +179,7 @@ impl Update<'_> {
 /// A file's bytes, unless there is no such file or it is larger than `most`.
 pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     use std::io::Read;
-    let file = match open_regular(path) {
-        Ok(Some(file)) => file,
-        Ok(None) => return Ok(None),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    };
+    let Some(file) = open_regular(path)? else { return Ok(None) };
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= most).then_some(bytes))

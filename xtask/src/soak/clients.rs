@@ -227,7 +227,7 @@ impl Worker {
         self.tally.took("commands", &name, start.elapsed());
         match code {
             0 | 1 => Ok(()),
-            // The tree changes while it is searched, and so do rg's answers.
+            // Folders go while they are walked, and so they do for rg.
             2 if said.lines().all(|line| line.contains("No such file") || line.contains("Not a directory")) => {
                 self.tally.add("commands", &format!("{name}: a file went meanwhile"));
                 Ok(())
