@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use support::{Fixture, Random, open, ripgrep, search, until_fresh, until_state};
 use syncline::core::settings::WatchMode;
@@ -183,6 +184,36 @@ async fn a_paused_codebase_answers_rightly_and_goes_on_later() {
     assert_eq!((state.index.generation, state.phase, state.index.fresh), (before, Phase::Paused, false));
     workspace.resume();
     assert!(until_fresh(&workspace).await.index.generation > before);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_git_rewrites_the_tree_a_large_batch_waits() {
+    let fixture = Fixture::new(&[("a.txt", "line\n")]);
+    fixture.git(&["init", "-q"]);
+    let mut settings = fixture.settings();
+    (settings.sync.debounce, settings.sync.max_wait) = (Duration::from_millis(1), Duration::from_millis(1));
+    let engine = Engine::new(&settings);
+    let workspace = engine.open(&fixture.root, &settings).unwrap();
+    until_fresh(&workspace).await;
+    let lock = fixture.root.join(".git/index.lock");
+    std::fs::write(&lock, "").unwrap();
+    fixture.write("a.txt", "line, saved\n");
+    until_fresh(&workspace).await;
+
+    workspace.pause();
+    until_state(&workspace, |state| state.phase == Phase::Paused).await;
+    (0..300).for_each(|number| fixture.write(&format!("{number}.txt"), "line\n"));
+    until_state(&workspace, |state| state.index.pending >= 300).await;
+    workspace.resume();
+    until_state(&workspace, |state| state.phase == Phase::Idle).await;
+    for _ in 0..20 {
+        assert_equal_to_tree(&fixture, &workspace, "while the batch is held").await;
+        let pending = workspace.state().borrow().index.pending;
+        assert!(pending >= 300, "{pending}");
+    }
+    std::fs::remove_file(&lock).unwrap();
+    until_fresh(&workspace).await;
     engine.shutdown().await;
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A trailing debounce with a bound: a burst ends when nothing has come for the quiet window, or when its first change
-/// has waited for as long as any may. The last change of a burst is never dropped.
+/// has waited for as long as any may. The last change of a burst is never dropped. Who knows that more is about to come
+/// can hold a burst for longer.
 #[derive(Clone, Debug)]
 pub struct Debounce {
     quiet: Duration,
@@ -17,6 +18,7 @@ pub struct Debounce {
 struct Burst {
     first: Instant,
     last: Instant,
+    held_until: Instant,
 }
 
 impl Debounce {
@@ -27,13 +29,19 @@ impl Debounce {
 
     /// Something changed.
     pub fn touch(&mut self, now: Instant) {
-        let first = self.burst.map_or(now, |burst| burst.first);
-        self.burst = Some(Burst { first, last: now });
+        self.burst.get_or_insert(Burst { first: now, last: now, held_until: now }).last = now;
+    }
+
+    /// The burst doesn't end for another quiet window at least, whatever the bound, unless its first change has waited for
+    /// `most` by now. Whether it is held.
+    pub fn hold(&mut self, now: Instant, most: Duration) -> bool {
+        let held = self.burst.as_mut().filter(|burst| now < burst.first + most);
+        held.map(|burst| burst.held_until = now + self.quiet).is_some()
     }
 
     /// When the burst ends, if nothing more comes; `None` without one.
     pub fn deadline(&self) -> Option<Instant> {
-        self.burst.map(|burst| (burst.last + self.quiet).min(burst.first + self.max_wait))
+        self.burst.map(|burst| (burst.last + self.quiet).min(burst.first + self.max_wait).max(burst.held_until))
     }
 
     /// Ends the burst: the next change begins another.
@@ -69,5 +77,19 @@ mod tests {
             debounce.touch(start + ms * 40 * MS);
         }
         assert_eq!(debounce.deadline(), Some(start + 500 * MS));
+    }
+
+    #[test]
+    fn a_held_burst_waits_on_but_not_for_ever() {
+        let start = Instant::now();
+        let mut debounce = Debounce::new(50 * MS, 500 * MS);
+        assert!(!debounce.hold(start, 900 * MS), "there is none");
+        debounce.touch(start);
+        assert!(debounce.hold(start + 500 * MS, 900 * MS));
+        assert_eq!(debounce.deadline(), Some(start + 550 * MS));
+        debounce.touch(start + 899 * MS);
+        assert!(debounce.hold(start + 899 * MS, 900 * MS));
+        assert_eq!(debounce.deadline(), Some(start + 949 * MS));
+        assert!(!debounce.hold(start + 949 * MS, 900 * MS));
     }
 }

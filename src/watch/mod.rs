@@ -4,6 +4,7 @@
 //! is dirty; what became of it is found out by looking.
 
 pub(crate) mod filesystem;
+pub mod repository;
 pub mod tree;
 
 use std::collections::{HashMap, HashSet};

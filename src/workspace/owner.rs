@@ -16,8 +16,8 @@ use crate::core::{BatchId, Dirty, Owner as LineOwner};
 use crate::index::symbols::PackId;
 use crate::index::{Generation, IndexError};
 use crate::sync::{Debounce, InLine, SyncManager, SyncOutcome, Verdict};
-use crate::watch::Sight;
 use crate::watch::tree::WalkError;
+use crate::watch::{Sight, repository};
 
 /// What others ask of the owner.
 pub(super) enum Command {
@@ -44,6 +44,8 @@ enum Event {
     LookedAtTree(Result<TreeLooked, WalkError>),
     LookedAtPaths(PathsLooked),
     LookBroke,
+    /// Whether git is rewriting the tree.
+    LookedAtGit(bool),
     InLine(QueuedBatch, usize),
     Synced(SyncOutcome),
     NotInLine(CacheError),
@@ -66,6 +68,10 @@ const MOST_LOOK_PAUSES: u32 = 50;
 const SHOWN: Duration = Duration::from_millis(20);
 /// States with a phase of their own that wait to be shown; older ones are dropped, so that none is shown long after.
 const MOST_SHOWN: usize = 3;
+/// So many changed files may be the first of many more, if git is at work.
+const MANY: usize = 200;
+/// How long a batch of many files waits for git to be done. Searches read what is pending meanwhile.
+const LONGEST_REWRITE: Duration = Duration::from_secs(10);
 
 pub(super) struct Owner {
     shared: Arc<Shared>,
@@ -89,6 +95,8 @@ pub(super) struct Owner {
     // Syncing.
     pending: Dirty,
     debounce: Debounce,
+    /// A burst of changes has ended, unless git is still at work on it, which is being looked at.
+    looking_at_git: bool,
     paused: bool,
     retry_at: Option<Instant>,
     retry_after: Duration,
@@ -150,6 +158,7 @@ impl Owner {
             next_walk: None,
             pending: Dirty::nothing(),
             debounce,
+            looking_at_git: false,
             paused: false,
             retry_at: None,
             retry_after: FIRST_RETRY,
@@ -193,7 +202,7 @@ impl Owner {
                 _ = line.changed() => self.ask_for_queue(),
                 _ = standing.changed() => {}
                 () = shared.progressed.notified() => {}
-                () = until(self.debounce.deadline()), if !self.paused => self.submit(),
+                () = until(self.debounce.deadline()), if !self.paused && !self.looking_at_git => self.burst_ended(),
                 () = until(self.retry_at) => self.retry(),
                 () = until(self.next_walk) => self.look_at_tree = true,
                 () = until(self.symbols_at) => {
@@ -252,6 +261,13 @@ impl Owner {
                 self.problems.root =
                     Some("looking at changes broke off by a fault of syncline; its log says where".to_owned());
                 self.next_walk = Some(Instant::now() + LONGEST_RETRY);
+            }
+            Event::LookedAtGit(is_at_work) => {
+                self.looking_at_git = false;
+                let is_held = is_at_work && self.debounce.hold(Instant::now(), LONGEST_REWRITE);
+                if !is_held && !self.paused {
+                    self.submit();
+                }
             }
             Event::InLine(batch, position) => {
                 // It may be at its turn by now; that it waited is worth showing.
@@ -368,8 +384,11 @@ impl Owner {
                 }
                 let requested = self.sync_requests.iter().any(|(look, _)| *look <= self.looks_finished);
                 match () {
-                    () if requested || looked.differing > 0 && !self.paused => self.submit(),
-                    () if looked.differing > 0 => self.debounce.touch(now),
+                    () if requested => self.submit(),
+                    () if looked.differing > 0 => {
+                        self.debounce.touch(now);
+                        self.burst_ended();
+                    }
                     () => {}
                 }
             }
@@ -409,6 +428,18 @@ impl Owner {
     }
 
     // Syncing.
+
+    /// Puts what is pending in line, unless git is about to add to it.
+    fn burst_ended(&mut self) {
+        if self.paused || self.looking_at_git {
+            return;
+        }
+        if self.shared.overlay.view().len() < MANY {
+            return self.submit();
+        }
+        self.looking_at_git = true;
+        self.look(|shared| Event::LookedAtGit(repository::is_being_rewritten(shared.root())));
+    }
 
     /// Puts what is pending in line.
     fn submit(&mut self) {
