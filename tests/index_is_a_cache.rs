@@ -5,10 +5,11 @@ mod support;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use support::{Fixture, Random, open, ripgrep, search, until_fresh, until_state};
-use syncline::workspace::Health;
+use support::{Fixture, Random, open, ripgrep, search, until_fresh, until_state, wait_for};
+use syncline::core::settings::Settings;
+use syncline::workspace::{Engine, Health, bytes_of_indexes, index_folder};
 
 fn files_of(fixture: &Fixture) -> Vec<PathBuf> {
     let codebases = std::fs::read_dir(&fixture.index_dir).unwrap().map(|entry| entry.unwrap().path());
@@ -123,4 +124,52 @@ async fn killed_fifty_times_the_next_start_answers_rightly() {
         engine.shutdown().await;
     }
     assert_answers(&fixture, "at the end").await;
+}
+
+/// Makes an index look as if it had last been used so many days ago.
+fn age(folder: &std::path::Path, days: u64) {
+    let then = SystemTime::now() - Duration::from_secs(days * 24 * 3600);
+    let inside: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for path in inside.iter().map(PathBuf::as_path).chain([folder]) {
+        std::fs::File::open(path).unwrap().set_modified(then).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_unused_for_longest_makes_room() {
+    let indexes = tempfile::tempdir().unwrap();
+    let mut settings = Settings::default();
+    settings.index.dir = Some(indexes.path().to_owned());
+    let mut trees = Vec::new();
+    for _ in 0..4 {
+        let fixture = small_tree();
+        let engine = Engine::new(&settings);
+        let workspace = engine.open(&fixture.root, &settings).unwrap();
+        until_fresh(&workspace).await;
+        let folder = index_folder(&settings, &workspace.codebase().root).unwrap();
+        engine.shutdown().await;
+        trees.push((fixture, folder));
+    }
+    std::fs::write(indexes.path().join("of somebody else"), vec![0; 1 << 20]).unwrap();
+    let [(_, longest), (_, long), (_, today), (fixture, opened)] = &trees[..] else { panic!("four") };
+    age(longest, 3);
+    age(long, 2);
+    age(opened, 9);
+    let mut open_within = async |bytes: u64, gone: &PathBuf| {
+        settings.index.max_disk = bytes;
+        let engine = Engine::new(&settings);
+        let workspace = engine.open(&fixture.root, &settings).unwrap();
+        wait_for("room", || !gone.exists());
+        until_fresh(&workspace).await;
+        engine.shutdown().await;
+    };
+    open_within(bytes_of_indexes(indexes.path()) - 1, longest).await;
+    assert!(long.exists() && today.exists() && opened.exists(), "one was enough");
+    open_within(1, long).await;
+    assert!(today.exists() && opened.exists() && indexes.path().join("of somebody else").exists());
+    // Its codebase is indexed anew.
+    let engine = Engine::new(&settings);
+    let workspace = engine.open(&trees[0].0.root, &settings).unwrap();
+    assert_eq!(until_fresh(&workspace).await.index.files, 60);
+    engine.shutdown().await;
 }

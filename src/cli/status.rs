@@ -20,7 +20,7 @@ use crate::core::{CodebaseRoot, UnixMillis};
 use crate::daemon::wire::DaemonState;
 use crate::index::Index;
 use crate::watch::tree::{Enter, TreeRules};
-use crate::workspace::index_folder;
+use crate::workspace::{bytes_of_indexes, index_folder};
 
 /// `status`
 #[derive(Debug, clap::Args)]
@@ -47,6 +47,18 @@ struct Status {
     /// The shared engine; null when none runs.
     daemon: Option<DaemonState>,
     codebases: Vec<CodebaseStatus>,
+    /// All codebases' indexes together; nothing when there is no place for any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<DiskStatus>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DiskStatus {
+    /// What they take.
+    bytes: u64,
+    /// What they may take, by `index.max_disk_mb`.
+    most_bytes: u64,
 }
 
 /// A codebase, looked at from outside.
@@ -91,15 +103,17 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
             Ok(codebase) => codebase,
             Err(error) => return fail(error),
         };
+        let dir = codebase.index_folder.as_deref().and_then(Path::parent);
+        let disk = dir.map(|dir| DiskStatus { bytes: bytes_of_indexes(dir), most_bytes: settings.index.max_disk });
         match args.json {
             true => {
-                let status = Status { version: super::VERSION, daemon, codebases: vec![codebase] };
+                let status = Status { version: super::VERSION, daemon, codebases: vec![codebase], disk };
                 match serde_json::to_string(&status) {
                     Ok(json) => println!("{json}"),
                     Err(error) => return fail(error),
                 }
             }
-            false => tell(&codebase, daemon.as_ref()),
+            false => tell(&codebase, disk, daemon.as_ref()),
         }
         if !args.watch {
             return ExitCode::SUCCESS;
@@ -137,7 +151,7 @@ fn look(
     Ok(CodebaseStatus { root: root.as_path().to_owned(), index_folder: folder, index, engines, line })
 }
 
-fn tell(codebase: &CodebaseStatus, daemon: Option<&DaemonState>) {
+fn tell(codebase: &CodebaseStatus, disk: Option<DiskStatus>, daemon: Option<&DaemonState>) {
     let paint = Paint::stdout();
     println!("{} {}", paint.bold("syncline"), super::VERSION);
     match daemon {
@@ -161,6 +175,10 @@ fn tell(codebase: &CodebaseStatus, daemon: Option<&DaemonState>) {
     }
     if let Some(folder) = &codebase.index_folder {
         println!("          {}", paint.dim(show::harmless(folder.display())));
+    }
+    if let Some(disk) = disk {
+        let (bytes, most) = (show::bytes(disk.bytes), show::bytes(disk.most_bytes));
+        println!("          {}", paint.dim(format!("all indexes take {bytes} of {most} (index.max_disk_mb)")));
     }
     if codebase.engines.is_empty() {
         println!("engine    none has it open; start one: syncline watch, or an editor");

@@ -48,7 +48,13 @@ fn reaches_nothing_outside(settings: &Settings) {
     let Settings { queue, index, log, daemon, .. } = settings;
     assert!(queue.redis_url.is_none() && queue.backend == QueueBackend::Auto, "{queue:?}");
     assert_eq!((queue.lease, queue.stale_after), (Duration::from_secs(15), Duration::from_secs(86_400)));
-    assert!(index.dir.is_none() && log.file.is_none() && log.level == "info" && daemon.idle.as_secs() == 600);
+    assert!(
+        index.dir.is_none()
+            && index.max_disk == 4096 << 20
+            && log.file.is_none()
+            && log.level == "info"
+            && daemon.idle.as_secs() == 600
+    );
 }
 
 fn within_bounds(settings: &Settings) {

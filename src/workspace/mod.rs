@@ -6,16 +6,18 @@
 mod look;
 mod owner;
 mod shared;
+mod shelf;
 mod state;
 mod symbols;
 
+pub use shelf::bytes_of_indexes;
 pub use state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch, Stage};
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -207,6 +209,7 @@ impl Engine {
         // Beside the folders of all codebases, so that each finds what another has parsed.
         let symbols = SymbolStore::new(&folder, &folder.with_file_name("symbols"));
         sweep_cookies(&folder);
+        keep_indexes_within(&folder, settings.index.max_disk);
         let cookies = folder.join(format!("{COOKIES}{}", Uuid::new_v4().simple()));
         let syncs = self.lines.of(&settings.queue);
         let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
@@ -294,6 +297,13 @@ impl Engine {
         for syncs in lines {
             syncs.left_all(until.saturating_duration_since(Instant::now())).await;
         }
+    }
+}
+
+/// Removes unused indexes beside the one in `folder`, in the background, if all take more than `most` bytes.
+fn keep_indexes_within(folder: &Path, most: u64) {
+    if let Some(dir) = folder.parent().map(Path::to_owned) {
+        tokio::task::spawn_blocking(move || shelf::keep_within(&dir, most, SystemTime::now()));
     }
 }
 

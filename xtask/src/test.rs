@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::dependencies;
 use crate::neovim::{self, Neovim};
 use crate::sandbox;
 use crate::tools::{GIT, REDIS, RIPGREP, VALKEY};
@@ -47,7 +48,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     labels.extend(neovim.iter().flat_map(Neovim::labels));
     eprintln!("testing with {}", labels.join(", "));
 
-    let mut suites = Vec::new();
+    let mut suites =
+        vec![suite("dependencies: licences, versions, purposes".into(), || dependencies::check(&workspace))];
     let mut cargo_test = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
     cargo_test.args(&options.arguments).env("SYNCLINE_TEST_RG", &ripgrep.program);
     cargo_test.env("SYNCLINE_TEST_REDIS", &redis.program).env("SYNCLINE_TEST_VALKEY", &valkey.program);

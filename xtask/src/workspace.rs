@@ -43,6 +43,13 @@ impl Workspace {
         command
     }
 
+    /// The compiler that cargo uses, to be run in the root.
+    pub(crate) fn rustc(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        command.args(arguments).current_dir(&self.root).stdin(Stdio::null());
+        command
+    }
+
     /// Where the tools that this project installs for itself live.
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("tools")

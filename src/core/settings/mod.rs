@@ -107,6 +107,8 @@ pub struct IndexSettings {
     pub symbols: bool,
     /// Where indexes live; the platform's cache folder, when not set.
     pub dir: Option<PathBuf>,
+    /// What the indexes of all codebases may take, bytes; beyond it, those go that weren't used for longest.
+    pub max_disk: u64,
 }
 
 /// `daemon.*`
@@ -158,7 +160,14 @@ impl Default for SyncSettings {
 
 impl Default for IndexSettings {
     fn default() -> Self {
-        IndexSettings { exclude: Vec::new(), hidden: false, max_file_bytes: 4 << 20, symbols: true, dir: None }
+        IndexSettings {
+            exclude: Vec::new(),
+            hidden: false,
+            max_file_bytes: 4 << 20,
+            symbols: true,
+            dir: None,
+            max_disk: 4096 << 20,
+        }
     }
 }
 

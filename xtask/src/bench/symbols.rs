@@ -3,22 +3,30 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::measure::{resident, run_ok};
+use super::measure::{cpu, resident, run_ok, run_search};
 use super::report::{Report, Unit};
 use super::{Bench, FRESH_DEADLINE};
 use crate::compare::random::Random;
+use crate::lsp::Client;
+use crate::sandbox::Scratch;
 use crate::tools::CTAGS;
 
 const COLD: &str = "symbols of the whole tree";
 const QUERY: &str = "symbol query";
+const TEN: &str = "symbol query for 10 results, a process each";
+const SAVE: &str = "one changed file, all stages";
 const RECALL: &str = "ctags' symbols that are found";
 /// Files whose symbols are compared with ctags'.
 const SAMPLE: usize = 500;
 /// `index.max_file_bytes`, above which nothing is parsed.
 const MOST_PARSED: u64 = 4 << 20;
+/// A file of middling size that is changed, and how often.
+const CHANGED: &str = "fs/open.c";
+const SAVES: u32 = 50;
 /// Questions of each kind.
 const QUESTIONS: usize = 300;
 
@@ -75,19 +83,73 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     }
 
     report.spread(QUERY);
-    let mut random = Random::new(1);
-    for _ in 0..QUESTIONS {
-        let name = &random.pick(&tags).name;
-        let prefix: String = name.chars().take(name.chars().count().div_ceil(2).max(3)).collect();
-        // Every letter but some in the middle.
-        let fuzzy: String = name.chars().enumerate().filter(|(at, _)| at % 4 != 2).map(|(_, letter)| letter).collect();
-        for (kind, query) in [("exact", name), ("prefix", &prefix), ("fuzzy", &fuzzy)] {
-            let (_, took) = client.symbols(query)?;
-            report.add(QUERY, kind, "syncline", Unit::Seconds, took.as_secs_f64());
-        }
+    for (fit, name) in questions(&tags) {
+        let (_, took) = client.symbols(&name)?;
+        report.add(QUERY, fit, "syncline", Unit::Seconds, took.as_secs_f64());
     }
     report.note(format!("{QUERY}: memory afterwards {:.0} MB", resident(client.pid())? as f64 / 1e6));
-    client.shut_down()
+    one_changed_file(bench, report, &mut client)?;
+    client.shut_down()?;
+    ten_results(bench, report, &tags)
+}
+
+/// Queries that ask for names exactly, by their first half, and with every fourth letter left out.
+fn questions(tags: &[Tag]) -> Vec<(&'static str, String)> {
+    let mut random = Random::new(1);
+    let of_one = |_| {
+        let name = &random.pick(tags).name;
+        let prefix = name.chars().take(name.chars().count().div_ceil(2).max(3)).collect();
+        let fuzzy = name.chars().enumerate().filter(|(at, _)| at % 4 != 2).map(|(_, letter)| letter).collect();
+        [("exact", name.clone()), ("prefix", prefix), ("fuzzy", fuzzy)]
+    };
+    (0..QUESTIONS).flat_map(of_one).collect()
+}
+
+/// What a save costs the server until texts and symbols are committed.
+fn one_changed_file(bench: &Bench, report: &mut Report, client: &mut Client) -> Result<()> {
+    report.compare(SAVE);
+    let text = std::fs::read_to_string(bench.corpus.join(CHANGED))
+        .with_context(|| format!("{CHANGED} isn't in the corpus"))?;
+    let file = Scratch::file(bench.corpus.join("syncline-bench-scratch.c"))?;
+    let name = |number: u32| format!("syncline_saved_{number}");
+    let save = |number: u32, client: &mut Client| -> Result<()> {
+        let text = format!("{text}\nint {}(void) {{ return 0; }}\n", name(number));
+        let before = client.generation();
+        std::fs::write(file.path(), text).context("cannot write the scratch file")?;
+        client.wait_until(FRESH_DEADLINE, |state| {
+            state["index"]["generation"].as_u64() > Some(before) && state["index"]["fresh"] == true
+        })?;
+        // The symbols follow at once, and asking for them would cost, too.
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(())
+    };
+    save(0, client)?;
+    let before = cpu(client.pid())?;
+    for number in 1..=SAVES {
+        save(number, client)?;
+    }
+    let used = (cpu(client.pid())? - before) / SAVES;
+    anyhow::ensure!(!client.symbols(&name(SAVES))?.0.is_empty(), "the symbol of the last save isn't found");
+    report.add(SAVE, "CPU", "syncline", Unit::Seconds, used.as_secs_f64());
+    Ok(())
+}
+
+/// As people ask on the command line: the shared engine answers.
+fn ten_results(bench: &Bench, report: &mut Report, tags: &[Tag]) -> Result<()> {
+    report.spread(TEN);
+    run_ok(&mut bench.syncline(&["sync"])?)?;
+    for (fit, name) in questions(tags) {
+        let mut arguments = vec!["symbols", "--limit", "10"];
+        arguments.extend(match fit {
+            "exact" => Some("--exact"),
+            "prefix" => Some("--prefix"),
+            _ => None,
+        });
+        arguments.extend(["--", &name]);
+        let found = run_search(&mut bench.syncline(&arguments)?)?;
+        report.add(TEN, fit, "syncline", Unit::Seconds, found.wall.as_secs_f64());
+    }
+    run_ok(&mut bench.syncline(&["daemon", "stop"])?).map(drop)
 }
 
 /// ctags over the corpus, with the languages that the kernel's tree has and both know.

@@ -275,12 +275,18 @@ describe('a window with a repository of 10,000 files', () => {
     await window.waitForLabel(/Syncline: up to date/);
   });
 
-  test('the walkthrough knows that the server runs', async () => {
+  test('the walkthrough ticks what was done: the server runs, a search, a look at the line', async () => {
     await window.command('Syncline: How to Begin');
     await window.page.getByText('See that the server runs').first().waitFor({ timeout: PATIENCE_MS });
     const done = (step: string): Promise<void> =>
       window.page.locator(`.getting-started-step[data-step-id$="#${step}"] .codicon.complete`).first().waitFor({ timeout: PATIENCE_MS });
     await done('server');
+    await openSearch(window, 'worker 200');
+    await window.waitForTitle('33 results in 11 files');
+    await window.page.keyboard.press('Escape');
+    await done('search');
+    await window.command('Syncline: Focus on Waiting Line View');
+    await done('line');
     await window.shot('walkthrough');
   });
 });
