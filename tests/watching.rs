@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::{Fixture, Random, open, ripgrep, search, until_fresh, until_state};
+use support::{DEADLINE, Fixture, Random, open, ripgrep, search, until_fresh, until_state};
 use syncline::core::settings::WatchMode;
 use syncline::index::Unsaved;
 use syncline::sync::Verdict;
@@ -214,6 +214,58 @@ async fn while_git_rewrites_the_tree_a_large_batch_waits() {
     }
     std::fs::remove_file(&lock).unwrap();
     until_fresh(&workspace).await;
+    engine.shutdown().await;
+}
+
+/// A look at single paths is given up when too much is new, for a look at the tree. Who waited for the look after it waited
+/// for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn fresh_searches_end_while_many_folders_come() {
+    let fixture = Fixture::new(&[("a.txt", "line\n")]);
+    let (engine, workspace) = open(&fixture);
+    until_fresh(&workspace).await;
+    for round in 0..40 {
+        let root = fixture.root.clone();
+        let writer = std::thread::spawn(move || {
+            for number in 0..100 {
+                let folder = root.join(format!("{round}/{number}"));
+                std::fs::create_dir_all(&folder).unwrap();
+                std::fs::write(folder.join("f.txt"), "line\n").unwrap();
+            }
+        });
+        let mut searches = Vec::new();
+        while !writer.is_finished() {
+            let workspace = workspace.clone();
+            searches.push(tokio::spawn(async move { drop(workspace.view(Arc::new(Unsaved::new()), true).await) }));
+            tokio::time::sleep(Duration::from_micros(50)).await;
+        }
+        writer.join().unwrap();
+        for search in searches {
+            tokio::time::timeout(DEADLINE, search).await.expect("an answer").unwrap();
+        }
+    }
+    assert_equal_to_tree(&fixture, &workspace, "after many folders came").await;
+    engine.shutdown().await;
+}
+
+/// The retry of a failed sync fell due while it was paused, and was forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_before_a_pause_is_synced_after_it() {
+    let fixture = Fixture::new(&[("a.txt", "line\n")]);
+    let (engine, workspace) = open(&fixture);
+    until_fresh(&workspace).await;
+    // No folder for the index can be made where a file is.
+    std::fs::remove_dir_all(&fixture.index_dir).unwrap();
+    std::fs::write(&fixture.index_dir, "").unwrap();
+    fixture.write("b.txt", "line\n");
+    until_state(&workspace, |state| matches!(state.health, Health::Degraded(_)) && state.index.pending > 0).await;
+    workspace.pause();
+    until_state(&workspace, |state| state.phase == Phase::Paused).await;
+    // Time itself is what matters: the first retries fall due within seconds, and tell nobody.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    std::fs::remove_file(&fixture.index_dir).unwrap();
+    workspace.resume();
+    until_state(&workspace, |state| state.index.fresh && state.health == Health::Ok).await;
     engine.shutdown().await;
 }
 

@@ -107,14 +107,19 @@ impl Manifest {
     /// the third is the newest generation of all, readable or not.
     ///
     /// # Errors
-    /// When the folder can't be listed.
+    /// When the folder can't be listed, or one of them not be read now.
     pub fn load(folder: &Path) -> io::Result<(Manifest, Vec<PathBuf>, Generation)> {
         let mut unreadable = Vec::new();
         let generations = generations(folder)?;
         let newest = generations.last().copied().unwrap_or_default();
         for generation in generations.into_iter().rev() {
             let path = path(folder, generation);
-            match std::fs::read(&path).ok().and_then(|bytes| Manifest::decode(&bytes)) {
+            let bytes = match std::fs::read(&path) {
+                // Others have cleared it away.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                read => Some(read?),
+            };
+            match bytes.and_then(|bytes| Manifest::decode(&bytes)) {
                 Some(manifest) if manifest.generation == generation => return Ok((manifest, unreadable, newest)),
                 _ => unreadable.push(path),
             }

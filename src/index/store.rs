@@ -29,7 +29,7 @@ const CLASS: u32 = 8;
 #[derive(Debug, Error)]
 pub enum IndexError {
     /// The index folder can't be used.
-    #[error("can't use the index folder {}: {source}; make it writable, or set index.dir to another", path.display())]
+    #[error("can't use the index folder {}: {source}; make it writable, free space, or set index.dir to another", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -91,7 +91,10 @@ impl Index {
         let current = RwLock::new(Arc::new(snapshot));
         let index =
             Index { folder: folder.to_owned(), current, changing: Mutex::new(()), doubts: AtomicBool::new(false) };
-        index.sweep();
+        // What couldn't be read may name them.
+        if problems.is_empty() {
+            index.sweep();
+        }
         (index, problems)
     }
 
@@ -138,9 +141,8 @@ impl Index {
             parts.extend(added);
             Ok(Some(parts))
         });
-        // After another error it isn't certain that the change didn't come to be; what nobody names is swept later.
-        if matches!(result, Err(IndexError::TurnLost | IndexError::Segment(_))) {
-            change.added.iter().for_each(|name| self.remove(name.id));
+        if result.is_err() {
+            self.remove_unnamed(change.added.iter().map(|name| name.id));
         }
         result.map(Option::unwrap_or_default)
     }
@@ -192,8 +194,8 @@ impl Index {
             parts.push(new);
             Ok(Some(parts))
         });
-        if matches!(result, Ok(None)) {
-            self.remove(merged.segment.id);
+        if !matches!(result, Ok(Some(_))) {
+            self.remove_unnamed([merged.segment.id]);
         }
         result.map(|generation| generation.is_some())
     }
@@ -290,6 +292,14 @@ impl Index {
         let kept = |id| now.parts().iter().any(|part| part.segment.name().id == id);
         let ids = base.parts().iter().map(|part| part.segment.name().id);
         ids.filter(|&id| !kept(id)).for_each(|id| self.remove(id));
+    }
+
+    /// Removes segments of a change that failed, unless it came to be all the same: that isn't certain after each error.
+    fn remove_unnamed(&self, ids: impl IntoIterator<Item = SegmentId>) {
+        // If it can't be read, what nobody names is swept when the index is opened again.
+        let Ok((now, _)) = load(&self.folder, self.snapshot().parts()) else { return };
+        let is_named = |id| now.parts().iter().any(|part| part.segment.name().id == id);
+        ids.into_iter().filter(|&id| !is_named(id)).for_each(|id| self.remove(id));
     }
 
     /// Makes the folder again, should somebody have removed it.

@@ -359,6 +359,7 @@ impl Shared {
         let ends = outcomes.ends;
         if let Some(known) = outcomes.by_batch.get_mut(&id) {
             known.ended = Some(ends);
+            known.dirty = Dirty::nothing();
         }
         outcomes.left.push_back(id);
         if outcomes.left.len() > OUTCOMES_KEPT

@@ -110,6 +110,23 @@ struct Shared {
     renewed: Notify,
 }
 
+/// A cookie, which goes when it was seen, or when nobody waits for it any more.
+struct Cookie<'a> {
+    shared: &'a Shared,
+    path: PathBuf,
+}
+
+impl Drop for Cookie<'_> {
+    fn drop(&mut self) {
+        lock(&self.shared.cookies).remove(&self.path);
+        let path = std::mem::take(&mut self.path);
+        // What is left goes with the folder.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || std::fs::remove_file(path)));
+        }
+    }
+}
+
 /// What became of a cookie.
 enum Came {
     Seen,
@@ -213,6 +230,11 @@ impl Watcher {
         lock(&self.shared.folders).note(folder, watched);
     }
 
+    /// A folder is gone. What was below it is told apart.
+    pub fn leave(&self, folder: &Path) {
+        lock(&self.shared.folders).entered.remove(folder);
+    }
+
     /// Whether `folder` belongs to the codebase, as far as walks and events have told.
     pub fn is_entered(&self, folder: &Path) -> bool {
         lock(&self.shared.folders).entered.contains(folder)
@@ -254,10 +276,8 @@ impl Watcher {
             let cookie = self.shared.cookie_folder.join(self.next_cookie.fetch_add(1, Ordering::Relaxed).to_string());
             let (seen, came) = oneshot::channel();
             lock(&self.shared.cookies).insert(cookie.clone(), seen);
-            let made = {
-                let cookie = cookie.clone();
-                tokio::task::spawn_blocking(move || std::fs::write(cookie, b"")).await
-            };
+            let _cookie = Cookie { shared: &self.shared, path: cookie.clone() };
+            let made = tokio::task::spawn_blocking(move || std::fs::write(cookie, b"")).await;
             let came = match made {
                 Ok(Ok(())) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
                     Ok(()) => Came::Seen,
@@ -273,8 +293,6 @@ impl Watcher {
                 }
                 _ => Came::Late,
             };
-            lock(&self.shared.cookies).remove(&cookie);
-            drop(tokio::task::spawn_blocking(move || std::fs::remove_file(cookie)));
             match came {
                 Came::Seen => return true,
                 Came::Missed => {}

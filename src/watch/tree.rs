@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ignore::gitignore::Gitignore;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::repository::pointed_to;
 use crate::core::RelPath;
 use crate::index::{FileStat, TreeFile};
 
@@ -74,10 +75,7 @@ pub fn rules_outside(root: &Path) -> Option<RulesOutside> {
         seen.update(&[u8::from(is_repository)]);
     }
     // A work tree's repository is elsewhere.
-    if let Ok(pointer) = std::fs::read_to_string(root.join(".git"))
-        && let Some(folder) = pointer.strip_prefix("gitdir:")
-    {
-        let folder = root.join(folder.trim());
+    if let Some(folder) = pointed_to(root) {
         see(&mut seen, &folder.join("commondir"));
         see(&mut seen, &folder.join("info/exclude"));
         see(&mut seen, &folder.join("../../info/exclude"));
@@ -190,25 +188,34 @@ impl TreeRules {
 
 impl TreeRules {
     /// Whether a file at `path` would belong to the codebase if there were one. Its folder must belong to it.
+    ///
+    /// Ripgrep's precedence: `.rgignore` of any folder, then `.ignore`, then git's rules within its work tree.
     pub fn would_belong(&self, root: &Path, path: &RelPath) -> bool {
         let file = path.to_path(root);
         if self.exclude.matched(&file, false).is_ignore() || !self.hidden && path.file_name().starts_with(b".") {
             return false;
         }
-        let in_repository = root.ancestors().any(|folder| folder.join(".git").exists());
-        let names = [(".rgignore", true), (".ignore", true), (".gitignore", in_repository)];
-        // The nearest file that says anything decides, and of one folder's the first.
-        for folder in file.ancestors().skip(1) {
-            for (name, _) in names.iter().filter(|(_, counts)| *counts) {
-                let (rules, _) = Gitignore::new(folder.join(name));
-                match rules.matched(&file, false) {
-                    ignore::Match::Ignore(_) => return false,
-                    ignore::Match::Whitelist(_) => return true,
-                    ignore::Match::None => {}
-                }
-            }
-        }
-        true
+        let folders = || file.ancestors().skip(1);
+        let decide = |rules: &Gitignore| match rules.matched(&file, false) {
+            ignore::Match::Ignore(_) => Some(false),
+            ignore::Match::Whitelist(_) => Some(true),
+            ignore::Match::None => None,
+        };
+        // Of one kind of file, the nearest that says anything.
+        let nearest = |name: &str| folders().find_map(|folder| decide(&Gitignore::new(folder.join(name)).0));
+        let by_git = || {
+            let repository = folders().find(|folder| folder.join(".git").exists())?;
+            let within = || folders().take_while(|folder| folder.starts_with(repository));
+            let exclude = || {
+                let mut rules = GitignoreBuilder::new(repository);
+                // Without the file, there are none.
+                let _ = rules.add(repository.join(".git/info/exclude"));
+                decide(&rules.build().ok()?)
+            };
+            let nearest = within().find_map(|folder| decide(&Gitignore::new(folder.join(".gitignore")).0));
+            nearest.or_else(exclude).or_else(|| decide(&Gitignore::global().0))
+        };
+        nearest(".rgignore").or_else(|| nearest(".ignore")).or_else(by_git).unwrap_or(true)
     }
 }
 

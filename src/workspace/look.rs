@@ -127,8 +127,10 @@ impl Look<'_> {
         if known || kind == Kind::File && self.is_member(&path) {
             self.dirty.insert(path.clone(), Verdict::Read);
         }
-        if kind == Kind::File {
-            return;
+        match kind {
+            Kind::File => return,
+            Kind::Gone => self.shared.watcher.leave(&path.to_path(self.shared.root())),
+            Kind::Folder | Kind::Other => {}
         }
         if kind != Kind::Folder || born == Born::Maybe {
             // Files that were below it, as far as anybody knew.

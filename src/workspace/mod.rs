@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,6 +45,8 @@ pub struct Engine {
     lines: Arc<Lines>,
     cancel: CancellationToken,
     open: Arc<Mutex<HashMap<CodebaseRoot, Slot>>>,
+    /// The codebases that are being opened.
+    opening: Arc<Mutex<HashMap<CodebaseRoot, Arc<Mutex<()>>>>>,
     /// Codebases stay open when nobody uses them any more, until [`Engine::close_unused`].
     keeps: bool,
 }
@@ -170,7 +172,7 @@ impl Engine {
         let owner = LineOwner::new();
         let given = cache.map(|cache| SyncManager::new(cache, owner.clone()));
         let lines = Arc::new(Lines { owner, given, opened: Mutex::default() });
-        Engine { lines, cancel: CancellationToken::new(), open: Arc::default(), keeps: false }
+        Engine { lines, cancel: CancellationToken::new(), open: Arc::default(), opening: Arc::default(), keeps: false }
     }
 
     /// The same engine, which keeps codebases open when nobody uses them any more, until [`Engine::close_unused`].
@@ -181,25 +183,29 @@ impl Engine {
     /// Opens the codebase at `root`, or gives the one that is open already, with the settings that it was opened with.
     /// (One that nobody uses is closed first when its settings are others.) Its index on disk answers at once, while
     /// the tree is compared with it in the background. Must be called within a Tokio runtime. Blocks for as long as
-    /// reading the index's files takes (milliseconds).
+    /// reading the index's files takes: milliseconds, seconds for a million files.
     ///
     /// # Errors
-    /// When the root isn't a folder, or a glob in the settings isn't one.
+    /// When the root isn't a folder, a glob in the settings isn't one, or there is no folder for indexes.
     pub fn open(&self, root: &Path, settings: &Settings) -> Result<Workspace, OpenError> {
         let root = CodebaseRoot::open(root)?;
-        let mut opened = self.opened();
-        if let Some(slot) = opened.get_mut(&root)
-            && let Some(open) = slot.open.upgrade()
+        let turn = self.opening(&root);
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         {
-            let workspace = Workspace { open };
-            // This handle is one of the users.
-            if slot.users() > 1 || workspace.counts_alike(settings) {
-                slot.used = Instant::now();
-                return Ok(workspace);
+            let mut opened = self.opened();
+            if let Some(slot) = opened.get_mut(&root)
+                && let Some(open) = slot.open.upgrade()
+            {
+                let workspace = Workspace { open };
+                // This handle is one of the users.
+                if slot.users() > 1 || workspace.counts_alike(settings) {
+                    slot.used = Instant::now();
+                    return Ok(workspace);
+                }
             }
+            opened.remove(&root);
+            opened.retain(|_, slot| slot.open.strong_count() > 0);
         }
-        opened.remove(&root);
-        opened.retain(|_, slot| slot.open.strong_count() > 0);
         let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude)?;
         let folder = index_folder(settings, &root).ok_or(OpenError::NoIndexFolder)?;
         let (index, problems) = Index::open(&folder);
@@ -209,7 +215,7 @@ impl Engine {
         // Beside the folders of all codebases, so that each finds what another has parsed.
         let symbols = SymbolStore::new(&folder, &folder.with_file_name("symbols"));
         sweep_cookies(&folder);
-        keep_indexes_within(&folder, settings.index.max_disk);
+        shelf::mark_used(&folder);
         let cookies = folder.join(format!("{COOKIES}{}", Uuid::new_v4().simple()));
         let syncs = self.lines.of(&settings.queue);
         let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
@@ -222,8 +228,23 @@ impl Engine {
         tokio::spawn(owner.run());
         let open = Arc::new(Open { shared, state, commands, cache });
         let kept = self.keeps.then(|| open.clone());
-        opened.insert(root, Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
+        self.opened().insert(root, Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
+        self.keep_indexes_within(&folder, settings.index.max_disk);
         Ok(Workspace { open })
+    }
+
+    /// The turn of those who open the codebase at `root`: others are opened meanwhile, and nobody else waits.
+    fn opening(&self, root: &CodebaseRoot) -> Arc<Mutex<()>> {
+        let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        opening.retain(|_, turn| Arc::strong_count(turn) > 1);
+        opening.entry(root.clone()).or_default().clone()
+    }
+
+    /// Removes unused indexes beside the one in `folder`, in the background, if all take more than `most` bytes.
+    fn keep_indexes_within(&self, folder: &Path, most: u64) {
+        let Some(dir) = folder.parent().map(Path::to_owned) else { return };
+        let open: Vec<_> = self.codebases().iter().map(|(workspace, _)| workspace.index_folder().to_owned()).collect();
+        tokio::task::spawn_blocking(move || shelf::keep_within(&dir, most, &open));
     }
 
     fn opened(&self) -> MutexGuard<'_, HashMap<CodebaseRoot, Slot>> {
@@ -300,13 +321,6 @@ impl Engine {
     }
 }
 
-/// Removes unused indexes beside the one in `folder`, in the background, if all take more than `most` bytes.
-fn keep_indexes_within(folder: &Path, most: u64) {
-    if let Some(dir) = folder.parent().map(Path::to_owned) {
-        tokio::task::spawn_blocking(move || shelf::keep_within(&dir, most, SystemTime::now()));
-    }
-}
-
 /// Where the index of the codebase at `root` lives; `None` when the platform names no cache folder and none is set.
 pub fn index_folder(settings: &Settings, root: &CodebaseRoot) -> Option<PathBuf> {
     let dir = settings.index.dir.clone().or_else(crate::core::settings::default_index_dir)?;
@@ -334,6 +348,11 @@ impl Workspace {
     /// Its state now and as it changes.
     pub fn state(&self) -> watch::Receiver<Arc<CodebaseState>> {
         self.open.state.clone()
+    }
+
+    /// Where its index is.
+    fn index_folder(&self) -> &Path {
+        self.open.shared.index.folder()
     }
 
     /// The settings that it was opened with.
@@ -377,8 +396,8 @@ impl Workspace {
         }
     }
 
-    /// What to search now: all that was seen so far. With `fresh`, every change that was on disk at the call is in it, if the platform can tell;
-    /// it may take as long as a comparison of the tree when one is under way.
+    /// What to search now: all that was seen so far. With `fresh`, every change that was on disk at the call is in it, if
+    /// the platform can tell; it may take as long as a comparison of the tree when one is under way.
     pub async fn view(&self, unsaved: Arc<Unsaved>, fresh: bool) -> FreshView {
         let shared = &self.open.shared;
         if !fresh {

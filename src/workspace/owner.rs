@@ -52,6 +52,7 @@ enum Event {
     Queue(Queue),
     MayAsk,
     Forgotten(Result<Dirty, IndexError>),
+    ForgettingBroke,
     Tidied,
     SymbolsDone(Result<Generation, String>),
 }
@@ -101,6 +102,8 @@ pub(super) struct Owner {
     retry_at: Option<Instant>,
     retry_after: Duration,
     tidying: bool,
+    /// What is damaged is being taken out.
+    mending: bool,
 
     // Symbols.
     symbols_wanted: bool,
@@ -163,6 +166,7 @@ impl Owner {
             retry_at: None,
             retry_after: FIRST_RETRY,
             tidying: false,
+            mending: false,
             symbols_wanted: false,
             symbols_running: false,
             symbols_at: None,
@@ -224,7 +228,7 @@ impl Owner {
             Command::Pause => self.paused = true,
             Command::Resume => self.paused = false,
             Command::LookAgain => self.look_at_tree = true,
-            Command::Rebuild => self.in_background(|shared| {
+            Command::Rebuild => self.in_background(Event::ForgettingBroke, |shared| {
                 shared.symbols.clear();
                 Event::Forgotten(shared.index.clear(&shared.overlay).map(|()| Dirty::Everything))
             }),
@@ -233,7 +237,9 @@ impl Owner {
                 self.symbols_of = None;
                 self.symbols_wanted = true;
             }
-            Command::Damaged => self.in_background(|shared| {
+            // Every search that meets damage says so.
+            Command::Damaged if std::mem::replace(&mut self.mending, true) => {}
+            Command::Damaged => self.in_background(Event::ForgettingBroke, |shared| {
                 let lost = shared.index.forget_damaged(&shared.overlay);
                 Event::Forgotten(lost.map(|paths| paths.into_iter().collect()))
             }),
@@ -251,9 +257,8 @@ impl Owner {
                 }
             }
             Event::LookedAtPaths(PathsLooked::TooMuch) => {
-                // The same look, by other means: whoever waits for it waits on.
+                // The look at the tree that comes next ends this one, too.
                 self.looking = false;
-                self.looks_started -= 1;
                 self.look_at_tree = true;
             }
             Event::LookBroke => {
@@ -290,16 +295,27 @@ impl Owner {
                     self.ask_for_queue();
                 }
             }
+            // Batches that joined one another end with the same outcome.
+            Event::Synced(outcome) if self.last_sync.as_ref().is_some_and(|last| last.id == outcome.id) => {}
             Event::Synced(outcome) => self.synced(outcome),
             Event::NotInLine(error) => self.failed(error.to_string()),
-            Event::Forgotten(Ok(Dirty::Everything)) => self.look_at_tree = true,
-            Event::Forgotten(Ok(lost)) if !lost.is_empty() => {
-                self.problems.index = Some("a part of the index was damaged and is being rebuilt".to_owned());
-                self.pending.join(lost);
-                self.debounce.touch(Instant::now());
+            Event::Forgotten(forgotten) => {
+                self.mending = false;
+                match forgotten {
+                    Ok(Dirty::Everything) => self.look_at_tree = true,
+                    Ok(lost) if lost.is_empty() => {}
+                    Ok(lost) => {
+                        self.problems.index = Some("a part of the index was damaged and is being rebuilt".to_owned());
+                        self.pending.join(lost);
+                        self.debounce.touch(Instant::now());
+                    }
+                    Err(error) => self.failed(error.to_string()),
+                }
             }
-            Event::Forgotten(Ok(_)) => {}
-            Event::Forgotten(Err(error)) => self.failed(error.to_string()),
+            Event::ForgettingBroke => {
+                self.mending = false;
+                self.failed("mending the index broke off by a fault of syncline; its log says where".to_owned());
+            }
             Event::Tidied => {
                 self.tidying = false;
                 self.symbols_wanted = true;
@@ -358,7 +374,8 @@ impl Owner {
 
     fn look_ended(&mut self) {
         self.looking = false;
-        self.looks_finished += 1;
+        // One look at a time: whatever was begun is over.
+        self.looks_finished = self.looks_started;
     }
 
     fn looked_at_tree(&mut self, looked: Result<TreeLooked, WalkError>) {
@@ -438,7 +455,12 @@ impl Owner {
             return self.submit();
         }
         self.looking_at_git = true;
-        self.look(|shared| Event::LookedAtGit(repository::is_being_rewritten(shared.root())));
+        let (shared, report) = (self.shared.clone(), self.report.clone());
+        tokio::spawn(async move {
+            let looked = tokio::task::spawn_blocking(move || repository::is_being_rewritten(shared.root())).await;
+            // The owner may have gone.
+            let _ = report.send(Event::LookedAtGit(looked.unwrap_or(false)));
+        });
     }
 
     /// Puts what is pending in line.
@@ -464,8 +486,8 @@ impl Owner {
                     for request in requests {
                         let _ = request.send(outcome.clone());
                     }
-                    // Those that joined another batch hear of it through that one.
-                    if position.is_some() {
+                    // What became of one that joined another is told by that one, unless that was of an owner before.
+                    if position.is_some() || outcome.verdict != Verdict::Synced {
                         let _ = report.send(Event::Synced(outcome));
                     }
                 }
@@ -511,18 +533,22 @@ impl Owner {
 
     fn retry(&mut self) {
         self.retry_at = None;
-        if !self.paused && !self.shared.overlay.view().is_empty() {
-            self.pending = Dirty::Everything;
-            self.submit();
-        } else {
+        if self.shared.overlay.view().is_empty() {
             self.problems.sync = None;
+            return;
+        }
+        self.pending = Dirty::Everything;
+        match self.paused {
+            // Until it is resumed.
+            true => self.debounce.touch(Instant::now()),
+            false => self.submit(),
         }
     }
 
     /// Merges segments, if that is worth it.
     fn tidy(&mut self) {
         if !std::mem::replace(&mut self.tidying, true) {
-            self.in_background(|shared| {
+            self.in_background(Event::Tidied, |shared| {
                 while !shared.cancel.is_cancelled() {
                     match shared.index.merge(&shared.overlay) {
                         Ok(true) => {}
@@ -556,13 +582,13 @@ impl Owner {
         }
     }
 
-    fn in_background(&self, work: impl FnOnce(&Shared) -> Event + Send + 'static) {
+    /// Does `work`, which ends with an event: `broke`, when it breaks off.
+    fn in_background(&self, broke: Event, work: impl FnOnce(&Shared) -> Event + Send + 'static) {
         let (shared, report) = (self.shared.clone(), self.report.clone());
         tokio::spawn(async move {
-            if let Some(event) = on_background_thread("syncline-tidy", move || work(&shared)).await {
-                // The owner may have gone.
-                let _ = report.send(event);
-            }
+            let event = on_background_thread("syncline-tidy", move || work(&shared)).await;
+            // The owner may have gone.
+            let _ = report.send(event.unwrap_or(broke));
         });
     }
 
@@ -717,10 +743,8 @@ async fn until(deadline: Option<Instant>) {
 fn unreadable(problems: &[String]) -> Option<String> {
     let first = problems.first()?;
     Some(match problems.len() {
-        1 => format!("can't be looked at and is missing from answers: {first}"),
-        count => {
-            format!("{count} folders or files can't be looked at and are missing from answers; the first: {first}")
-        }
+        1 => format!("a folder or file can't be looked at, so answers lack it: {first}"),
+        count => format!("{count} folders or files can't be looked at, so answers lack them; the first: {first}"),
     })
 }
 

@@ -144,7 +144,6 @@ impl SyncTarget for Shared {
         });
         match updated.await {
             Some(Ok(updated)) => Ok(Synced { files: updated.files }),
-            Some(Err(error @ IndexError::Cancelled)) => Err(error.to_string()),
             Some(Err(error)) => Err(error.to_string()),
             None => Err("indexing broke off by a fault of syncline; its log says where".to_owned()),
         }

@@ -21,9 +21,18 @@ pub fn bytes_of_indexes(dir: &Path) -> u64 {
     entries(dir).iter().map(|entry| entry.bytes).sum()
 }
 
+/// Notes that the index in `folder` is used now.
+pub(super) fn mark_used(folder: &Path) {
+    let marked = fs::File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
+    if let Err(error) = marked {
+        tracing::debug!(folder = %folder.display(), %error, "can't note that an index is used");
+    }
+}
+
 /// While all indexes in `dir` take more than `most` bytes, removes the one that has been unused for longest, but none that
-/// was used today. Its codebase is indexed anew when it is opened again. Looks at each file of the indexes.
-pub(super) fn keep_within(dir: &Path, most: u64, now: SystemTime) {
+/// was used today or is in `open`. Its codebase is indexed anew when it is opened again. Looks at each file of the indexes.
+pub(super) fn keep_within(dir: &Path, most: u64, open: &[PathBuf]) {
+    let now = SystemTime::now();
     let mut entries = entries(dir);
     entries.sort_by_key(|entry| entry.used);
     let mut bytes: u64 = entries.iter().map(|entry| entry.bytes).sum();
@@ -31,6 +40,9 @@ pub(super) fn keep_within(dir: &Path, most: u64, now: SystemTime) {
         let unused_for = now.duration_since(entry.used).unwrap_or_default();
         if bytes <= most || unused_for < IN_USE {
             break;
+        }
+        if open.contains(&entry.folder) {
+            continue;
         }
         match fs::remove_dir_all(&entry.folder) {
             Ok(()) => {

@@ -413,19 +413,25 @@ impl Keeper {
         };
         let lines = switch.bells.heard();
         match redis.try_link(&lines, patience).await {
-            Ok(link) => {
-                self.pause = FIRST_PAUSE;
-                if self.enter(switch, redis, link).await.is_ok() {
+            Ok(link) => match self.enter(switch, redis, link).await {
+                Ok(()) => {
+                    self.pause = FIRST_PAUSE;
                     self.next_ping = Some(Instant::now());
                 }
-            }
-            Err(trouble) => {
-                switch.cut(standing.epoch(), &trouble.sentence);
-                self.pause = self.pause.max(FIRST_PAUSE);
-                tokio::time::sleep(self.pause).await;
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-            }
+                Err(trouble) => self.back_off(switch, &trouble).await,
+            },
+            Err(trouble) => self.back_off(switch, &trouble).await,
         }
+    }
+
+    /// Redis can't be used: batches wait here, and it is tried again after a pause that grows.
+    async fn back_off(&mut self, switch: &Switch, trouble: &Trouble) {
+        // Apart, since what is borrowed can't be changed.
+        let epoch = switch.standing.borrow().epoch();
+        switch.cut(epoch, &trouble.sentence);
+        self.pause = self.pause.max(FIRST_PAUSE);
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
     /// Makes a new connection the one in use, and Redis' line the one that counts.
@@ -436,9 +442,6 @@ impl Keeper {
             while switch.local.is_syncing() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 if !link.is_alive() {
-                    // Apart, since what is borrowed can't be changed.
-                    let epoch = switch.standing.borrow().epoch();
-                    switch.cut(epoch, &Trouble::cut(redis.door()).sentence);
                     return Err(Trouble::cut(redis.door()));
                 }
             }

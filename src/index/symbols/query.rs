@@ -209,8 +209,9 @@ impl SymbolView<'_> {
         if query.name.is_empty() || query.limit == 0 {
             return answer;
         }
-        let packs = self.store.packs();
         let (loose, left_out) = self.loose(query, cancel);
+        // After those: a text that gets into a pack meanwhile is in both, not in neither.
+        let packs = self.store.packs();
         answer.left_out = left_out;
         let mut candidates = loose.clone();
         for (at, pack) in packs.iter().enumerate() {
@@ -227,6 +228,7 @@ impl SymbolView<'_> {
             if looked.is_err() {
                 answer.damaged.push(pack.id());
             }
+            answer.limit_hit |= left == 0;
         }
         candidates.retain(|candidate| !matches!(candidate.rank, Rank::Fuzzy(..)));
         self.take(query, &packs, candidates, &mut answer);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -16,6 +17,8 @@ use crate::index::store::create_private_folder;
 const MERGE_AT: usize = 6;
 /// Each size class holds packs of up to this many times the symbols of the class below.
 const CLASS: usize = 8;
+/// Packs that are mostly dead are looked for when a share of one in so many texts is new.
+const ADDED_SHARE: usize = 16;
 /// Packs about fewer texts aren't shared with other codebases: those of single saves are merged soon.
 const WORTH_SHARING: usize = 64;
 /// Most bytes of shared packs; the oldest go first.
@@ -34,6 +37,9 @@ pub struct SymbolStore {
     changing: Mutex<()>,
     /// Segments all whose texts have been taken care of.
     pub(super) covered: Mutex<HashSet<SegmentId>>,
+    forgotten: AtomicU64,
+    /// Texts added since packs that are mostly dead were looked for.
+    added: AtomicUsize,
     pub(super) recent: Recent,
 }
 
@@ -46,6 +52,9 @@ impl SymbolStore {
             packs: RwLock::default(),
             changing: Mutex::new(()),
             covered: Mutex::default(),
+            forgotten: AtomicU64::new(0),
+            // What changed since the process before looked isn't known.
+            added: AtomicUsize::new(usize::MAX / 2),
             recent: Recent::default(),
         }
     }
@@ -76,11 +85,7 @@ impl SymbolStore {
             }
             match Pack::open(&path) {
                 Ok(pack) => packs.push(Arc::new(pack)),
-                Err(SegmentError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    tracing::warn!("{error}");
-                    self.remove(&path);
-                }
+                Err(error) => self.refused(&path, &error),
             }
         }
         self.publish(packs);
@@ -93,7 +98,7 @@ impl SymbolStore {
         self.publish(packs);
         self.remove(&id.file(&self.folder));
         self.remove(&id.file(&self.shared));
-        self.covered().clear();
+        self.uncover();
     }
 
     /// Forgets everything, here and where codebases share.
@@ -104,8 +109,18 @@ impl SymbolStore {
             self.remove(&pack.id().file(&self.shared));
         }
         self.publish(Vec::new());
-        self.covered().clear();
+        self.uncover();
         self.recent.clear();
+    }
+
+    /// How often texts that were known were forgotten.
+    pub(super) fn times_forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::SeqCst)
+    }
+
+    fn uncover(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.covered().clear();
     }
 
     /// Those of `keys` that no pack holds. They must be sorted.
@@ -123,9 +138,12 @@ impl SymbolStore {
             if packs.iter().any(|pack| pack.id() == id) {
                 continue;
             }
-            let Ok(pack) = Pack::open(&path) else {
-                self.remove(&path);
-                continue;
+            let pack = match Pack::open(&path) {
+                Ok(pack) => pack,
+                Err(error) => {
+                    self.refused(&path, &error);
+                    continue;
+                }
             };
             let found = wanted.iter().filter(|key| pack.holds(**key)).count();
             // A pack that is about something else would only be in the way.
@@ -148,6 +166,7 @@ impl SymbolStore {
         }
         let id = builder.write(&self.folder)?;
         let pack = Arc::new(Pack::open(&id.file(&self.folder))?);
+        self.added.fetch_add(pack.texts().len(), Ordering::Relaxed);
         let _turn = self.turn();
         self.share(&pack);
         let packs = self.packs().iter().cloned().chain([pack]).collect();
@@ -165,6 +184,9 @@ impl SymbolStore {
         let class = |pack: &Pack| pack.symbols().max(1).ilog(CLASS);
         let crowded =
             (0..=usize::BITS).find(|size| packs.iter().filter(|pack| class(pack) == *size).count() >= MERGE_AT);
+        // A look at every text: worth it once in a while.
+        let texts: usize = packs.iter().map(|pack| pack.texts().len()).sum();
+        let may_be_dead = self.added.load(Ordering::Relaxed) > texts / ADDED_SHARE;
         let mostly_dead = |pack: &&Arc<Pack>| {
             let live = pack.texts().iter().filter(|(key, _)| is_live(*key)).count();
             pack.texts().len() > WORTH_SHARING && live < pack.texts().len() / 2
@@ -172,9 +194,11 @@ impl SymbolStore {
         let (chosen, drop_dead): (Vec<_>, bool) = match crowded {
             // With them go the smaller ones: they would only be merged again soon.
             Some(size) => (packs.iter().filter(|pack| class(pack) <= size).cloned().collect(), false),
-            None => (packs.iter().find(mostly_dead).cloned().into_iter().collect(), true),
+            None if may_be_dead => (packs.iter().find(mostly_dead).cloned().into_iter().collect(), true),
+            None => return Ok(false),
         };
         if chosen.is_empty() {
+            self.added.store(0, Ordering::Relaxed);
             return Ok(false);
         }
         let sources: Vec<_> = chosen.iter().map(|pack| &**pack).collect();
@@ -233,6 +257,18 @@ impl SymbolStore {
             }
             self.remove(&path);
             bytes -= size;
+        }
+    }
+
+    /// A pack can't be opened: a damaged one goes; one that can't be read now may be another time.
+    fn refused(&self, path: &Path, error: &SegmentError) {
+        match error {
+            SegmentError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {}
+            SegmentError::Io { .. } => tracing::warn!("{error}"),
+            SegmentError::Damaged { .. } => {
+                tracing::warn!("{error}");
+                self.remove(path);
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::extract::Extractor;
 use super::pack::{PackBuilder, TextKey};
 use super::store::SymbolStore;
-use super::{Symbol, text};
+use super::{Language, Symbol, text};
 use crate::core::RelPath;
 use crate::index::docs::ContentHash;
 use crate::index::segment::SegmentError;
@@ -75,6 +75,7 @@ impl Update<'_> {
     pub fn run(&self) -> Result<usize, UpdateError> {
         let (wanted, segments) = self.snapshot.texts(&self.store.covered(), self.max_file_bytes);
         let wanted = self.missing(wanted);
+        let forgotten = self.store.times_forgotten();
         let (next, done, parsed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         let builder = Mutex::new(PackBuilder::default());
         let failure = Mutex::new(None);
@@ -95,7 +96,7 @@ impl Update<'_> {
                     let was_given = given.is_some();
                     let parsed_now = match given {
                         Some(symbols) => Ok(Some(symbols)),
-                        None => self.parse(&mut extractor, *key, path),
+                        None => self.parse_one(&mut extractor, *key, path),
                     };
                     let symbols = match parsed_now {
                         Ok(Some(symbols)) => symbols,
@@ -141,7 +142,8 @@ impl Update<'_> {
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
-        if !self.cancel.is_cancelled() {
+        // What was forgotten meanwhile may have been a part of it.
+        if !self.cancel.is_cancelled() && self.store.times_forgotten() == forgotten {
             self.store.covered().extend(segments);
         }
         Ok(parsed.into_inner())
@@ -160,6 +162,27 @@ impl Update<'_> {
         // Files that lie together are read together.
         wanted.sort_by(|(_, a), (_, b)| a.cmp(b));
         wanted
+    }
+
+    /// The symbols of a text, from the file at `first` or, should that have changed, from another that has the text.
+    fn parse_one(
+        &self,
+        extractor: &mut Extractor,
+        key: TextKey,
+        first: &RelPath,
+    ) -> Result<Option<Vec<Symbol>>, UpdateError> {
+        let parsed = self.parse(extractor, key, first)?;
+        if parsed.is_some() {
+            return Ok(parsed);
+        }
+        let others = self.snapshot.with_hash(key.hash).filter_map(RelPath::from_bytes);
+        for path in others.filter(|path| path != first && Language::of(path.as_bytes()) == Some(key.language)) {
+            let parsed = self.parse(extractor, key, &path)?;
+            if parsed.is_some() || self.cancel.is_cancelled() {
+                return Ok(parsed);
+            }
+        }
+        Ok(None)
     }
 
     /// A file's symbols; `None` when it isn't what the index knows any more: then it is dirty, and its turn comes again.
