@@ -2,10 +2,11 @@
 //!
 //! A [`Snapshot`] is the index at one commit, made of immutable segments; an [`Overlay`] holds what is newer on disk; a
 //! search looks at a [`View`] of both. [`Update`] turns dirty files into segments and commits them to the [`Index`].
-//! Nothing here knows of lines, editors or file events.
+//! Nothing here knows of editors or file events; of waiting lines only the tokens of their turns, which fence commits.
 
 mod checksum;
 mod docs;
+mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod manifest;
@@ -24,6 +25,7 @@ mod update;
 mod varint;
 
 pub use docs::{ContentHash, Doc};
+pub use file::open_regular;
 pub use manifest::Generation;
 pub use overlay::{Dirt, Dirtied, Overlay, Verdict};
 pub use plan::Plan;
@@ -35,4 +37,4 @@ pub use search::{
 pub use snapshot::{Difference, Snapshot, TreeFile};
 pub use stat::FileStat;
 pub use store::{Change, Index, IndexError};
-pub use update::{Update, Updated, open_regular};
+pub use update::{Update, Updated};

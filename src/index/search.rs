@@ -12,11 +12,11 @@ use grep_regex::RegexMatcher;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkMatch};
 use tokio_util::sync::CancellationToken;
 
+use super::file::open_regular;
 use super::overlay::{Dirtied, Verdict};
 use super::plan::Plan;
 use super::query::Query;
 use super::snapshot::Snapshot;
-use super::update::open_regular;
 use crate::core::RelPath;
 use crate::core::path::cmp_bytes;
 

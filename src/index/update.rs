@@ -1,6 +1,5 @@
 //! Brings the index up to date with dirty files: reads them, builds segments, commits.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Mutex;
@@ -12,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::Generation;
 use super::docs::{ContentHash, Doc, is_indexed};
+use super::file::open_regular;
 use super::overlay::{Dirt, Overlay, Verdict};
 use super::segment::SegmentBuilder;
 use super::stat::{FileStat, now_ns};
@@ -239,25 +239,4 @@ impl<'a> Worker<'a> {
         self.work.update.overlay.settle(self.settled.drain(..));
         Ok(())
     }
-}
-
-/// Opens a file to be read, or gives `None` when no regular one is there (any more). Links aren't followed, and nothing can
-/// block: a pipe in somebody's tree must not.
-pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
-    }
-    let file = match options.open(path) {
-        Ok(file) => file,
-        #[cfg(unix)]
-        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Ok(None),
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    Ok(file.metadata()?.is_file().then_some(file))
 }

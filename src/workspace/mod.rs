@@ -3,14 +3,16 @@
 //! An [`Engine`] opens each codebase once, as a [`Workspace`]. Others send it messages through that handle, and read
 //! snapshots: its [`CodebaseState`], and a [`View`] to search.
 
+mod disk;
 mod look;
 mod owner;
 mod shared;
-mod shelf;
+mod show;
+
 mod state;
 mod symbols;
 
-pub use shelf::bytes_of_indexes;
+pub use disk::bytes_of_indexes;
 pub use state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch, Stage};
 
 use std::collections::HashMap;
@@ -215,7 +217,7 @@ impl Engine {
         // Beside the folders of all codebases, so that each finds what another has parsed.
         let symbols = SymbolStore::new(&folder, &folder.with_file_name("symbols"));
         sweep_cookies(&folder);
-        shelf::mark_used(&folder);
+        disk::mark_used(&folder);
         let cookies = folder.join(format!("{COOKIES}{}", Uuid::new_v4().simple()));
         let syncs = self.lines.of(&settings.queue);
         let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
@@ -244,7 +246,7 @@ impl Engine {
     fn keep_indexes_within(&self, folder: &Path, most: u64) {
         let Some(dir) = folder.parent().map(Path::to_owned) else { return };
         let open: Vec<_> = self.codebases().iter().map(|(workspace, _)| workspace.index_folder().to_owned()).collect();
-        tokio::task::spawn_blocking(move || shelf::keep_within(&dir, most, &open));
+        tokio::task::spawn_blocking(move || disk::keep_within(&dir, most, &open));
     }
 
     fn opened(&self) -> MutexGuard<'_, HashMap<CodebaseRoot, Slot>> {

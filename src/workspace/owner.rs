@@ -1,6 +1,5 @@
 //! The one task that owns an open codebase: it decides when to look, when to sync, and what to tell.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio::time::Instant;
 
 use super::look::{self, PathsLooked, TreeLooked};
 use super::shared::{Shared, on_background_thread};
+use super::show::Show;
 use super::state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch, Stage};
 use super::symbols;
 use crate::core::cache::{BatchState, CacheError, Queue};
@@ -65,10 +65,6 @@ const ROOT_RETRY: Duration = Duration::from_secs(2);
 /// Pause after a look at the line, for each 20 batches in it.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 const MOST_LOOK_PAUSES: u32 = 50;
-/// A phase is shown for at least this long: those who watch the state see only the latest.
-const SHOWN: Duration = Duration::from_millis(20);
-/// States with a phase of their own that wait to be shown; older ones are dropped, so that none is shown long after.
-const MOST_SHOWN: usize = 3;
 /// So many changed files may be the first of many more, if git is at work.
 const MANY: usize = 200;
 /// How long a batch of many files waits for git to be done. Searches read what is pending meanwhile.
@@ -181,7 +177,7 @@ impl Owner {
             shared,
         };
         let (tell, state) = watch::channel(Arc::new(owner.state()));
-        owner.show.tell = Some(tell);
+        owner.show.tell_by(tell);
         (owner, state)
     }
 
@@ -683,52 +679,6 @@ impl Owner {
         match problems.into_iter().find_map(Option::as_ref) {
             Some(sentence) => Health::Degraded(sentence.clone()),
             None => Health::Ok,
-        }
-    }
-}
-
-/// What is told, one phase after the other.
-#[derive(Default)]
-struct Show {
-    tell: Option<watch::Sender<Arc<CodebaseState>>>,
-    /// States to be shown. Those after the first have each a phase of their own.
-    next: VecDeque<CodebaseState>,
-    shown_phase: Option<(Phase, Instant)>,
-}
-
-impl Show {
-    fn add(&mut self, state: CodebaseState) {
-        match self.next.back_mut() {
-            Some(last) if last.phase == state.phase => *last = state,
-            _ => self.next.push_back(state),
-        }
-        if self.next.len() > MOST_SHOWN {
-            self.next.pop_front();
-        }
-    }
-
-    /// When the next state may be shown.
-    fn due(&self) -> Option<Instant> {
-        let next = self.next.front()?;
-        match self.shown_phase {
-            Some((phase, since)) if phase != next.phase => Some(since + SHOWN),
-            _ => Some(Instant::now()),
-        }
-    }
-
-    fn pass(&mut self) {
-        while self.due().is_some_and(|due| due <= Instant::now()) {
-            let (Some(state), Some(tell)) = (self.next.pop_front(), &self.tell) else { return };
-            if self.shown_phase.is_none_or(|(phase, _)| phase != state.phase) {
-                self.shown_phase = Some((state.phase, Instant::now()));
-            }
-            tell.send_if_modified(|shown| {
-                let changed = **shown != state;
-                if changed {
-                    *shown = Arc::new(state);
-                }
-                changed
-            });
         }
     }
 }
