@@ -248,6 +248,57 @@ async fn fresh_searches_end_while_many_folders_come() {
     engine.shutdown().await;
 }
 
+/// A file that is only in an editor yet belongs to a codebase if ripgrep would search it once it is saved.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_to_come_belong_by_the_rules_of_ripgrep() {
+    let fixture = Fixture::new(&[
+        (".gitignore", "*\n"),
+        ("repository/kept.txt", "line\n"),
+        ("repository/.gitignore", "*.log\n!deep/\n"),
+        ("repository/deep/.gitignore", "*.txt\n"),
+        ("repository/.ignore", "!kept.log\n*.tmp\n"),
+        ("repository/deep/.rgignore", "!wanted.tmp\n"),
+        ("repository/deep/a.rs", "line\n"),
+    ]);
+    let root = fixture.root.join("repository");
+    fixture.git(&["init", "-q", "repository"]);
+    std::fs::create_dir_all(root.join(".git/info")).unwrap();
+    std::fs::write(root.join(".git/info/exclude"), "*.secret\n").unwrap();
+    let settings = fixture.settings();
+    let engine = Engine::new(&settings);
+    let workspace = engine.open(&root, &settings).unwrap();
+    until_fresh(&workspace).await;
+    let names = ["new.txt", "new.log", "kept.log", "new.tmp", "new.secret"];
+    let deep = ["deep/new.rs", "deep/new.txt", "deep/wanted.tmp", "deep/new.log", "deep/kept.log"];
+    let mut to_come = Vec::new();
+    for name in names.into_iter().chain(deep) {
+        if workspace.belongs(&root.join(name)).await.is_some() {
+            to_come.push(name);
+        }
+    }
+    for name in names.into_iter().chain(deep) {
+        fixture.write(&format!("repository/{name}"), "line of a new file\n");
+    }
+    let there: Vec<_> = ripgrep(&root, "new file").into_keys().collect();
+    to_come.sort_unstable();
+    assert_eq!(to_come, there);
+    engine.shutdown().await;
+}
+
+/// Nobody reads what a pipe might give.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_called_git_holds_nobody_up() {
+    let fixture = Fixture::new(&[("a.txt", "line\n")]);
+    let made = std::process::Command::new("mkfifo").arg(fixture.root.join(".git")).status().unwrap();
+    assert!(made.success());
+    let (engine, workspace) = open(&fixture);
+    until_fresh(&workspace).await;
+    (0..300).for_each(|number| fixture.write(&format!("{number}.txt"), "line\n"));
+    until_state(&workspace, |state| state.index.fresh && state.index.files == 301).await;
+    engine.shutdown().await;
+}
+
 /// The retry of a failed sync fell due while it was paused, and was forgotten.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_failed_before_a_pause_is_synced_after_it() {
