@@ -386,6 +386,22 @@ async fn settings_are_asked_for_before_codebases_open() {
     server.shut_down().await;
 }
 
+/// An answer that nobody waited for any more ended the session.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_come_late_harm_nobody() {
+    let fixture = Fixture::new(&[("a.txt", "needle\n")]);
+    let mut server = Server::start(&fixture, &Engine::new(&fixture.settings()));
+    let client = &mut server.client;
+    client.withheld = Some(Vec::new());
+    client.initialize(&[&fixture.root], json!({"workspace": {"configuration": true}}), Value::Null).await;
+    client.until("a sentence", |m| m["params"]["message"].as_str().is_some_and(|m| m.contains("doesn't answer"))).await;
+    for id in client.withheld.take().unwrap() {
+        client.send(json!({"jsonrpc": "2.0", "id": id, "result": [{}]})).await;
+    }
+    assert_eq!(client.search(search("needle")).await, ["a.txt:0:0-6:needle"]);
+    server.shut_down().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_act_on_codebases() {
     let fixture = Fixture::new(&[("a.txt", "one\n")]);

@@ -35,13 +35,14 @@ pub struct Life {
     shut_down: Arc<AtomicBool>,
     stopping: CancellationToken,
     over: CancellationToken,
+    deaf: CancellationToken,
 }
 
 impl Life {
     /// A session that begins.
     pub fn new() -> Life {
         let over = CancellationToken::new();
-        Life { shut_down: Arc::default(), stopping: over.child_token(), over }
+        Life { shut_down: Arc::default(), stopping: over.child_token(), over, deaf: CancellationToken::new() }
     }
 
     /// The client wants the session to end: work stops, replies still go out.
@@ -63,6 +64,11 @@ impl Life {
     /// Tripped when there is nobody left to talk to.
     pub fn over(&self) -> &CancellationToken {
         &self.over
+    }
+
+    /// Tripped when nothing is heard from the client any more.
+    pub fn deaf(&self) -> &CancellationToken {
+        &self.deaf
     }
 
     /// How it ends, if it ends now.

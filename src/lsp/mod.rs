@@ -4,6 +4,7 @@
 //! goes to the one task that owns a client's session. What takes its time runs in tasks of its own. What goes out passes
 //! the outbox, in order. All messages of Syncline's own are in [`ext`].
 
+mod ask;
 mod client;
 mod documents;
 pub mod ext;

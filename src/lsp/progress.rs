@@ -13,6 +13,8 @@ use tower_lsp::lsp_types::{
     WorkDoneProgressCreateParams, WorkDoneProgressEnd, WorkDoneProgressReport,
 };
 
+use super::ask::ask;
+use super::life::Life;
 use super::outbox::Outbox;
 use crate::workspace::{CodebaseState, Phase, Progress, Stage};
 
@@ -24,9 +26,9 @@ const BETWEEN_REPORTS: Duration = Duration::from_millis(200);
 const CREATE_TIME: Duration = Duration::from_secs(5);
 
 /// Shows the syncs of a codebase until it closes.
-pub async fn show(mut states: watch::Receiver<Arc<CodebaseState>>, outbox: Outbox, client: Client) {
+pub async fn show(mut states: watch::Receiver<Arc<CodebaseState>>, outbox: Outbox, client: Client, life: Life) {
     while states.wait_for(|state| state.phase == Phase::Syncing).await.is_ok() {
-        let shown = show_one(&mut states, &outbox, &client);
+        let shown = show_one(&mut states, &outbox, &client, &life);
         if shown.await.is_err() || states.wait_for(|state| state.phase != Phase::Syncing).await.is_err() {
             return;
         }
@@ -38,14 +40,15 @@ async fn show_one(
     states: &mut watch::Receiver<Arc<CodebaseState>>,
     outbox: &Outbox,
     client: &Client,
+    life: &Life,
 ) -> Result<(), watch::error::RecvError> {
     let over = states.wait_for(|state| state.phase != Phase::Syncing);
     if let Ok(over) = timeout(WORTH_SHOWING, over).await {
         return over.map(drop);
     }
     let token = NumberOrString::String(format!("syncline-{}", uuid::Uuid::new_v4()));
-    let create = client.send_request::<WorkDoneProgressCreate>(WorkDoneProgressCreateParams { token: token.clone() });
-    if !matches!(timeout(CREATE_TIME, create).await, Ok(Ok(()))) {
+    let create = WorkDoneProgressCreateParams { token: token.clone() };
+    if !matches!(ask::<WorkDoneProgressCreate>(client, life, create, CREATE_TIME).await, Some(Ok(()))) {
         return Ok(());
     }
     let state = states.borrow_and_update().clone();

@@ -113,10 +113,15 @@ where
         tracing::info!("the client didn't take all that was said");
     }
     // Nothing goes on behind a session that is over. (A read of standard input can't be ended, only left alone.)
-    for task in [serving, relaying, receiving, session] {
+    for task in [&serving, &relaying, &receiving, &session] {
         task.abort();
     }
     life.over().cancel();
+    // Whoever waits for an answer waits until no more can come.
+    if !serving.is_finished() {
+        let _ = serving.await;
+    }
+    life.deaf().cancel();
     life.ended()
 }
 

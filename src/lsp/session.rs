@@ -10,12 +10,14 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tower_lsp::Client;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
+use tower_lsp::lsp_types::request::WorkspaceConfiguration;
 use tower_lsp::lsp_types::{
-    ConfigurationItem, DidChangeTextDocumentParams, ExecuteCommandParams, MessageType, SymbolInformation,
-    TextDocumentItem, Url, WorkspaceFoldersChangeEvent,
+    ConfigurationItem, ConfigurationParams, DidChangeTextDocumentParams, ExecuteCommandParams, MessageType,
+    SymbolInformation, TextDocumentItem, Url, WorkspaceFoldersChangeEvent,
 };
 
 use super::ServeOptions;
+use super::ask::ask;
 use super::client::ClientFacts;
 use super::documents::{Documents, changes_rules};
 use super::ext::{CodebaseParams, LastSync, Outcome, QueueState, SearchParams, SearchResult, commands};
@@ -179,13 +181,14 @@ impl Session {
         let client = self.client.as_ref()?;
         self.facts.as_ref().filter(|facts| facts.answers_configuration)?;
         let item = ConfigurationItem { scope_uri: None, section: Some(SECTION.to_owned()) };
-        match tokio::time::timeout(CONFIGURATION_TIME, client.configuration(vec![item])).await {
-            Ok(Ok(sections)) => sections.into_iter().next().filter(Value::is_object),
-            Ok(Err(error)) => {
+        let params = ConfigurationParams { items: vec![item] };
+        match ask::<WorkspaceConfiguration>(client, &self.life, params, CONFIGURATION_TIME).await {
+            Some(Ok(sections)) => sections.into_iter().next().filter(Value::is_object),
+            Some(Err(error)) => {
                 tracing::warn!(%error, "the client doesn't give its settings");
                 None
             }
-            Err(_) => {
+            None => {
                 let sentence = "the editor doesn't answer workspace/configuration; the settings of initialize are used";
                 self.outbox.log(MessageType::WARNING, sentence).await;
                 None
@@ -222,8 +225,8 @@ impl Session {
                 }
                 let shows_progress = self.facts.as_ref().is_some_and(|facts| facts.shows_progress);
                 let client = self.client.clone().filter(|_| shows_progress);
-                let outbox = self.outbox.clone();
-                return self.roots.add(workspace, path, |workspace| tasks(workspace, outbox, client));
+                let (outbox, life) = (self.outbox.clone(), self.life.clone());
+                return self.roots.add(workspace, path, |workspace| tasks(workspace, outbox, client, life));
             }
             Ok(Err(error)) => error.to_string(),
             Err(error) => {
@@ -480,10 +483,10 @@ fn places(roots: &[&Root]) -> Places {
 }
 
 /// What goes on for a codebase as long as a client has it open.
-fn tasks(workspace: &Workspace, outbox: Outbox, progress_for: Option<Client>) -> JoinSet<()> {
+fn tasks(workspace: &Workspace, outbox: Outbox, progress_for: Option<Client>, life: Life) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if let Some(client) = progress_for {
-        tasks.spawn(progress::show(workspace.state(), outbox.clone(), client));
+        tasks.spawn(progress::show(workspace.state(), outbox.clone(), client, life));
     }
     tasks.spawn(publisher::publish(workspace.state(), outbox));
     tasks

@@ -23,6 +23,8 @@ pub struct Client {
     is_over: bool,
     /// The answer to `workspace/configuration`.
     pub configuration: Value,
+    /// It isn't given by itself; these were asked for.
+    pub withheld: Option<Vec<Value>>,
 }
 
 impl Client {
@@ -40,7 +42,7 @@ impl Client {
             }
         });
         let (kept, configuration) = (VecDeque::new(), Value::Null);
-        Client { writer: Box::new(writer), incoming, kept, next_id: 1, is_over: false, configuration }
+        Client { writer: Box::new(writer), incoming, kept, next_id: 1, is_over: false, configuration, withheld: None }
     }
 
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
@@ -104,6 +106,10 @@ impl Client {
         loop {
             let message = self.incoming.recv().await?;
             let (Some(method), Some(id)) = (message.get("method"), message.get("id")) else { return Some(message) };
+            if let Some(withheld) = self.withheld.as_mut().filter(|_| method == "workspace/configuration") {
+                withheld.push(id.clone());
+                continue;
+            }
             let result = match method.as_str().unwrap() {
                 "workspace/configuration" => json!([self.configuration]),
                 "window/workDoneProgress/create" => Value::Null,
