@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, fmt, reload};
 use super::show::harmless;
 use crate::core::CodebaseRoot;
 use crate::core::error::RootError;
-use crate::core::settings::{self, Settings, Sources, log_filter};
+use crate::core::settings::{self, Loaded, Settings, Sources, log_filter};
 use crate::daemon::socket::PlaceError;
 use crate::daemon::{Reach, Rotating};
 use crate::workspace::indexed_codebase;
@@ -46,9 +46,24 @@ impl CommonArgs {
         Reach::of_user(client, &self.sources(serde_json::Value::Null), settings.daemon.idle)
     }
 
+    /// The codebase that `path` belongs to, and its settings; what is wrong with them is said on standard error.
+    ///
+    /// # Errors
+    /// When there is no folder at `path`.
+    pub fn codebase(&self, path: &Path) -> Result<(CodebaseRoot, Settings), RootError> {
+        let root = codebase_of(path, &self.load(None).settings)?;
+        let settings = self.settings(Some(root.as_path()));
+        Ok((root, settings))
+    }
+
+    /// The settings for a codebase at `root`, and what is wrong with them.
+    pub fn load(&self, root: Option<&Path>) -> Loaded {
+        settings::load(root, &self.sources(serde_json::Value::Null))
+    }
+
     /// The settings for a codebase at `root`; what is wrong with them is said on standard error.
     pub fn settings(&self, root: Option<&Path>) -> Settings {
-        let loaded = settings::load(root, &self.sources(serde_json::Value::Null));
+        let loaded = self.load(root);
         for problem in &loaded.problems {
             eprintln!("syncline: {problem}");
         }

@@ -13,7 +13,7 @@ use super::daemon::shared_engine;
 use super::line::{Line, wants_redis};
 use super::show::{self, Paint};
 use crate::core::CodebaseRoot;
-use crate::core::settings::{self, Settings};
+use crate::core::settings::Settings;
 use crate::watch::tree::{Enter, TreeRules};
 use crate::workspace::index_folder;
 
@@ -71,13 +71,14 @@ fn error(name: &'static str, message: impl Into<String>) -> Check {
 
 /// Runs it. Exits with 1 when something doesn't work.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
-    let loaded = settings::load(Some(&args.path), &common.sources(serde_json::Value::Null));
+    let root = codebase_of(&args.path, &common.load(None).settings);
+    let loaded = common.load(root.as_ref().ok().map(CodebaseRoot::as_path));
     let settings = loaded.settings;
     let mut checks: Vec<_> = loaded.problems.iter().map(|problem| warning("settings", problem.to_string())).collect();
     if checks.is_empty() {
         checks.push(ok("settings", "every setting is understood"));
     }
-    match codebase_of(&args.path, &settings) {
+    match root {
         Ok(root) => {
             checks.push(ok("codebase", root.as_path().display().to_string()));
             checks.extend(index(&settings, &root));

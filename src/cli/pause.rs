@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::context::{CommonArgs, codebase_of, fail};
+use super::context::{CommonArgs, fail};
 use super::show::harmless;
 use crate::daemon::wire::{DaemonState, Purpose, Question};
 use crate::daemon::{Client, Session};
@@ -41,8 +41,7 @@ fn command(common: &CommonArgs, args: &Args, client: &'static str, command: &str
     if common.standalone {
         return Err(format!("{client} acts on the shared engine; leave --standalone out"));
     }
-    let settings = common.settings(Some(&args.path));
-    let root = codebase_of(&args.path, &settings).map_err(|error| error.to_string())?;
+    let (root, settings) = common.codebase(&args.path).map_err(|error| error.to_string())?;
     let reach = common.reach(client, &settings).map_err(|error| error.to_string())?;
     let find = |purpose| reach.find(purpose).map_err(|error| error.to_string());
     let not_open = || {

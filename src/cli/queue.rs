@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::context::{CommonArgs, codebase_of, fail};
+use super::context::{CommonArgs, fail};
 use super::daemon::Daemon;
 use super::line::{Line, LineView};
 use super::presence::{Engine, engines};
@@ -32,9 +32,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Runs it.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
-    let settings = common.settings(Some(&args.path));
-    let root = match codebase_of(&args.path, &settings) {
-        Ok(root) => root,
+    let (root, settings) = match common.codebase(&args.path) {
+        Ok(found) => found,
         Err(error) => return fail(error),
     };
     let daemon = Daemon::new(common, "queue", &settings);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{CommonArgs, codebase_of, fail};
+use super::context::{CommonArgs, fail};
 use super::daemon::Daemon;
 use super::line::{Line, LineView};
 use super::presence::{Engine, engines};
@@ -89,16 +89,14 @@ struct IndexStatus {
 
 /// Runs it.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
-    let settings = common.settings(Some(&args.path));
+    let (root, settings) = match common.codebase(&args.path) {
+        Ok(found) => found,
+        Err(error) => return fail(error),
+    };
     let daemon = Daemon::new(common, "status", &settings);
-    let mut line = None;
+    let line = Line::open(&settings, &root);
     loop {
-        let root = match codebase_of(&args.path, &settings) {
-            Ok(root) => root,
-            Err(error) => return fail(error),
-        };
         let daemon = daemon.state();
-        let line = line.get_or_insert_with(|| Line::open(&settings, &root));
         let codebase = match look(&settings, &root, daemon.as_ref(), line.as_ref()) {
             Ok(codebase) => codebase,
             Err(error) => return fail(error),

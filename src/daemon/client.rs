@@ -164,6 +164,11 @@ fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof)
 }
 
+/// A deadline has passed.
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
 /// Asks the daemon questions.
 pub struct Client {
     stream: BufReader<Stream>,
@@ -278,6 +283,19 @@ impl Session {
             if let Some(notification) = as_notification(self.message()?) {
                 return Ok(notification);
             }
+        }
+    }
+
+    /// Waits for it until `deadline`; `None` when nothing came, after which a message may be cut off: the session is over.
+    ///
+    /// # Errors
+    /// When the daemon goes away.
+    pub fn hear_until(&mut self, deadline: Instant) -> Result<Option<Notification>, AskError> {
+        set_deadline(self.stream.get_ref(), Some(deadline.saturating_duration_since(Instant::now())))?;
+        match self.hear() {
+            Ok(notification) => Ok(Some(notification)),
+            Err(AskError::Broken(error)) if is_late(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
