@@ -1,6 +1,7 @@
 //! What every subcommand needs before it starts: settings, a log, a runtime.
 
 use std::fmt::Display;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -131,6 +132,14 @@ pub fn fail(error: impl Display) -> ExitCode {
     // What is wrong with a pattern is shown beneath it.
     eprintln!("syncline: {}", error.lines().map(harmless).collect::<Vec<_>>().join("\n"));
     ExitCode::from(2)
+}
+
+/// The exit code of a command that has said what it had to say: `code`, also when whoever read has seen enough.
+pub fn end(said: io::Result<()>, code: ExitCode) -> ExitCode {
+    match said {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(error),
+        _ => code,
+    }
 }
 
 /// The codebase that `path` belongs to: the nearest folder above it, or itself, that has an index; else `path` itself.

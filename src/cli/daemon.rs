@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::context::{CommonArgs, block_on, fail, start_file_log, start_log};
+use super::context::{CommonArgs, block_on, end, fail, start_file_log, start_log};
 use super::show::{self, Paint};
 use super::watch::until_interrupted;
 use crate::core::UnixMillis;
@@ -131,12 +131,12 @@ fn stop(common: &CommonArgs) -> ExitCode {
         client.stop(STOP_TIME).map_err(|error| error.to_string())?;
         Ok(true)
     };
-    match stop() {
-        Ok(true) => println!("the shared engine has ended; editors that are open start it again when they need it"),
-        Ok(false) => println!("no shared engine runs"),
+    let said = match stop() {
+        Ok(true) => show::say("the shared engine has ended; editors that are open start it again when they need it\n"),
+        Ok(false) => show::say("no shared engine runs\n"),
         Err(error) => return fail(error),
-    }
-    ExitCode::SUCCESS
+    };
+    end(said, ExitCode::SUCCESS)
 }
 
 fn find(common: &CommonArgs) -> Result<Option<Stream>, String> {
@@ -153,16 +153,13 @@ pub(super) fn shared_engine(common: &CommonArgs) -> Result<Option<DaemonState>, 
 }
 
 fn status(common: &CommonArgs, args: &StatusArgs) -> ExitCode {
-    match shared_engine(common) {
-        Ok(state) if args.json => match serde_json::to_string(&state) {
-            Ok(json) => println!("{json}"),
-            Err(error) => return fail(error),
-        },
-        Ok(Some(state)) => print!("{}", lines(&state)),
-        Ok(None) => println!("no shared engine runs; editors, `syncline watch` and `syncline sync` start it"),
+    let said = match shared_engine(common) {
+        Ok(state) if args.json => show::say_json(&state),
+        Ok(Some(state)) => show::say(lines(&state)),
+        Ok(None) => show::say("no shared engine runs; editors, `syncline watch` and `syncline sync` start it\n"),
         Err(error) => return fail(error),
-    }
-    ExitCode::SUCCESS
+    };
+    end(said, ExitCode::SUCCESS)
 }
 
 /// A shared engine, for people.

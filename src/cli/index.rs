@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::context::{CommonArgs, block_on, fail, start_log};
+use super::context::{CommonArgs, block_on, end, fail, start_log};
 use super::show::{self, Paint};
 use super::watch::{advance, new_bar, until_interrupted};
 use crate::core::CodebaseRoot;
@@ -125,15 +125,11 @@ pub(super) fn report(outcome: &LastSync, state: &QueueState, json: bool, started
         return fail(outcome.error.as_deref().unwrap_or("the sync was given up"));
     }
     if json {
-        match serde_json::to_string(state) {
-            Ok(json) => println!("{json}"),
-            Err(error) => return fail(error),
-        }
-        return ExitCode::SUCCESS;
+        return end(show::say_json(state), ExitCode::SUCCESS);
     }
     let (paint, index) = (Paint::stdout(), &state.index);
-    println!(
-        "{} {} ({} changed) in {} · {} on disk · generation {}",
+    let mut text = format!(
+        "{} {} ({} changed) in {} · {} on disk · generation {}\n",
         paint.good("fresh:"),
         show::files(index.files),
         show::number(outcome.files),
@@ -142,7 +138,7 @@ pub(super) fn report(outcome: &LastSync, state: &QueueState, json: bool, started
         index.generation,
     );
     if let Some(sentence) = &state.message {
-        println!("{} {sentence}", paint.warn("but:"));
+        text += &format!("{} {sentence}\n", paint.warn("but:"));
     }
-    ExitCode::SUCCESS
+    end(show::say(text), ExitCode::SUCCESS)
 }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::context::{CommonArgs, fail};
-use super::show::harmless;
+use super::context::{CommonArgs, end, fail};
+use super::show::{harmless, say};
 use crate::daemon::wire::{DaemonState, Purpose, Question};
 use crate::daemon::{Client, Session};
 use crate::lsp::ext::{FileUri, commands};
@@ -22,19 +22,20 @@ pub struct Args {
 /// Runs `pause`.
 pub fn pause(common: &CommonArgs, args: &Args) -> ExitCode {
     match command(common, args, "pause", commands::PAUSE) {
-        Ok(root) => println!("paused {root}; searches stay right, the index waits for `syncline resume`"),
-        Err(error) => return fail(error),
+        Ok(root) => {
+            let text = format!("paused {root}; searches stay right, the index waits for `syncline resume`\n");
+            end(say(text), ExitCode::SUCCESS)
+        }
+        Err(error) => fail(error),
     }
-    ExitCode::SUCCESS
 }
 
 /// Runs `resume`.
 pub fn resume(common: &CommonArgs, args: &Args) -> ExitCode {
     match command(common, args, "resume", commands::RESUME) {
-        Ok(root) => println!("{root} is kept fresh again"),
-        Err(error) => return fail(error),
+        Ok(root) => end(say(format!("{root} is kept fresh again\n")), ExitCode::SUCCESS),
+        Err(error) => fail(error),
     }
-    ExitCode::SUCCESS
 }
 
 fn command(common: &CommonArgs, args: &Args, client: &'static str, command: &str) -> Result<String, String> {

@@ -1,11 +1,11 @@
 //! `syncline queue`: the waiting line of a codebase.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::context::{CommonArgs, fail};
+use super::context::{CommonArgs, end, fail};
 use super::daemon::Daemon;
 use super::line::{Line, LineView};
 use super::presence::{Engine, engines};
@@ -37,15 +37,10 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         Err(error) => return fail(error),
     };
     let daemon = Daemon::new(common, "queue", &settings);
-    match show(args, &settings, &root, &daemon) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever read has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(error),
-    }
+    end(look(args, &settings, &root, &daemon), ExitCode::SUCCESS)
 }
 
-fn show(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) -> io::Result<()> {
+fn look(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) -> io::Result<()> {
     let mut before = None;
     let line = Line::open(settings, root);
     // Whoever keeps looking at a terminal sees one picture that changes.
@@ -63,10 +58,7 @@ fn show(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) 
             },
         };
         if before.as_ref() != Some(&text) {
-            let mut out = io::stdout().lock();
-            out.write_all(anew.as_bytes())?;
-            out.write_all(text.as_bytes())?;
-            out.flush()?;
+            show::say(format_args!("{anew}{text}"))?;
             before = Some(text);
         }
         if !args.watch {

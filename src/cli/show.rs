@@ -1,7 +1,7 @@
 //! How things are said to people: numbers, times, colours.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write as _};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -58,6 +58,24 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
             None => self.what.fmt(f),
         }
     }
+}
+
+/// Says something on standard output.
+///
+/// # Errors
+/// When it can't be written; `context::end` takes them.
+pub fn say(text: impl fmt::Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}")?;
+    out.flush()
+}
+
+/// Says something in JSON, on a line of its own.
+///
+/// # Errors
+/// When it can't be written; `context::end` takes them.
+pub fn say_json(value: &impl Serialize) -> io::Result<()> {
+    say(serde_json::to_string(value)? + "\n")
 }
 
 /// The word that stands for a value in the protocol: people see the same words as programs.

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{CommonArgs, block_on, fail, start_log};
+use super::context::{CommonArgs, block_on, end, fail, start_log};
 use super::index::{sync, until_symbols_known};
 use super::show::{Paint, harmless};
 use super::watch::{advance, new_bar, until_interrupted};
@@ -138,12 +138,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         );
     }
     match answer {
-        Ok(answer) => match print(&answer, args.json) {
-            Ok(()) => ExitCode::from(u8::from(answer.symbols.is_empty())),
-            // Whoever reads has enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Err(error) => fail(format!("can't print: {error}")),
-        },
+        Ok(answer) => end(print(&answer, args.json), ExitCode::from(u8::from(answer.symbols.is_empty()))),
         Err(error) => fail(error),
     }
 }
