@@ -253,9 +253,10 @@ impl Listener {
 
     /// Whether this is still where clients come to.
     pub fn is_current(&self) -> bool {
-        let found = fs::symlink_metadata(self.path()).is_ok_and(|it| it.ino() == self.inode);
-        // A folder that can't be looked at tells nothing.
-        found && self.place.newest().is_ok_and(|newest| newest == Some(self.generation))
+        // What can't be looked at, for want of file descriptors for instance, tells nothing.
+        let tells_nothing = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
+        fs::symlink_metadata(self.path()).map_or_else(tells_nothing, |it| it.ino() == self.inode)
+            && self.place.newest().map_or_else(tells_nothing, |newest| newest == Some(self.generation))
     }
 
     /// The socket's path.
