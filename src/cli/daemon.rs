@@ -194,25 +194,27 @@ pub(super) fn lines(state: &DaemonState) -> String {
 
 /// The shared engine, to be asked again and again.
 pub(super) struct Daemon {
-    reach: Option<Reach>,
+    /// The way to it, or why there is none; nothing for those who do without.
+    reach: Option<Result<Reach, String>>,
 }
 
 impl Daemon {
     /// The one that `client` would use.
     pub(super) fn new(common: &CommonArgs, client: &'static str, settings: &Settings) -> Daemon {
-        let reach = if common.standalone { None } else { common.reach(client, settings).ok() };
+        let reach = (!common.standalone).then(|| common.reach(client, settings).map_err(|error| error.to_string()));
         Daemon { reach }
     }
 
-    /// Its state; `None` when there is none, or it doesn't answer, which is said.
-    pub(super) fn state(&self) -> Option<DaemonState> {
-        let stream = match self.reach.as_ref()?.find(Purpose::Questions) {
-            Ok(stream) => stream?,
-            Err(error) => {
-                eprintln!("syncline: {error}");
-                return None;
-            }
-        };
-        Client::new(stream, None).ok()?.ask(&Question::Daemon {}).ok()
+    /// Its state; `None` when there is none.
+    ///
+    /// # Errors
+    /// One sentence, when there is one that doesn't answer, or can't be one.
+    pub(super) fn state(&self) -> Result<Option<DaemonState>, String> {
+        let Some(reach) = &self.reach else { return Ok(None) };
+        let found =
+            reach.as_ref().map_err(String::clone)?.find(Purpose::Questions).map_err(|error| error.to_string())?;
+        let Some(stream) = found else { return Ok(None) };
+        let mut client = Client::new(stream, None).map_err(|error| error.to_string())?;
+        client.ask(&Question::Daemon {}).map(Some).map_err(|error| error.to_string())
     }
 }

@@ -46,7 +46,11 @@ fn look(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) 
     // Whoever keeps looking at a terminal sees one picture that changes.
     let anew = if args.watch && !args.json && io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     loop {
-        let engines = engines(settings, root, daemon.state().as_ref());
+        let state = daemon.state().unwrap_or_else(|error| {
+            eprintln!("syncline: {error}");
+            None
+        });
+        let engines = engines(settings, root, state.as_ref());
         let text = match args.json {
             true => {
                 let states: Vec<&ext::QueueState> = engines.iter().map(|engine| &engine.state).collect();

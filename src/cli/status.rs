@@ -97,15 +97,22 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     let line = Line::open(&settings, &root);
     loop {
         let daemon = daemon.state();
-        let codebase = match look(&settings, &root, daemon.as_ref(), line.as_ref()) {
+        let open = daemon.as_ref().ok().and_then(Option::as_ref);
+        let codebase = match look(&settings, &root, open, line.as_ref()) {
             Ok(codebase) => codebase,
             Err(error) => return fail(error),
         };
         let dir = codebase.index_folder.as_deref().and_then(Path::parent);
         let disk = dir.map(|dir| DiskStatus { bytes: bytes_of_indexes(dir), most_bytes: settings.index.max_disk });
         let said = match args.json {
-            true => show::say_json(&Status { version: super::VERSION, daemon, codebases: vec![codebase], disk }),
-            false => show::say(text(&codebase, disk, daemon.as_ref())),
+            true => {
+                let daemon = daemon.unwrap_or_else(|error| {
+                    eprintln!("syncline: {error}");
+                    None
+                });
+                show::say_json(&Status { version: super::VERSION, daemon, codebases: vec![codebase], disk })
+            }
+            false => show::say(text(&codebase, disk, &daemon)),
         };
         if !args.watch || said.is_err() {
             return end(said, ExitCode::SUCCESS);
@@ -144,12 +151,13 @@ fn look(
 }
 
 /// For people.
-fn text(codebase: &CodebaseStatus, disk: Option<DiskStatus>, daemon: Option<&DaemonState>) -> String {
+fn text(codebase: &CodebaseStatus, disk: Option<DiskStatus>, daemon: &Result<Option<DaemonState>, String>) -> String {
     let paint = Paint::stdout();
     let mut out = format!("{} {}\n", paint.bold("syncline"), super::VERSION);
     match daemon {
-        Some(daemon) => out += &super::daemon::lines(daemon),
-        None => out += "shared    no engine runs\n",
+        Ok(Some(daemon)) => out += &super::daemon::lines(daemon),
+        Err(problem) => out += &format!("shared    {}\n", paint.warn(show::harmless(problem))),
+        Ok(None) => out += "shared    no engine runs\n",
     }
     out.push('\n');
     out += &format!("codebase  {}\n", show::harmless(codebase.root.display()));

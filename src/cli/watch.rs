@@ -16,7 +16,7 @@ use crate::core::settings::Settings;
 use crate::core::{BatchId, CodebaseRoot, UnixMillis};
 use crate::daemon::socket::Stream;
 use crate::daemon::wire::Purpose;
-use crate::daemon::{AskError, Reach, Session};
+use crate::daemon::{AskError, Reach, Session, log_says_why};
 use crate::lsp::GOODBYE;
 use crate::lsp::ext::{FileCount, Health, LastSync, Outcome, Progress, QueueState, Stage};
 use crate::workspace::{Engine, Workspace};
@@ -81,7 +81,7 @@ fn watch(reach: &Reach, root: &CodebaseRoot, json: bool) -> io::Result<()> {
         deaths.push_back(now);
         deaths.retain(|at| now - *at < Duration::from_secs(60));
         if deaths.len() > MOST_DEATHS {
-            return Err(io::Error::other("the shared engine keeps ending; its log says why"));
+            return Err(io::Error::other(format!("the shared engine keeps ending; {}", log_says_why())));
         }
         eprintln!("syncline: the shared engine has ended; starting it again");
     }

@@ -199,7 +199,7 @@ async fn a_daemon_that_says_nothing_holds_nobody_up_for_long() {
     client.initialize(&[&home.tree()], json!({}), Value::Null).await;
     assert_eq!(client.search(plain("needle")).await, ["a.txt:0:0-6:needle"]);
     let told = client.notification("window/logMessage").await;
-    assert!(told["message"].as_str().unwrap().contains("doesn't answer"), "{told}");
+    assert!(told["message"].as_str().unwrap().contains("didn't answer within 5 s"), "{told}");
     client.shut_down().await;
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
     drop(mute);

@@ -275,3 +275,18 @@ pub fn set_deadline(stream: &Stream, deadline: Option<Duration>) -> io::Result<(
     stream.set_read_timeout(deadline)?;
     stream.set_write_timeout(deadline)
 }
+
+/// How long reading from `stream` may take, each time; 0 for ever.
+pub fn deadline(stream: &Stream) -> Duration {
+    stream.read_timeout().ok().flatten().unwrap_or_default()
+}
+
+/// The process that listens at the other end of `stream`; `None` where the system doesn't tell.
+pub fn peer(stream: &Stream) -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    return rustix::net::sockopt::socket_peercred(stream)
+        .ok()
+        .map(|peer| peer.pid.as_raw_nonzero().get().unsigned_abs());
+    #[cfg(not(target_os = "linux"))]
+    return None;
+}
