@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use support::Fixture;
+use support::{Fixture, wait_for};
 
 fn command(fixture: &Fixture, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
@@ -44,7 +44,11 @@ fn a_folder_of_a_codebase_stands_for_it_with_its_settings() {
         ("sub/c.rs", "fn needle() {}\n"),
         ("sub/d.log", "needle\n"),
     ]);
-    run(&mut command(&fixture, &["index"]));
+    // What was written a moment ago counts as differing until it is looked at again.
+    wait_for("the index holds the tree", || {
+        run(&mut command(&fixture, &["index"]));
+        json_of(&mut command(&fixture, &["status", "--json"]))["codebases"][0]["index"]["fresh"] == true
+    });
     let sub = fixture.root.join("sub");
     let status = json_of(command(&fixture, &["status", "--json"]).current_dir(&sub));
     let index = &status["codebases"][0]["index"];

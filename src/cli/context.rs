@@ -126,6 +126,23 @@ pub fn block_on<R>(work: impl Future<Output = R>) -> Result<R, String> {
     Ok(result)
 }
 
+/// Waits for Ctrl-C, or for being asked to end.
+pub async fn until_interrupted() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut ended = signal(SignalKind::terminate())?;
+        let mut hung_up = signal(SignalKind::hangup())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = ended.recv() => Ok(()),
+            _ = hung_up.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
 /// Says what went wrong, in one sentence, and gives the exit code for it.
 pub fn fail(error: impl Display) -> ExitCode {
     let error = error.to_string();

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::context::{CommonArgs, block_on, end, fail, start_file_log, start_log};
+use super::context::{CommonArgs, block_on, end, fail, start_file_log, start_log, until_interrupted};
 use super::show::{self, Paint};
-use super::watch::until_interrupted;
 use crate::core::UnixMillis;
 use crate::core::settings::{self, Settings};
 use crate::daemon::socket::{Place, Stream};

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::context::{CommonArgs, block_on, end, fail, start_log};
-use super::show::{self, Paint};
-use super::watch::{advance, new_bar, until_interrupted};
+use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupted};
+use super::show::{self, Paint, advance, new_bar};
 use crate::core::CodebaseRoot;
 use crate::core::settings::{Settings, WatchMode};
 use crate::lsp::ext::{Health, LastSync, Outcome, QueueState};

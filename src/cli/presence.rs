@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::show::harmless;
 use crate::core::cache::CacheReport;
 use crate::core::settings::Settings;
 use crate::core::{CodebaseRoot, Owner, UnixMillis};
@@ -40,6 +41,13 @@ pub struct Engine {
     /// Its cache.
     #[serde(default)]
     pub cache: CacheReport,
+}
+
+impl Engine {
+    /// Which, for people.
+    pub fn name(&self) -> String {
+        format!("engine of pid {} on {}", self.pid, harmless(&self.host))
+    }
 }
 
 /// Announces a codebase's state for as long as it lives.

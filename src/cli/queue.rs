@@ -78,7 +78,7 @@ fn shared(line: &LineView, engines: &[Engine], root: &CodebaseRoot) -> String {
     let mut out = format!("{}\n{}", paint.bold(show::harmless(root.as_path().display())), line.text(paint));
     for engine in engines.iter().filter(|engine| line.problem.is_some() || engine.state.backend == ext::Backend::Local)
     {
-        out += &format!("  {} waits in a line of its own: {} in it\n", engine_name(engine), engine.state.queue.len());
+        out += &format!("  {} waits in a line of its own: {} in it\n", engine.name(), engine.state.queue.len());
     }
     out
 }
@@ -93,7 +93,7 @@ fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
     for engine in engines {
         let state = &engine.state;
         if state.queue.is_empty() {
-            out += &format!("  {} · {}\n", engine_name(engine), paint.dim("the line is empty"));
+            out += &format!("  {} · {}\n", engine.name(), paint.dim("the line is empty"));
         }
         for (position, batch) in state.queue.iter().enumerate() {
             let files = match &batch.files {
@@ -106,9 +106,4 @@ fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
         }
     }
     out
-}
-
-/// An engine, for people.
-pub(super) fn engine_name(engine: &Engine) -> String {
-    format!("engine of pid {} on {}", engine.pid, show::harmless(&engine.host))
 }

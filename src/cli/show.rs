@@ -1,10 +1,13 @@
-//! How things are said to people: numbers, times, colours.
+//! How things are said to people: numbers, times, colours, bars.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write as _};
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+
+use crate::lsp::ext::{Progress, Stage};
 
 /// Colours, when standard output is a terminal that has them.
 #[derive(Clone, Copy)]
@@ -124,6 +127,24 @@ pub fn time(time: Duration) -> String {
         1_000_000..100_000_000 => format!("{:.1} s", time.as_secs_f64()),
         _ => format!("{} min {} s", time.as_secs() / 60, time.as_secs() % 60),
     }
+}
+
+/// Shows in a bar how far the work is.
+pub fn advance(bar: &ProgressBar, progress: Option<&Progress>) {
+    let Some(progress) = progress else { return };
+    bar.set_length(progress.total as u64);
+    bar.set_position(progress.done as u64);
+    bar.set_message(match progress.stage {
+        Stage::Scan => "looking at the tree",
+        Stage::Text => "indexing",
+        Stage::Symbols => "finding symbols",
+    });
+}
+
+/// A bar on standard error.
+pub fn new_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {human_pos}/{human_len} files {elapsed}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use super::context::{CommonArgs, end, fail};
 use super::daemon::Daemon;
 use super::line::{Line, LineView};
 use super::presence::{Engine, engines};
-use super::queue::engine_name;
 use super::show::{self, Paint};
 use crate::core::cache::NamespaceStats;
 use crate::core::settings::Settings;
@@ -171,6 +170,7 @@ fn text(codebase: &CodebaseStatus, disk: Option<DiskStatus>, daemon: &Result<Opt
         Some(index) => {
             let fresh = match index.differing {
                 0 => paint.good("fresh".to_owned()),
+                1 => paint.warn("1 file differs from the tree".to_owned()),
                 differing => paint.warn(format!("{} differ from the tree", show::files(differing))),
             };
             let (files, bytes) = (show::files(index.files), show::bytes(index.bytes));
@@ -191,7 +191,7 @@ fn text(codebase: &CodebaseStatus, disk: Option<DiskStatus>, daemon: &Result<Opt
         let up = show::time(Duration::from_millis(UnixMillis::now().since(engine.started_at)));
         let state = &engine.state;
         let (phase, health) = (show::word(&state.phase), show::word(&state.health));
-        out += &format!("engine    {} · up {up} · {phase} · health {health}\n", engine_name(engine));
+        out += &format!("engine    {} · up {up} · {phase} · health {health}\n", engine.name());
         if let Some(message) = &state.message {
             out += &format!("          {}\n", paint.warn(show::harmless(message)));
         }

@@ -10,10 +10,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{CommonArgs, block_on, end, fail, start_log};
+use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupted};
 use super::index::{sync, until_symbols_known};
-use super::show::{Paint, harmless};
-use super::watch::{advance, new_bar, until_interrupted};
+use super::show::{Paint, advance, harmless, new_bar};
 use crate::core::settings::{Settings, WatchMode};
 use crate::core::{CodebaseRoot, RelPath};
 use crate::daemon::wire::{FoundSymbol, PathText, Purpose, Question, Symbols, SymbolsParams};

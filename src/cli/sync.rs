@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::context::{CommonArgs, fail};
 use super::index::{self, TOLD_TIME};
-use super::watch::{advance, new_bar};
+use super::show::{advance, new_bar};
 use crate::daemon::wire::Purpose;
 use crate::daemon::{AskError, Notification, Session};
 use crate::lsp::ext::{self, LastSync, Outcome, QueueState};

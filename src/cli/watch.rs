@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
-use super::context::{CommonArgs, block_on, end, fail, start_log};
+use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupted};
 use super::presence::Presence;
-use super::show::{self, Paint};
+use super::show::{self, Paint, advance, new_bar};
 use super::sync::state_of;
 use crate::core::settings::Settings;
 use crate::core::{BatchId, CodebaseRoot, UnixMillis};
@@ -18,7 +18,7 @@ use crate::daemon::socket::Stream;
 use crate::daemon::wire::Purpose;
 use crate::daemon::{AskError, Reach, Session, log_says_why};
 use crate::lsp::GOODBYE;
-use crate::lsp::ext::{FileCount, Health, LastSync, Outcome, Progress, QueueState, Stage};
+use crate::lsp::ext::{FileCount, Health, LastSync, Outcome, QueueState};
 use crate::workspace::{Engine, Workspace};
 
 /// `watch`
@@ -119,23 +119,6 @@ fn watch_alone(root: &CodebaseRoot, settings: &Settings, json: bool) -> io::Resu
         shown
     });
     watched.map_err(io::Error::other)?
-}
-
-/// Waits for Ctrl-C, or for being asked to end.
-pub(super) async fn until_interrupted() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut ended = signal(SignalKind::terminate())?;
-        let mut hung_up = signal(SignalKind::hangup())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = ended.recv() => Ok(()),
-            _ = hung_up.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }
 
 async fn show(workspace: &Workspace, mut screen: Screen) -> io::Result<()> {
@@ -296,22 +279,4 @@ impl Screen {
             }
         }
     }
-}
-
-/// Shows in a bar how far the work is.
-pub(super) fn advance(bar: &ProgressBar, progress: Option<&Progress>) {
-    let Some(progress) = progress else { return };
-    bar.set_length(progress.total as u64);
-    bar.set_position(progress.done as u64);
-    bar.set_message(match progress.stage {
-        Stage::Scan => "looking at the tree",
-        Stage::Text => "indexing",
-        Stage::Symbols => "finding symbols",
-    });
-}
-
-/// A bar on standard error.
-pub(super) fn new_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {human_pos}/{human_len} files {elapsed}");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
