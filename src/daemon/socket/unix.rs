@@ -282,11 +282,14 @@ pub fn deadline(stream: &Stream) -> Duration {
 }
 
 /// The process that listens at the other end of `stream`; `None` where the system doesn't tell.
+#[cfg(target_os = "linux")]
 pub fn peer(stream: &Stream) -> Option<u32> {
-    #[cfg(target_os = "linux")]
-    return rustix::net::sockopt::socket_peercred(stream)
-        .ok()
-        .map(|peer| peer.pid.as_raw_nonzero().get().unsigned_abs());
-    #[cfg(not(target_os = "linux"))]
-    return None;
+    let peer = rustix::net::sockopt::socket_peercred(stream).ok()?;
+    u32::try_from(peer.pid.as_raw_nonzero().get()).ok()
+}
+
+/// The process that listens at the other end of `stream`; `None` where the system doesn't tell.
+#[cfg(not(target_os = "linux"))]
+pub fn peer(_: &Stream) -> Option<u32> {
+    None
 }
