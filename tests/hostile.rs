@@ -30,13 +30,14 @@ fn syncline(fixture: &Fixture, arguments: &[&str]) -> Output {
 
 /// What a terminal would obey rather than show.
 fn commands_in(output: &[u8]) -> Vec<char> {
-    String::from_utf8_lossy(output).chars().filter(|c| c.is_control() && *c != '\n').collect()
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    String::from_utf8_lossy(output).chars().filter(|c| (c.is_control() && *c != '\n') || turns(*c)).collect()
 }
 
 #[test]
 fn names_don_t_command_a_terminal() {
     let fixture = Fixture::new(&[]);
-    let name = "title\x1b]0;owned\x07\nnext\r.rs";
+    let name = "title\x1b]0;owned\x07\nnext\r\u{202e}sr.rs";
     fixture.write(name, "fn harmful() {}\n");
     fixture.write("\x1b[2J/\u{9b}31m.md", "# harmful \x1b[31mheading\n");
     let unreadable = fixture.root.join(OsStr::from_bytes(b"\xff\x1b[5m"));
@@ -45,7 +46,14 @@ fn names_don_t_command_a_terminal() {
     let shown = String::from_utf8_lossy(&found.stdout).into_owned();
     assert_eq!(shown.lines().count(), 2, "one line for each: {shown:?}");
     assert!(commands_in(&found.stdout).is_empty(), "{shown:?}");
-    for arguments in [&["status"][..], &["queue"], &["doctor"], &["index"], &["index", "\x1b[2Jgone"]] {
+    for arguments in [
+        &["status"][..],
+        &["queue"],
+        &["doctor"],
+        &["index"],
+        &["index", "\x1b[2J\u{202e}gone"],
+        &["search", "needle", "\x1b[2J\u{202e}gone"],
+    ] {
         let output = syncline(&fixture, arguments);
         assert!(commands_in(&[output.stdout, output.stderr].concat()).is_empty(), "{arguments:?}");
     }

@@ -1,6 +1,7 @@
 //! What every subcommand needs before it starts: settings, a log, a runtime.
 
 use std::fmt::Display;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use tracing_subscriber::{EnvFilter, fmt, reload};
 use super::show::harmless;
 use crate::core::CodebaseRoot;
 use crate::core::error::RootError;
-use crate::core::settings::{self, Settings, Sources, log_filter};
+use crate::core::settings::{self, Loaded, Settings, Sources, log_filter};
 use crate::daemon::socket::PlaceError;
 use crate::daemon::{Reach, Rotating};
 use crate::workspace::indexed_codebase;
@@ -46,9 +47,24 @@ impl CommonArgs {
         Reach::of_user(client, &self.sources(serde_json::Value::Null), settings.daemon.idle)
     }
 
+    /// The codebase that `path` belongs to, and its settings; what is wrong with them is said on standard error.
+    ///
+    /// # Errors
+    /// When there is no folder at `path`.
+    pub fn codebase(&self, path: &Path) -> Result<(CodebaseRoot, Settings), RootError> {
+        let root = codebase_of(path, &self.load(None).settings)?;
+        let settings = self.settings(Some(root.as_path()));
+        Ok((root, settings))
+    }
+
+    /// The settings for a codebase at `root`, and what is wrong with them.
+    pub fn load(&self, root: Option<&Path>) -> Loaded {
+        settings::load(root, &self.sources(serde_json::Value::Null))
+    }
+
     /// The settings for a codebase at `root`; what is wrong with them is said on standard error.
     pub fn settings(&self, root: Option<&Path>) -> Settings {
-        let loaded = settings::load(root, &self.sources(serde_json::Value::Null));
+        let loaded = self.load(root);
         for problem in &loaded.problems {
             eprintln!("syncline: {problem}");
         }
@@ -110,12 +126,37 @@ pub fn block_on<R>(work: impl Future<Output = R>) -> Result<R, String> {
     Ok(result)
 }
 
+/// Waits for Ctrl-C, or for being asked to end.
+pub async fn until_interrupted() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut ended = signal(SignalKind::terminate())?;
+        let mut hung_up = signal(SignalKind::hangup())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = ended.recv() => Ok(()),
+            _ = hung_up.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
 /// Says what went wrong, in one sentence, and gives the exit code for it.
 pub fn fail(error: impl Display) -> ExitCode {
     let error = error.to_string();
     // What is wrong with a pattern is shown beneath it.
     eprintln!("syncline: {}", error.lines().map(harmless).collect::<Vec<_>>().join("\n"));
     ExitCode::from(2)
+}
+
+/// The exit code of a command that has said what it had to say: `code`, also when whoever read has seen enough.
+pub fn end(said: io::Result<()>, code: ExitCode) -> ExitCode {
+    match said {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(error),
+        _ => code,
+    }
 }
 
 /// The codebase that `path` belongs to: the nearest folder above it, or itself, that has an index; else `path` itself.

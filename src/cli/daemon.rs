@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::context::{CommonArgs, block_on, fail, start_file_log, start_log};
+use super::context::{CommonArgs, block_on, end, fail, start_file_log, start_log, until_interrupted};
 use super::show::{self, Paint};
-use super::watch::until_interrupted;
 use crate::core::UnixMillis;
 use crate::core::settings::{self, Settings};
 use crate::daemon::socket::{Place, Stream};
@@ -131,12 +130,12 @@ fn stop(common: &CommonArgs) -> ExitCode {
         client.stop(STOP_TIME).map_err(|error| error.to_string())?;
         Ok(true)
     };
-    match stop() {
-        Ok(true) => println!("the shared engine has ended; editors that are open start it again when they need it"),
-        Ok(false) => println!("no shared engine runs"),
+    let said = match stop() {
+        Ok(true) => show::say("the shared engine has ended; editors that are open start it again when they need it\n"),
+        Ok(false) => show::say("no shared engine runs\n"),
         Err(error) => return fail(error),
-    }
-    ExitCode::SUCCESS
+    };
+    end(said, ExitCode::SUCCESS)
 }
 
 fn find(common: &CommonArgs) -> Result<Option<Stream>, String> {
@@ -153,16 +152,13 @@ pub(super) fn shared_engine(common: &CommonArgs) -> Result<Option<DaemonState>, 
 }
 
 fn status(common: &CommonArgs, args: &StatusArgs) -> ExitCode {
-    match shared_engine(common) {
-        Ok(state) if args.json => match serde_json::to_string(&state) {
-            Ok(json) => println!("{json}"),
-            Err(error) => return fail(error),
-        },
-        Ok(Some(state)) => print!("{}", lines(&state)),
-        Ok(None) => println!("no shared engine runs; editors, `syncline watch` and `syncline sync` start it"),
+    let said = match shared_engine(common) {
+        Ok(state) if args.json => show::say_json(&state),
+        Ok(Some(state)) => show::say(lines(&state)),
+        Ok(None) => show::say("no shared engine runs; editors, `syncline watch` and `syncline sync` start it\n"),
         Err(error) => return fail(error),
-    }
-    ExitCode::SUCCESS
+    };
+    end(said, ExitCode::SUCCESS)
 }
 
 /// A shared engine, for people.
@@ -197,25 +193,27 @@ pub(super) fn lines(state: &DaemonState) -> String {
 
 /// The shared engine, to be asked again and again.
 pub(super) struct Daemon {
-    reach: Option<Reach>,
+    /// The way to it, or why there is none; nothing for those who do without.
+    reach: Option<Result<Reach, String>>,
 }
 
 impl Daemon {
     /// The one that `client` would use.
     pub(super) fn new(common: &CommonArgs, client: &'static str, settings: &Settings) -> Daemon {
-        let reach = if common.standalone { None } else { common.reach(client, settings).ok() };
+        let reach = (!common.standalone).then(|| common.reach(client, settings).map_err(|error| error.to_string()));
         Daemon { reach }
     }
 
-    /// Its state; `None` when there is none, or it doesn't answer, which is said.
-    pub(super) fn state(&self) -> Option<DaemonState> {
-        let stream = match self.reach.as_ref()?.find(Purpose::Questions) {
-            Ok(stream) => stream?,
-            Err(error) => {
-                eprintln!("syncline: {error}");
-                return None;
-            }
-        };
-        Client::new(stream, None).ok()?.ask(&Question::Daemon {}).ok()
+    /// Its state; `None` when there is none.
+    ///
+    /// # Errors
+    /// One sentence, when there is one that doesn't answer, or can't be one.
+    pub(super) fn state(&self) -> Result<Option<DaemonState>, String> {
+        let Some(reach) = &self.reach else { return Ok(None) };
+        let found =
+            reach.as_ref().map_err(String::clone)?.find(Purpose::Questions).map_err(|error| error.to_string())?;
+        let Some(stream) = found else { return Ok(None) };
+        let mut client = Client::new(stream, None).map_err(|error| error.to_string())?;
+        client.ask(&Question::Daemon {}).map(Some).map_err(|error| error.to_string())
     }
 }

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{CommonArgs, codebase_of, fail};
+use super::context::{CommonArgs, codebase_of, end};
 use super::daemon::shared_engine;
 use super::line::{Line, wants_redis};
 use super::show::{self, Paint};
 use crate::core::CodebaseRoot;
-use crate::core::settings::{self, Settings};
+use crate::core::settings::Settings;
 use crate::watch::tree::{Enter, TreeRules};
 use crate::workspace::index_folder;
 
@@ -71,13 +71,14 @@ fn error(name: &'static str, message: impl Into<String>) -> Check {
 
 /// Runs it. Exits with 1 when something doesn't work.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
-    let loaded = settings::load(Some(&args.path), &common.sources(serde_json::Value::Null));
+    let root = codebase_of(&args.path, &common.load(None).settings);
+    let loaded = common.load(root.as_ref().ok().map(CodebaseRoot::as_path));
     let settings = loaded.settings;
     let mut checks: Vec<_> = loaded.problems.iter().map(|problem| warning("settings", problem.to_string())).collect();
     if checks.is_empty() {
         checks.push(ok("settings", "every setting is understood"));
     }
-    match codebase_of(&args.path, &settings) {
+    match root {
         Ok(root) => {
             checks.push(ok("codebase", root.as_path().display().to_string()));
             checks.extend(index(&settings, &root));
@@ -91,14 +92,11 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     }
     let failed = checks.iter().any(|check| check.state == State::Error);
     let report = Report { version: super::VERSION, checks };
-    match args.json {
-        true => match serde_json::to_string(&report) {
-            Ok(json) => println!("{json}"),
-            Err(error) => return fail(error),
-        },
-        false => tell(&report),
-    }
-    ExitCode::from(u8::from(failed))
+    let said = match args.json {
+        true => show::say_json(&report),
+        false => show::say(text(&report)),
+    };
+    end(said, ExitCode::from(u8::from(failed)))
 }
 
 /// The engine that all windows share.
@@ -127,24 +125,25 @@ fn engine(common: &CommonArgs) -> Check {
     }
 }
 
-fn tell(report: &Report) {
+/// For people.
+fn text(report: &Report) -> String {
     let paint = Paint::stdout();
-    println!("{} {}", paint.bold("syncline"), report.version);
+    let mut out = format!("{} {}\n", paint.bold("syncline"), report.version);
     for Check { name, state, message } in &report.checks {
         let mark = match state {
             State::Ok => paint.good("ok     "),
             State::Warning => paint.warn("warning"),
             State::Error => paint.warn("error  "),
         };
-        println!("{mark}  {name:<9} {}", show::harmless(message));
+        out += &format!("{mark}  {name:<9} {}\n", show::harmless(message));
     }
     let (errors, warnings) = [State::Error, State::Warning]
         .map(|wanted| report.checks.iter().filter(|check| check.state == wanted).count())
         .into();
-    match (errors, warnings) {
-        (0, 0) => println!("{}", paint.good("all is well")),
-        (0, warnings) => println!("it works; {warnings} could be better"),
-        (errors, _) => println!("{}", paint.warn(format!("{errors} to be mended"))),
+    out + &match (errors, warnings) {
+        (0, 0) => format!("{}\n", paint.good("all is well")),
+        (0, warnings) => format!("it works; {warnings} could be better\n"),
+        (errors, _) => format!("{}\n", paint.warn(format!("{errors} to be mended"))),
     }
 }
 

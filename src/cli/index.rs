@@ -3,11 +3,13 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::context::{CommonArgs, block_on, fail, start_log};
-use super::show::{self, Paint};
-use super::watch::{advance, new_bar, until_interrupted};
+use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupted};
+use super::show::{self, Paint, advance, new_bar};
+use crate::core::CodebaseRoot;
+use crate::core::settings::{Settings, WatchMode};
 use crate::lsp::ext::{Health, LastSync, Outcome, QueueState};
 use crate::sync::{SyncOutcome, Verdict};
 use crate::workspace::{CodebaseState, Engine, Workspace};
@@ -23,16 +25,26 @@ pub struct Args {
     pub(super) json: bool,
 }
 
+/// How long a state may take to tell of a sync that is over.
+pub(super) const TOLD_TIME: Duration = Duration::from_secs(1);
+
 /// Runs it.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
+    match CodebaseRoot::open(&args.path) {
+        Ok(root) => index(&root, common.settings(Some(root.as_path())), args.json),
+        Err(error) => fail(error),
+    }
+}
+
+/// Brings the index of the codebase at `root` up to date, and says how that went.
+pub(super) fn index(root: &CodebaseRoot, mut settings: Settings, json: bool) -> ExitCode {
     let started = Instant::now();
-    let mut settings = common.settings(Some(&args.path));
     let _ = start_log(&settings, None);
     // It looks once: what changes while it does is found by the next look.
-    settings.watch.mode = crate::core::settings::WatchMode::Off;
+    settings.watch.mode = WatchMode::Off;
     let done = block_on(async {
         let engine = Engine::new(&settings);
-        let workspace = engine.open(&args.path, &settings).map_err(|error| error.to_string())?;
+        let workspace = engine.open(root.as_path(), &settings).map_err(|error| error.to_string())?;
         let synced = tokio::select! {
             outcome = sync_all(&workspace, settings.index.symbols) => Ok(outcome),
             _ = until_interrupted() => Err("interrupted; what was committed stays, and the next run goes on from there".to_owned()),
@@ -42,7 +54,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         synced.map(|outcome| (outcome, state))
     });
     match done.and_then(|done| done) {
-        Ok((outcome, state)) => report(&LastSync::from(&outcome), &QueueState::from(&*state), args.json, started),
+        Ok((outcome, state)) => report(&LastSync::from(&outcome), &QueueState::from(&*state), json, started),
         Err(error) => fail(error),
     }
 }
@@ -65,10 +77,14 @@ pub(super) async fn sync(workspace: &Workspace) -> SyncOutcome {
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let told =
-        |state: &std::sync::Arc<CodebaseState>| state.last_sync.as_ref().is_some_and(|last| last.id == outcome.id);
+    // States leave some out: a later batch's tells of this one, too.
+    let told = |state: &Arc<CodebaseState>| {
+        let last = state.last_sync.as_ref();
+        last.is_some_and(|last| last.id == outcome.id || last.finished_at >= outcome.finished_at)
+    };
     // A codebase that closes tells nothing more; then the state is what it is.
-    let _ = states.wait_for(|state| told(state) || outcome.verdict != Verdict::Synced).await;
+    let told = states.wait_for(|state| told(state) || outcome.verdict != Verdict::Synced);
+    let _ = tokio::time::timeout(TOLD_TIME, told).await;
     outcome
 }
 
@@ -86,13 +102,13 @@ pub(super) async fn until_symbols_known(workspace: &Workspace) {
     let bar = std::io::stderr().is_terminal().then(new_bar);
     let mut states = workspace.state();
     loop {
-        let (known, state) = {
+        let (known, pending, state) = {
             let state = states.borrow_and_update();
-            (state.symbols_known, QueueState::from(&**state))
+            (state.symbols_known, state.symbols_pending, QueueState::from(&**state))
         };
         bar.iter().for_each(|bar| advance(bar, state.progress.as_ref()));
         // What is wrong is told at the end.
-        let cannot = state.health != Health::Ok && state.progress.is_none();
+        let cannot = state.health != Health::Ok && state.progress.is_none() && !pending;
         if known || cannot || states.changed().await.is_err() {
             break;
         }
@@ -108,15 +124,11 @@ pub(super) fn report(outcome: &LastSync, state: &QueueState, json: bool, started
         return fail(outcome.error.as_deref().unwrap_or("the sync was given up"));
     }
     if json {
-        match serde_json::to_string(state) {
-            Ok(json) => println!("{json}"),
-            Err(error) => return fail(error),
-        }
-        return ExitCode::SUCCESS;
+        return end(show::say_json(state), ExitCode::SUCCESS);
     }
     let (paint, index) = (Paint::stdout(), &state.index);
-    println!(
-        "{} {} ({} changed) in {} · {} on disk · generation {}",
+    let mut text = format!(
+        "{} {} ({} changed) in {} · {} on disk · generation {}\n",
         paint.good("fresh:"),
         show::files(index.files),
         show::number(outcome.files),
@@ -125,7 +137,7 @@ pub(super) fn report(outcome: &LastSync, state: &QueueState, json: bool, started
         index.generation,
     );
     if let Some(sentence) = &state.message {
-        println!("{} {sentence}", paint.warn("but:"));
+        text += &format!("{} {sentence}\n", paint.warn("but:"));
     }
-    ExitCode::SUCCESS
+    end(show::say(text), ExitCode::SUCCESS)
 }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::context::{CommonArgs, codebase_of, fail};
-use super::show::harmless;
+use super::context::{CommonArgs, end, fail};
+use super::show::{harmless, say};
 use crate::daemon::wire::{DaemonState, Purpose, Question};
 use crate::daemon::{Client, Session};
 use crate::lsp::ext::{FileUri, commands};
@@ -22,27 +22,27 @@ pub struct Args {
 /// Runs `pause`.
 pub fn pause(common: &CommonArgs, args: &Args) -> ExitCode {
     match command(common, args, "pause", commands::PAUSE) {
-        Ok(root) => println!("paused {root}; searches stay right, the index waits for `syncline resume`"),
-        Err(error) => return fail(error),
+        Ok(root) => {
+            let text = format!("paused {root}; searches stay right, the index waits for `syncline resume`\n");
+            end(say(text), ExitCode::SUCCESS)
+        }
+        Err(error) => fail(error),
     }
-    ExitCode::SUCCESS
 }
 
 /// Runs `resume`.
 pub fn resume(common: &CommonArgs, args: &Args) -> ExitCode {
     match command(common, args, "resume", commands::RESUME) {
-        Ok(root) => println!("{root} is kept fresh again"),
-        Err(error) => return fail(error),
+        Ok(root) => end(say(format!("{root} is kept fresh again\n")), ExitCode::SUCCESS),
+        Err(error) => fail(error),
     }
-    ExitCode::SUCCESS
 }
 
 fn command(common: &CommonArgs, args: &Args, client: &'static str, command: &str) -> Result<String, String> {
     if common.standalone {
         return Err(format!("{client} acts on the shared engine; leave --standalone out"));
     }
-    let settings = common.settings(Some(&args.path));
-    let root = codebase_of(&args.path, &settings).map_err(|error| error.to_string())?;
+    let (root, settings) = common.codebase(&args.path).map_err(|error| error.to_string())?;
     let reach = common.reach(client, &settings).map_err(|error| error.to_string())?;
     let find = |purpose| reach.find(purpose).map_err(|error| error.to_string());
     let not_open = || {

@@ -1,7 +1,8 @@
-//! How engines outside the shared one are known: each leaves its state in the index folder while it runs.
+//! How a `watch` with an engine of its own is known beside the shared engine: it leaves its state in the index folder while
+//! it runs. Other engines, such as one inside an editor's language server, leave none.
 //!
-//! `engine-<session>.json` holds the state that the engine's editors see. It is replaced whole, at most ten times a
-//! second, readable by the user only, and removed at the end; what a killed engine leaves behind is told by its process.
+//! `engine-<session>.json` holds the state as editors see it. It is replaced whole, at most ten times a second, readable by the user only,
+//! and removed at the end; what a killed engine leaves behind is told by its process, on its own host.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::show::harmless;
 use crate::core::cache::CacheReport;
 use crate::core::settings::Settings;
 use crate::core::{CodebaseRoot, Owner, UnixMillis};
@@ -39,6 +41,13 @@ pub struct Engine {
     /// Its cache.
     #[serde(default)]
     pub cache: CacheReport,
+}
+
+impl Engine {
+    /// Which, for people.
+    pub fn name(&self) -> String {
+        format!("engine of pid {} on {}", self.pid, harmless(&self.host))
+    }
 }
 
 /// Announces a codebase's state for as long as it lives.
@@ -93,10 +102,12 @@ impl Drop for Presence {
     }
 }
 
-/// The engines that have the codebase at `root` open, on this host, the shared one among them. Blocks for as long as reading a few files takes.
+/// The engines that are known to have the codebase at `root` open, the shared one among them; where the index folder is
+/// shared with other hosts, theirs too. Blocks for as long as reading a few files takes.
 pub fn engines(settings: &Settings, root: &CodebaseRoot, shared: Option<&DaemonState>) -> Vec<Engine> {
     let entries = index_folder(settings, root).and_then(|folder| std::fs::read_dir(folder).ok());
     let mut found = Vec::new();
+    let here = Owner::new().host;
     for path in entries.into_iter().flatten().flatten().map(|entry| entry.path()) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if !name.starts_with("engine-") || !name.ends_with(".json") {
@@ -106,7 +117,8 @@ pub fn engines(settings: &Settings, root: &CodebaseRoot, shared: Option<&DaemonS
             .map_err(|_| ())
             .and_then(|bytes| serde_json::from_slice::<Engine>(&bytes).map_err(|_| ()));
         match read {
-            Ok(engine) if is_running(engine.pid) => found.push(engine),
+            // Of processes elsewhere nothing can be told from here.
+            Ok(engine) if engine.host != here || is_running(engine.pid) => found.push(engine),
             // Of an engine that was killed. If it can't be removed, the next look tries again.
             Ok(_) => drop(std::fs::remove_file(&path)),
             Err(()) => {}

@@ -1,11 +1,11 @@
 //! `syncline queue`: the waiting line of a codebase.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::context::{CommonArgs, codebase_of, fail};
+use super::context::{CommonArgs, end, fail};
 use super::daemon::Daemon;
 use super::line::{Line, LineView};
 use super::presence::{Engine, engines};
@@ -32,27 +32,25 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Runs it.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
-    let settings = common.settings(Some(&args.path));
-    let root = match codebase_of(&args.path, &settings) {
-        Ok(root) => root,
+    let (root, settings) = match common.codebase(&args.path) {
+        Ok(found) => found,
         Err(error) => return fail(error),
     };
     let daemon = Daemon::new(common, "queue", &settings);
-    match show(args, &settings, &root, &daemon) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever read has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(error),
-    }
+    end(look(args, &settings, &root, &daemon), ExitCode::SUCCESS)
 }
 
-fn show(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) -> io::Result<()> {
+fn look(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) -> io::Result<()> {
     let mut before = None;
     let line = Line::open(settings, root);
     // Whoever keeps looking at a terminal sees one picture that changes.
     let anew = if args.watch && !args.json && io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     loop {
-        let engines = engines(settings, root, daemon.state().as_ref());
+        let state = daemon.state().unwrap_or_else(|error| {
+            eprintln!("syncline: {error}");
+            None
+        });
+        let engines = engines(settings, root, state.as_ref());
         let text = match args.json {
             true => {
                 let states: Vec<&ext::QueueState> = engines.iter().map(|engine| &engine.state).collect();
@@ -64,10 +62,7 @@ fn show(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) 
             },
         };
         if before.as_ref() != Some(&text) {
-            let mut out = io::stdout().lock();
-            out.write_all(anew.as_bytes())?;
-            out.write_all(text.as_bytes())?;
-            out.flush()?;
+            show::say(format_args!("{anew}{text}"))?;
             before = Some(text);
         }
         if !args.watch {
@@ -83,7 +78,7 @@ fn shared(line: &LineView, engines: &[Engine], root: &CodebaseRoot) -> String {
     let mut out = format!("{}\n{}", paint.bold(show::harmless(root.as_path().display())), line.text(paint));
     for engine in engines.iter().filter(|engine| line.problem.is_some() || engine.state.backend == ext::Backend::Local)
     {
-        out += &format!("  {} waits in a line of its own: {} in it\n", engine_name(engine), engine.state.queue.len());
+        out += &format!("  {} waits in a line of its own: {} in it\n", engine.name(), engine.state.queue.len());
     }
     out
 }
@@ -98,7 +93,7 @@ fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
     for engine in engines {
         let state = &engine.state;
         if state.queue.is_empty() {
-            out += &format!("  {} · {}\n", engine_name(engine), paint.dim("the line is empty"));
+            out += &format!("  {} · {}\n", engine.name(), paint.dim("the line is empty"));
         }
         for (position, batch) in state.queue.iter().enumerate() {
             let files = match &batch.files {
@@ -111,9 +106,4 @@ fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
         }
     }
     out
-}
-
-/// An engine, for people.
-pub(super) fn engine_name(engine: &Engine) -> String {
-    format!("engine of pid {} on {}", engine.pid, show::harmless(&engine.host))
 }

@@ -1,10 +1,13 @@
-//! How things are said to people: numbers, times, colours.
+//! How things are said to people: numbers, times, colours, bars.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write as _};
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+
+use crate::lsp::ext::{Progress, Stage};
 
 /// Colours, when standard output is a terminal that has them.
 #[derive(Clone, Copy)]
@@ -60,6 +63,24 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
     }
 }
 
+/// Says something on standard output.
+///
+/// # Errors
+/// When it can't be written; `context::end` takes them.
+pub fn say(text: impl fmt::Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}")?;
+    out.flush()
+}
+
+/// Says something in JSON, on a line of its own.
+///
+/// # Errors
+/// When it can't be written; `context::end` takes them.
+pub fn say_json(value: &impl Serialize) -> io::Result<()> {
+    say(serde_json::to_string(value)? + "\n")
+}
+
 /// The word that stands for a value in the protocol: people see the same words as programs.
 pub fn word(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
@@ -67,7 +88,7 @@ pub fn word(value: &impl Serialize) -> String {
 
 /// A text for a terminal, less what would command it: names of files, of hosts and of what is in files may be anybody's.
 pub fn harmless(text: impl fmt::Display) -> String {
-    crate::core::settings::harmless(&text.to_string())
+    crate::core::harmless(&text.to_string())
 }
 
 /// `1 file`, `2 files`, `12,345 files`.
@@ -106,6 +127,24 @@ pub fn time(time: Duration) -> String {
         1_000_000..100_000_000 => format!("{:.1} s", time.as_secs_f64()),
         _ => format!("{} min {} s", time.as_secs() / 60, time.as_secs() % 60),
     }
+}
+
+/// Shows in a bar how far the work is.
+pub fn advance(bar: &ProgressBar, progress: Option<&Progress>) {
+    let Some(progress) = progress else { return };
+    bar.set_length(progress.total as u64);
+    bar.set_position(progress.done as u64);
+    bar.set_message(match progress.stage {
+        Stage::Scan => "looking at the tree",
+        Stage::Text => "indexing",
+        Stage::Symbols => "finding symbols",
+    });
+}
+
+/// A bar on standard error.
+pub fn new_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {human_pos}/{human_len} files {elapsed}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[cfg(test)]

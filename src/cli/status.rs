@@ -8,11 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{CommonArgs, codebase_of, fail};
+use super::context::{CommonArgs, end, fail};
 use super::daemon::Daemon;
 use super::line::{Line, LineView};
 use super::presence::{Engine, engines};
-use super::queue::engine_name;
 use super::show::{self, Paint};
 use crate::core::cache::NamespaceStats;
 use crate::core::settings::Settings;
@@ -89,34 +88,33 @@ struct IndexStatus {
 
 /// Runs it.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
-    let settings = common.settings(Some(&args.path));
+    let (root, settings) = match common.codebase(&args.path) {
+        Ok(found) => found,
+        Err(error) => return fail(error),
+    };
     let daemon = Daemon::new(common, "status", &settings);
-    let mut line = None;
+    let line = Line::open(&settings, &root);
     loop {
-        let root = match codebase_of(&args.path, &settings) {
-            Ok(root) => root,
-            Err(error) => return fail(error),
-        };
         let daemon = daemon.state();
-        let line = line.get_or_insert_with(|| Line::open(&settings, &root));
-        let codebase = match look(&settings, &root, daemon.as_ref(), line.as_ref()) {
+        let open = daemon.as_ref().ok().and_then(Option::as_ref);
+        let codebase = match look(&settings, &root, open, line.as_ref()) {
             Ok(codebase) => codebase,
             Err(error) => return fail(error),
         };
         let dir = codebase.index_folder.as_deref().and_then(Path::parent);
         let disk = dir.map(|dir| DiskStatus { bytes: bytes_of_indexes(dir), most_bytes: settings.index.max_disk });
-        match args.json {
+        let said = match args.json {
             true => {
-                let status = Status { version: super::VERSION, daemon, codebases: vec![codebase], disk };
-                match serde_json::to_string(&status) {
-                    Ok(json) => println!("{json}"),
-                    Err(error) => return fail(error),
-                }
+                let daemon = daemon.unwrap_or_else(|error| {
+                    eprintln!("syncline: {error}");
+                    None
+                });
+                show::say_json(&Status { version: super::VERSION, daemon, codebases: vec![codebase], disk })
             }
-            false => tell(&codebase, disk, daemon.as_ref()),
-        }
-        if !args.watch {
-            return ExitCode::SUCCESS;
+            false => show::say(text(&codebase, disk, &daemon)),
+        };
+        if !args.watch || said.is_err() {
+            return end(said, ExitCode::SUCCESS);
         }
         std::thread::sleep(PAUSE);
     }
@@ -151,60 +149,67 @@ fn look(
     Ok(CodebaseStatus { root: root.as_path().to_owned(), index_folder: folder, index, engines, line })
 }
 
-fn tell(codebase: &CodebaseStatus, disk: Option<DiskStatus>, daemon: Option<&DaemonState>) {
+/// For people.
+fn text(codebase: &CodebaseStatus, disk: Option<DiskStatus>, daemon: &Result<Option<DaemonState>, String>) -> String {
     let paint = Paint::stdout();
-    println!("{} {}", paint.bold("syncline"), super::VERSION);
+    let mut out = format!("{} {}\n", paint.bold("syncline"), super::VERSION);
     match daemon {
-        Some(daemon) => print!("{}", super::daemon::lines(daemon)),
-        None => println!("shared    no engine runs"),
+        Ok(Some(daemon)) => out += &super::daemon::lines(daemon),
+        Err(problem) => out += &format!("shared    {}\n", paint.warn(show::harmless(problem))),
+        Ok(None) => out += "shared    no engine runs\n",
     }
-    println!();
-    println!("codebase  {}", show::harmless(codebase.root.display()));
+    out.push('\n');
+    out += &format!("codebase  {}\n", show::harmless(codebase.root.display()));
     match &codebase.index {
         None => {
-            println!("index     {}; make one: syncline index, or keep one fresh: syncline watch", paint.warn("none"))
+            out += &format!(
+                "index     {}; make one: syncline index, or keep one fresh: syncline watch\n",
+                paint.warn("none")
+            )
         }
         Some(index) => {
             let fresh = match index.differing {
                 0 => paint.good("fresh".to_owned()),
+                1 => paint.warn("1 file differs from the tree".to_owned()),
                 differing => paint.warn(format!("{} differ from the tree", show::files(differing))),
             };
             let (files, bytes) = (show::files(index.files), show::bytes(index.bytes));
-            println!("index     {files} · {bytes} on disk · generation {} · {fresh}", index.generation);
+            out += &format!("index     {files} · {bytes} on disk · generation {} · {fresh}\n", index.generation);
         }
     }
     if let Some(folder) = &codebase.index_folder {
-        println!("          {}", paint.dim(show::harmless(folder.display())));
+        out += &format!("          {}\n", paint.dim(show::harmless(folder.display())));
     }
     if let Some(disk) = disk {
         let (bytes, most) = (show::bytes(disk.bytes), show::bytes(disk.most_bytes));
-        println!("          {}", paint.dim(format!("all indexes take {bytes} of {most} (index.max_disk_mb)")));
+        out += &format!("          {}\n", paint.dim(format!("all indexes take {bytes} of {most} (index.max_disk_mb)")));
     }
     if codebase.engines.is_empty() {
-        println!("engine    none has it open; start one: syncline watch, or an editor");
+        out += "engine    none has it open; start one: syncline watch, or an editor\n";
     }
     for engine in &codebase.engines {
         let up = show::time(Duration::from_millis(UnixMillis::now().since(engine.started_at)));
         let state = &engine.state;
         let (phase, health) = (show::word(&state.phase), show::word(&state.health));
-        println!("engine    {} · up {up} · {phase} · health {health}", engine_name(engine));
+        out += &format!("engine    {} · up {up} · {phase} · health {health}\n", engine.name());
         if let Some(message) = &state.message {
-            println!("          {}", paint.warn(show::harmless(message)));
+            out += &format!("          {}\n", paint.warn(show::harmless(message)));
         }
         let backend = match (&engine.cache.server, engine.cache.latency_ms) {
             (Some(server), Some(ms)) => format!("{server}, {ms:.1} ms away"),
             _ => format!("{} line", show::word(&state.backend)),
         };
-        println!("queue     {} in line · {backend}", state.queue.len());
+        out += &format!("queue     {} in line · {backend}\n", state.queue.len());
         for counted in engine.cache.values.iter().filter(|counted| counted.stats.hits + counted.stats.misses > 0) {
             let NamespaceStats { hits, misses, entries, bytes } = counted.stats;
             let values = show::number(usize::try_from(entries).unwrap_or(usize::MAX));
             let line =
                 format!("{}: {values} values, {}, {hits} found, {misses} not", counted.namespace, show::bytes(bytes));
-            println!("          {}", paint.dim(line));
+            out += &format!("          {}\n", paint.dim(line));
         }
     }
     if let Some(line) = &codebase.line {
-        print!("line\n{}", line.text(paint));
+        out += &format!("line\n{}", line.text(paint));
     }
+    out
 }

@@ -10,10 +10,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{CommonArgs, block_on, codebase_of, fail, start_log};
+use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupted};
 use super::index::{sync, until_symbols_known};
-use super::show::{Paint, harmless};
-use super::watch::{advance, new_bar, until_interrupted};
+use super::show::{Paint, advance, harmless, new_bar};
 use crate::core::settings::{Settings, WatchMode};
 use crate::core::{CodebaseRoot, RelPath};
 use crate::daemon::wire::{FoundSymbol, PathText, Purpose, Question, Symbols, SymbolsParams};
@@ -107,15 +106,14 @@ impl Args {
 
 /// Runs it.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
-    let mut settings = common.settings(Some(&args.path));
+    let (root, mut settings) = match common.codebase(&args.path) {
+        Ok(found) => found,
+        Err(error) => return fail(error),
+    };
     let _ = start_log(&settings, None);
     if !settings.index.symbols {
         return fail("symbols are switched off here; set index.symbols to true");
     }
-    let root = match codebase_of(&args.path, &settings) {
-        Ok(root) => root,
-        Err(error) => return fail(error),
-    };
     let params = args.params(&root);
     // A root that isn't text can't be named to the shared engine.
     let shared = (!common.standalone && root.as_path().to_str().is_some()).then(|| {
@@ -133,13 +131,13 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
             ask_own(&settings, &root, &params)
         }
     };
+    if answer.as_ref().is_ok_and(|answer| answer.left_out) {
+        eprintln!(
+            "syncline: symbols of some files are missing, as they couldn't be read yet; `syncline status` says why"
+        );
+    }
     match answer {
-        Ok(answer) => match print(&answer, args.json) {
-            Ok(()) => ExitCode::from(u8::from(answer.symbols.is_empty())),
-            // Whoever reads has enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Err(error) => fail(format!("can't print: {error}")),
-        },
+        Ok(answer) => end(print(&answer, args.json), ExitCode::from(u8::from(answer.symbols.is_empty()))),
         Err(error) => fail(error),
     }
 }
@@ -152,12 +150,12 @@ fn ask_shared(reach: &Reach, params: &SymbolsParams) -> Result<SymbolAnswer, Str
     let mut bar = None;
     let answer = loop {
         match client.ask(&question).map_err(|error| error.to_string())? {
-            Symbols::Found { symbols, limit_hit } => {
+            Symbols::Found { symbols, limit_hit, left_out } => {
                 let found = |FoundSymbol { path, symbol }: FoundSymbol| {
                     Some(SymbolMatch { path: RelPath::from_bytes(path.as_bytes())?, symbol })
                 };
                 let symbols = symbols.into_iter().filter_map(found).collect();
-                break Ok(SymbolAnswer { symbols, limit_hit, ..SymbolAnswer::default() });
+                break Ok(SymbolAnswer { symbols, limit_hit, left_out, ..SymbolAnswer::default() });
             }
             Symbols::NotYet(progress) => {
                 if io::stderr().is_terminal() {

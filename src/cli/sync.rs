@@ -7,9 +7,9 @@ use std::time::Instant;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::context::{CommonArgs, codebase_of, fail};
-use super::index;
-use super::watch::{advance, new_bar};
+use super::context::{CommonArgs, fail};
+use super::index::{self, TOLD_TIME};
+use super::show::{advance, new_bar};
 use crate::daemon::wire::Purpose;
 use crate::daemon::{AskError, Notification, Session};
 use crate::lsp::ext::{self, LastSync, Outcome, QueueState};
@@ -19,22 +19,21 @@ pub use super::index::Args;
 
 /// Runs it: in the shared engine, which has the codebase open from then on. Without one, it is what `index` does.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
-    if common.standalone {
-        return index::run(common, args);
-    }
     let started = Instant::now();
-    let settings = common.settings(Some(&args.path));
-    let root = match codebase_of(&args.path, &settings) {
-        Ok(root) => root,
+    let (root, settings) = match common.codebase(&args.path) {
+        Ok(found) => found,
         Err(error) => return fail(error),
     };
+    if common.standalone {
+        return index::index(&root, settings, args.json);
+    }
     let reached = common.reach("sync", &settings).map_err(|error| error.to_string());
     let reached = reached.and_then(|reach| reach.reach(Purpose::Session).map_err(|error| error.to_string()));
     let stream = match reached {
         Ok(stream) => stream,
         Err(error) => {
             eprintln!("syncline: {error}; going on without it");
-            return index::run(common, args);
+            return index::index(&root, settings, args.json);
         }
     };
     let synced = Session::open(stream, root.as_path()).and_then(|mut session| sync(&mut session));
@@ -59,11 +58,17 @@ fn sync(session: &mut Session) -> Result<(LastSync, QueueState), AskError> {
     let outcome: LastSync = read(outcome?)?;
     let states: Vec<QueueState> = read(session.request(ext::QUEUE, json!({}), |_| Ok(()))?)?;
     let state = states.into_iter().next().ok_or_else(|| AskError::Refused("the codebase was closed".to_owned()))?;
-    let tells = |state: &QueueState| state.last_sync.as_ref().is_some_and(|last| last.id == outcome.id);
+    // States leave some out: a later batch's tells of this one, too.
+    let tells = |state: &QueueState| {
+        let last = state.last_sync.as_ref();
+        last.is_some_and(|last| last.id == outcome.id || last.finished_at >= outcome.finished_at)
+    };
     let mut state = state;
+    let deadline = Instant::now() + TOLD_TIME;
     // The outcome may be known a moment before the state tells of it. One that never got a turn is in no state.
     while outcome.outcome == Outcome::Synced && !tells(&state) {
-        if let Some(later) = state_of(session.hear()?) {
+        let Some(said) = session.hear_until(deadline)? else { break };
+        if let Some(later) = state_of(said) {
             state = later;
         }
     }

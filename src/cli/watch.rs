@@ -1,24 +1,24 @@
 //! `syncline watch`: index, then keep fresh in the foreground.
 
 use std::collections::{HashMap, VecDeque};
-use std::convert::Infallible;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
-use super::context::{CommonArgs, block_on, fail, start_log};
+use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupted};
 use super::presence::Presence;
-use super::show::{self, Paint};
+use super::show::{self, Paint, advance, new_bar};
 use super::sync::state_of;
 use crate::core::settings::Settings;
 use crate::core::{BatchId, CodebaseRoot, UnixMillis};
 use crate::daemon::socket::Stream;
 use crate::daemon::wire::Purpose;
-use crate::daemon::{AskError, Reach, Session};
-use crate::lsp::ext::{FileCount, Health, LastSync, Outcome, Progress, QueueState, Stage};
+use crate::daemon::{AskError, Reach, Session, log_says_why};
+use crate::lsp::GOODBYE;
+use crate::lsp::ext::{FileCount, Health, LastSync, Outcome, QueueState};
 use crate::workspace::{Engine, Workspace};
 
 /// `watch`
@@ -50,12 +50,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         }
         None => watch_alone(&root, &settings, args.json),
     };
-    match watched {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever read has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(error),
-    }
+    end(watched, ExitCode::SUCCESS)
 }
 
 /// The way to a shared engine that runs.
@@ -65,9 +60,9 @@ fn reach(common: &CommonArgs, settings: &Settings) -> Result<Reach, String> {
     Ok(reach)
 }
 
-/// Shows what the shared engine tells, over its deaths, until Ctrl-C.
+/// Shows what the shared engine tells, over its deaths, until Ctrl-C or until it is stopped.
 fn watch(reach: &Reach, root: &CodebaseRoot, json: bool) -> io::Result<()> {
-    let mut screen = Screen::new(root, json);
+    let mut screen = Screen::new(root, json)?;
     let mut deaths = VecDeque::new();
     loop {
         let stream = reach.reach(Purpose::Session).map_err(io::Error::other)?;
@@ -75,13 +70,18 @@ fn watch(reach: &Reach, root: &CodebaseRoot, json: bool) -> io::Result<()> {
             Err(AskError::Broken(error)) if screen.is_broken => return Err(error),
             Err(AskError::Broken(_)) => {}
             Err(error) => return Err(io::Error::other(error)),
-            Ok(never) => match never {},
+            Ok(()) => {
+                eprintln!(
+                    "syncline: the shared engine was stopped, so nothing is kept fresh here; `syncline watch` starts it again"
+                );
+                return Ok(());
+            }
         }
         let now = Instant::now();
         deaths.push_back(now);
         deaths.retain(|at| now - *at < Duration::from_secs(60));
         if deaths.len() > MOST_DEATHS {
-            return Err(io::Error::other("the shared engine keeps ending; its log says why"));
+            return Err(io::Error::other(format!("the shared engine keeps ending; {}", log_says_why())));
         }
         eprintln!("syncline: the shared engine has ended; starting it again");
     }
@@ -90,10 +90,15 @@ fn watch(reach: &Reach, root: &CodebaseRoot, json: bool) -> io::Result<()> {
 /// So often the shared engine may end within a minute.
 const MOST_DEATHS: usize = 3;
 
-fn hear(stream: Stream, root: &CodebaseRoot, screen: &mut Screen) -> Result<Infallible, AskError> {
+/// Shows what it tells, until it leaves in order.
+fn hear(stream: Stream, root: &CodebaseRoot, screen: &mut Screen) -> Result<(), AskError> {
     let mut session = Session::open(stream, root.as_path())?;
     loop {
-        if let Some(state) = state_of(session.hear()?) {
+        let said = session.hear()?;
+        if said.method == GOODBYE {
+            return Ok(());
+        }
+        if let Some(state) = state_of(said) {
             screen.show(&state)?;
         }
     }
@@ -102,34 +107,18 @@ fn hear(stream: Stream, root: &CodebaseRoot, screen: &mut Screen) -> Result<Infa
 /// Watches with an engine of its own, until Ctrl-C.
 fn watch_alone(root: &CodebaseRoot, settings: &Settings, json: bool) -> io::Result<()> {
     let watched = block_on(async {
+        let screen = Screen::new(root, json)?;
         let engine = Engine::new(settings);
         let workspace = engine.open(root.as_path(), settings).map_err(io::Error::other)?;
         let _presence = Presence::announce(&workspace, settings);
         let shown = tokio::select! {
-            shown = show(&workspace, Screen::new(root, json)) => shown,
+            shown = show(&workspace, screen) => shown,
             ended = until_interrupted() => ended,
         };
         engine.shutdown().await;
         shown
     });
     watched.map_err(io::Error::other)?
-}
-
-/// Waits for Ctrl-C, or for being asked to end.
-pub(super) async fn until_interrupted() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut ended = signal(SignalKind::terminate())?;
-        let mut hung_up = signal(SignalKind::hangup())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = ended.recv() => Ok(()),
-            _ = hung_up.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }
 
 async fn show(workspace: &Workspace, mut screen: Screen) -> io::Result<()> {
@@ -164,12 +153,12 @@ const LONG: Duration = Duration::from_millis(300);
 const MOST_IN_LINE: usize = 64;
 
 impl Screen {
-    fn new(root: &CodebaseRoot, json: bool) -> Screen {
+    fn new(root: &CodebaseRoot, json: bool) -> io::Result<Screen> {
         let paint = Paint::stdout();
         if !json {
-            println!("{} {}", paint.bold("syncline"), show::harmless(root.as_path().display()));
+            show::say(format_args!("{} {}\n", paint.bold("syncline"), show::harmless(root.as_path().display())))?;
         }
-        Screen {
+        Ok(Screen {
             json,
             paint,
             bar: None,
@@ -179,16 +168,12 @@ impl Screen {
             last: None,
             in_line: HashMap::new(),
             is_broken: false,
-        }
+        })
     }
 
     fn show(&mut self, state: &QueueState) -> io::Result<()> {
         let shown = match self.json {
-            true => {
-                let mut out = io::stdout().lock();
-                let line = serde_json::to_string(state)?;
-                writeln!(out, "{line}").and_then(|()| out.flush())
-            }
+            true => show::say_json(state),
             false => self.show_to_people(state),
         };
         self.is_broken = shown.is_err();
@@ -233,15 +218,11 @@ impl Screen {
             ));
             lines.push(self.paint.dim("watching; every save is searchable at once (Ctrl-C ends)").to_string());
         }
+        let say = || lines.iter().try_for_each(|line| show::say(format_args!("{line}\n")));
         match &self.bar {
-            Some(bar) => lines.iter().for_each(|line| bar.println(line)),
-            None => {
-                let mut out = io::stdout().lock();
-                lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
-                out.flush()?;
-            }
+            Some(bar) => bar.suspend(say),
+            None => say(),
         }
-        Ok(())
     }
 
     fn batch(&self, sync: &LastSync) -> String {
@@ -298,22 +279,4 @@ impl Screen {
             }
         }
     }
-}
-
-/// Shows in a bar how far the work is.
-pub(super) fn advance(bar: &ProgressBar, progress: Option<&Progress>) {
-    let Some(progress) = progress else { return };
-    bar.set_length(progress.total as u64);
-    bar.set_position(progress.done as u64);
-    bar.set_message(match progress.stage {
-        Stage::Scan => "looking at the tree",
-        Stage::Text => "indexing",
-        Stage::Symbols => "finding symbols",
-    });
-}
-
-/// A bar on standard error.
-pub(super) fn new_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {human_pos}/{human_len} files {elapsed}");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

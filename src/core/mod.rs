@@ -4,9 +4,11 @@ pub mod batch;
 pub mod cache;
 pub mod codebase;
 pub mod error;
+mod harmless;
 pub mod path;
 pub mod settings;
 
 pub use batch::{BatchId, BatchInfo, Dirty, Owner, SyncBatch, UnixMillis};
 pub use codebase::{Codebase, CodebaseId, CodebaseRoot};
+pub(crate) use harmless::harmless;
 pub use path::RelPath;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::harmless;
+
 /// A path inside a codebase: relative to its root, its parts joined by `/`, never empty, without `.` and `..`.
 ///
 /// It holds the bytes the file system gave, so names that aren't UTF-8 survive on Unix. The order is the order of a
@@ -101,10 +103,7 @@ impl PartialOrd for RelPath {
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Names come from anybody's repository: nothing in them may steer a terminal.
-        for c in String::from_utf8_lossy(&self.0).chars() {
-            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
-        }
-        Ok(())
+        f.write_str(&harmless(&String::from_utf8_lossy(&self.0)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line's connection to the daemon. It waits for each answer, with deadlines.
 
+use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::socket::{Place, PlaceError, Stream, set_deadline};
+use super::log::log_says_why;
+use super::socket::{Place, PlaceError, Stream, deadline, peer, set_deadline};
 use super::start::{StartError, start};
 use super::wire::{Answer, ClientSettings, Hello, LONGEST_LINE, PROTOCOL, Purpose, Question, Reply, VERSION, Welcome};
 use crate::core::settings::Sources;
@@ -33,15 +35,52 @@ pub enum ReachError {
     /// It can't be started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// It can't be talked to.
+    #[error("the shared engine can't be talked to: {0}; --standalone does without")]
+    Broken(#[from] io::Error),
     /// It doesn't talk.
-    #[error("the shared engine doesn't answer: {0}; `syncline daemon stop` ends it, --standalone does without")]
-    Silent(#[from] io::Error),
+    #[error(transparent)]
+    Silent(#[from] Silence),
     /// It doesn't want to.
     #[error("the shared engine refuses: {0}")]
     Refused(String),
     /// They come and go.
-    #[error("no shared engine stays for long enough to be reached; its log says why (`syncline status` tells where)")]
+    #[error("no shared engine stays for long enough to be reached; {}", log_says_why())]
     Restless,
+}
+
+/// The daemon hangs, or has far too much to do.
+#[derive(Debug, Error)]
+pub struct Silence {
+    /// Its process, when that is known.
+    pub pid: Option<u32>,
+    /// How long it was waited for.
+    pub waited: Duration,
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waited = match self.waited.as_millis() {
+            ms @ 0..1000 => format!("{ms} ms"),
+            _ => format!("{} s", self.waited.as_secs()),
+        };
+        match self.pid {
+            Some(pid) => write!(
+                f,
+                "the shared engine (pid {pid}) didn't answer within {waited}; if it hangs, `kill -9 {pid}` ends it \
+                 without harm to any index; --standalone does without"
+            ),
+            None => write!(f, "the shared engine didn't answer within {waited}; --standalone does without"),
+        }
+    }
+}
+
+impl Silence {
+    /// It was waited for on this connection, when `error` is that of a deadline.
+    fn of(stream: &Stream, error: io::Error) -> Result<Silence, io::Error> {
+        let is_late = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        if is_late { Ok(Silence { pid: peer(stream), waited: deadline(stream) }) } else { Err(error) }
+    }
 }
 
 /// Why a request got no result.
@@ -50,6 +89,9 @@ pub enum AskError {
     /// The connection broke.
     #[error("the shared engine went away: {0}")]
     Broken(#[from] io::Error),
+    /// It doesn't talk.
+    #[error(transparent)]
+    Silent(#[from] Silence),
     /// It said why.
     #[error("{0}")]
     Refused(String),
@@ -145,7 +187,9 @@ impl Reach {
             Ok(_) if answer.last() == Some(&b'\n') => {}
             Ok(_) => return Ok(None),
             Err(error) if is_end(&error) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                return Err(Silence::of(reader.get_ref(), error).map_or_else(ReachError::from, ReachError::from));
+            }
         }
         let welcome: Welcome = serde_json::from_slice(&answer).map_err(io::Error::from)?;
         match welcome.answer {
@@ -202,7 +246,7 @@ impl Client {
             Ok(0) => Ok(()),
             Err(error) if is_end(&error) => Ok(()),
             Ok(_) => Err(AskError::Refused("it goes on talking".to_owned())),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(ask_error(self.stream.get_ref(), error)),
         }
     }
 }
@@ -281,8 +325,21 @@ impl Session {
         }
     }
 
-    fn message(&mut self) -> io::Result<Value> {
-        Ok(serde_json::from_slice(&receive(&mut self.stream)?)?)
+    /// Waits for it until `deadline`; `None` when nothing came, after which a message may be cut off: the session is over.
+    ///
+    /// # Errors
+    /// When the daemon goes away.
+    pub fn hear_until(&mut self, deadline: Instant) -> Result<Option<Notification>, AskError> {
+        set_deadline(self.stream.get_ref(), Some(deadline.saturating_duration_since(Instant::now())))?;
+        match self.hear() {
+            Ok(notification) => Ok(Some(notification)),
+            Err(AskError::Silent(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn message(&mut self) -> Result<Value, AskError> {
+        Ok(serde_json::from_slice(&receive(&mut self.stream)?).map_err(io::Error::from)?)
     }
 }
 
@@ -291,12 +348,21 @@ fn as_notification(mut message: Value) -> Option<Notification> {
     Some(Notification { method, params: message["params"].take() })
 }
 
-fn send(stream: &mut BufReader<Stream>, message: &impl serde::Serialize) -> io::Result<()> {
-    stream.get_mut().write_all(&frame(&serde_json::to_vec(message)?))
+fn ask_error(stream: &Stream, error: io::Error) -> AskError {
+    Silence::of(stream, error).map_or_else(AskError::from, AskError::from)
+}
+
+fn send(stream: &mut BufReader<Stream>, message: &impl serde::Serialize) -> Result<(), AskError> {
+    let body = serde_json::to_vec(message).map_err(io::Error::from)?;
+    stream.get_mut().write_all(&frame(&body)).map_err(|error| ask_error(stream.get_ref(), error))
 }
 
 /// The body of the next message.
-fn receive(stream: &mut BufReader<Stream>) -> io::Result<Vec<u8>> {
+fn receive(stream: &mut BufReader<Stream>) -> Result<Vec<u8>, AskError> {
+    read_message(stream).map_err(|error| ask_error(stream.get_ref(), error))
+}
+
+fn read_message(stream: &mut BufReader<Stream>) -> io::Result<Vec<u8>> {
     let mut length = None;
     loop {
         let mut line = String::new();

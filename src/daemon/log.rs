@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
+use crate::core::harmless;
+
 /// The log is put aside when it is larger, bytes.
 const LARGEST: u64 = 4 << 20;
 
@@ -15,6 +17,14 @@ pub fn log_file() -> Option<PathBuf> {
     let folders = etcetera::choose_base_strategy().ok()?;
     let folder = folders.state_dir().unwrap_or_else(|| folders.cache_dir());
     Some(folder.join("syncline").join("daemon.log"))
+}
+
+/// Where to read why an engine that doesn't run any more has ended, for the end of a sentence.
+pub fn log_says_why() -> String {
+    match log_file() {
+        Some(path) => format!("its log says why: {}, unless log.file names another", harmless(&path.to_string_lossy())),
+        None => "log.file can name a file for its log, which says why".to_owned(),
+    }
 }
 
 /// A file that is put aside, as `<name>.1`, when it has grown large.

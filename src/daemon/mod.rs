@@ -23,9 +23,9 @@ pub mod socket;
 pub mod start;
 pub mod wire;
 
-pub use client::{AskError, Client, Notification, Reach, ReachError, Session};
+pub use client::{AskError, Client, Notification, Reach, ReachError, Session, Silence};
 #[cfg(any(test, fuzzing))]
 pub(crate) use forwarder::fuzz;
 pub use forwarder::{ForwardOptions, forward};
 pub use listener::{DaemonOptions, Ran, run};
-pub use log::{Rotating, log_file};
+pub use log::{Rotating, log_file, log_says_why};

@@ -167,14 +167,14 @@ async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> 
     if !workspace.settings().index.symbols {
         return Symbols::Unknown("symbols are switched off there; set index.symbols to true".to_owned());
     }
-    let (known, state) = {
+    let (known, pending, state) = {
         let state = workspace.state();
         let state = state.borrow();
-        (state.symbols_known, ext::QueueState::from(&**state))
+        (state.symbols_known, state.symbols_pending, ext::QueueState::from(&**state))
     };
     // What is wrong doesn't get better by waiting; what is known is given.
     let gets_better =
-        (state.health == ext::Health::Ok || state.progress.is_some()) && state.phase != ext::Phase::Paused;
+        (state.health == ext::Health::Ok || state.progress.is_some() || pending) && state.phase != ext::Phase::Paused;
     let much_left = |progress: &ext::Progress| progress.total.saturating_sub(progress.done) > MUCH;
     if !known && gets_better && state.progress.as_ref().is_some_and(much_left) {
         return Symbols::NotYet(state.progress);
@@ -188,7 +188,11 @@ async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> 
         return Symbols::NotYet(state.progress);
     }
     let found = |found: SymbolMatch| FoundSymbol { path: PathText::new(found.path.as_bytes()), symbol: found.symbol };
-    Symbols::Found { symbols: answer.symbols.into_iter().map(found).collect(), limit_hit: answer.limit_hit }
+    Symbols::Found {
+        symbols: answer.symbols.into_iter().map(found).collect(),
+        limit_hit: answer.limit_hit,
+        left_out: answer.left_out,
+    }
 }
 
 /// Opens the codebase that holds `folder`, if there is an index of one, so that the next search finds it warm.

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::log::log_says_why;
+
 /// The variables that the daemon keeps.
 const KEPT: [&str; 10] = [
     "HOME",
@@ -44,7 +46,7 @@ pub enum StartError {
     #[error("{0}")]
     Said(String),
     /// It ended without a word, or took too long.
-    #[error("the shared engine didn't get ready; its log says why (`syncline status` tells where)")]
+    #[error("the shared engine didn't get ready; {}", log_says_why())]
     Silent,
 }
 

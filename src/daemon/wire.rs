@@ -256,6 +256,9 @@ pub enum Symbols {
         symbols: Vec<FoundSymbol>,
         /// There may be more than were asked for.
         limit_hit: bool,
+        /// Symbols of some files are missing.
+        #[serde(default)]
+        left_out: bool,
     },
     /// They are still being read. Ask again.
     NotYet(Option<Progress>),

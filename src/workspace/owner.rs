@@ -664,6 +664,8 @@ impl Owner {
             progress: self.shared.progress().or_else(|| self.shared.symbol_progress()),
             last_sync: self.last_sync.clone(),
             index,
+            symbols_pending: self.shared.settings.index.symbols
+                && (self.symbols_running || self.tidying || self.symbols_wanted && !self.paused),
             symbols_known: index.fresh && self.symbols_of == Some(snapshot.generation),
         }
     }

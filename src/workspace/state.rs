@@ -27,6 +27,8 @@ pub struct CodebaseState {
     pub index: IndexState,
     /// The symbols of all texts in the index are known, as far as they will be.
     pub symbols_known: bool,
+    /// Texts are being parsed for their symbols, or are about to be.
+    pub symbols_pending: bool,
 }
 
 /// Whether all is well, and if not, one sentence that says what, why, and how to mend it.

@@ -5,7 +5,7 @@ use syncline::core::cache::Namespace;
 use syncline::core::{Dirty, Owner, SyncBatch};
 use tokio::process::Child;
 
-use crate::home::{Home, kill, plain};
+use crate::home::{Home, kill, plain, said};
 use crate::lsp_client::{Client, DEADLINE, uri};
 use crate::redis_server::RedisServer;
 use crate::support::{ripgrep, wait_for};
@@ -138,6 +138,28 @@ async fn what_an_engine_gives_up_as_it_leaves_is_asked_of_the_next() {
     cache.remove_item(Namespace::SyncBatches, "shared", head).await.unwrap();
     assert_eq!(client.reply(sync).await.unwrap()["outcome"], "synced");
     end(child, client).await;
+}
+
+#[test]
+fn of_an_engine_that_hangs_people_are_told_what_to_do() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    home.run(&["sync"]);
+    let daemon = home.daemon();
+    hang(daemon, true);
+    for command in ["status", "queue", "doctor", "sync"] {
+        let output = home.syncline(&[command]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output);
+        assert!(told.contains("didn't answer within 5 s"), "{command}: {told}");
+        assert!(told.contains(&format!("kill -9 {daemon}")), "{command}: {told}");
+        assert!(!told.contains("no engine runs") && !told.contains("unavailable"), "{command}: {told}");
+    }
+    hang(daemon, false);
+}
+
+fn hang(pid: u32, hangs: bool) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let signal = if hangs { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+    rustix::process::kill_process(pid, signal).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

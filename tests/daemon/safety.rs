@@ -8,7 +8,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, plain, said};
+use crate::home::{Home, framed, plain, said};
+use crate::support::wait_for;
 
 fn mode(path: &Path) -> u32 {
     std::fs::symlink_metadata(path).unwrap().mode() & 0o777
@@ -133,6 +134,62 @@ fn an_older_daemon_makes_room_and_other_protocols_are_left_alone() {
     drop(other_protocol);
 }
 
+/// States leave some out: where another batch followed at once, none told of the one that was waited for.
+#[test]
+fn a_sync_that_no_state_tells_of_holds_nobody_up() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    home.run(&["sync"]);
+    let mut state = home.json(&["queue", "--json"])[0].clone();
+    home.run(&["daemon", "stop"]);
+    let other = impostor(&home, "v1-9.sock");
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        reader.read_line(&mut String::new()).unwrap();
+        let version = syncline::daemon::wire::VERSION;
+        writeln!(stream, "{}", json!({"protocol": 1, "version": version, "pid": 1, "answer": "welcome"})).unwrap();
+        while let Some(asked) = next_message(&mut reader) {
+            let result = match asked["method"].as_str().unwrap() {
+                "syncline/sync" => {
+                    let outcome = state["lastSync"].clone();
+                    state["lastSync"]["id"] = json!("01900000-0000-7000-8000-000000000000");
+                    // An older one, by a clock that was set back.
+                    state["lastSync"]["finishedAt"] = json!(1);
+                    outcome
+                }
+                "syncline/queue" => json!([state]),
+                _ => Value::Null,
+            };
+            if !asked["id"].is_null() {
+                let reply = json!({"jsonrpc": "2.0", "id": asked["id"], "result": result});
+                stream.write_all(&framed(&reply)).unwrap();
+            }
+        }
+    });
+    let mut sync = home.syncline(&["sync"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    wait_for("it ends", || sync.try_wait().unwrap().is_some());
+    assert!(sync.wait().unwrap().success());
+    serving.join().unwrap();
+}
+
+fn next_message(reader: &mut impl BufRead) -> Option<Value> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap() == 0 {
+            return None;
+        }
+        match line.trim_end().strip_prefix("Content-Length: ") {
+            Some(given) => length = given.parse().unwrap(),
+            None if line.trim_end().is_empty() => break,
+            None => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    Some(serde_json::from_slice(&body).unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_says_nothing_holds_nobody_up_for_long() {
     let home = Home::new(&[("a.txt", "needle\n")]);
@@ -142,7 +199,7 @@ async fn a_daemon_that_says_nothing_holds_nobody_up_for_long() {
     client.initialize(&[&home.tree()], json!({}), Value::Null).await;
     assert_eq!(client.search(plain("needle")).await, ["a.txt:0:0-6:needle"]);
     let told = client.notification("window/logMessage").await;
-    assert!(told["message"].as_str().unwrap().contains("doesn't answer"), "{told}");
+    assert!(told["message"].as_str().unwrap().contains("didn't answer within 5 s"), "{told}");
     client.shut_down().await;
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
     drop(mute);

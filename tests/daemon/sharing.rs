@@ -164,6 +164,23 @@ fn watch_and_search_use_what_is_there() {
     watch.wait().unwrap();
 }
 
+/// An open `watch` started the engine again at once.
+#[test]
+fn watch_ends_with_the_engine_that_is_stopped() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let mut watch = home.syncline(&["watch"]);
+    watch.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut watch = watch.spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(watch.stdout.take().unwrap()));
+    assert!(lines.any(|line| line.unwrap().starts_with("watching;")), "it ended");
+    home.run(&["daemon", "stop"]);
+    wait_for("it ends", || watch.try_wait().unwrap().is_some());
+    let output = watch.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said(&output).contains("was stopped"), "{}", said(&output));
+    assert!(home.daemons().is_empty());
+}
+
 #[test]
 fn a_search_starts_a_daemon_only_where_there_is_an_index() {
     let home = Home::new(&[("a.txt", "needle\n")]);

@@ -3,15 +3,13 @@
 use std::fmt::Display;
 use std::io::Write;
 
+use crate::core::harmless;
 use crate::index::PatternError;
 
 /// Says one thing. Nothing in it can steer a terminal.
 pub(super) fn complain(what: &dyn Display) {
-    let mut line = String::from("syncline: ");
-    for c in what.to_string().chars() {
-        if c.is_control() && c != '\n' { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    line.push('\n');
+    let what = what.to_string();
+    let line = format!("syncline: {}\n", what.split('\n').map(harmless).collect::<Vec<_>>().join("\n"));
     // When nobody can be told, nobody can be told that either.
     drop(std::io::stderr().lock().write_all(line.as_bytes()));
 }

@@ -14,7 +14,8 @@ use super::Settings;
 use super::keys::{Key, Outcome, Spelling};
 use super::problem::{Place, Problem};
 use super::raw::{Entry, Misread, Raw};
-use super::redact::{harmless, shown};
+use super::redact::shown;
+use crate::core::harmless;
 
 /// The file of settings a repository may bring along, in the root.
 pub const REPOSITORY_FILE: &str = ".syncline.toml";

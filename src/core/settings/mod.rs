@@ -17,7 +17,6 @@ use std::time::Duration;
 pub use keys::log_filter;
 pub use layers::{Loaded, REPOSITORY_FILE, Sources, default_index_dir, default_user_file, load};
 pub use problem::{Place, Problem};
-pub(crate) use redact::harmless;
 pub use redact::redacted_url;
 
 /// Everything that can be set, after all layers.

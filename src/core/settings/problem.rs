@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::redact::harmless;
+use crate::core::harmless;
 
 /// Something in the settings that wasn't taken as it was written. All the other settings hold.
 ///

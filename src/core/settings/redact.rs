@@ -1,5 +1,7 @@
 //! What may be shown of values that hold secrets, or that strangers wrote.
 
+use crate::core::harmless;
+
 /// Stands for what isn't shown.
 const HIDDEN: &str = "***";
 
@@ -60,21 +62,6 @@ pub(super) fn shown(word: &str) -> String {
         short.push('…');
     }
     harmless(&short)
-}
-
-/// `text` with whatever moves cursors, changes colours or turns the direction of writing made visible.
-pub fn harmless(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if steers(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-        out
-    })
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub struct Memory {
     documents: BTreeMap<String, Document>,
     /// What the editor waits for, by id.
     requests: HashMap<String, Request>,
+    next_request: u64,
     /// What the engine waits for: the editor knows other ids, since another engine would begin with the same.
     engine_requests: HashMap<String, Value>,
     next_engine_request: u64,
@@ -63,6 +64,8 @@ struct Document {
 /// A request that the editor waits for.
 struct Request {
     id: Value,
+    /// Those that were asked before have lower ones.
+    number: u64,
     body: Vec<u8>,
     /// It is `initialize`, without which there is no session.
     is_introduction: bool,
@@ -150,6 +153,7 @@ impl Memory {
             configuration: None,
             documents: BTreeMap::new(),
             requests: HashMap::new(),
+            next_request: 0,
             engine_requests: HashMap::new(),
             next_engine_request: 0,
             bars: HashSet::new(),
@@ -244,12 +248,14 @@ impl Memory {
         }
         let request = Request {
             id: id.clone(),
+            number: self.next_request,
             body: if pass.len() <= LONGEST_REQUEST || method == "initialize" { pass.clone() } else { Vec::new() },
             is_introduction: method == "initialize",
             is_streamed: memchr::memmem::find(&pass, b"\"partialResultToken\"").is_some(),
             is_repeated: false,
             is_cancelled: false,
         };
+        self.next_request += 1;
         self.requests.insert(id.to_string(), request);
         up.pass = Some(pass);
         up
@@ -456,13 +462,13 @@ impl Memory {
             };
             match refused {
                 Some((code, why)) => refusals.push(refusal(&request.id, code, why)),
-                None => {
-                    request.is_repeated = true;
-                    replay.push(request.body.clone());
-                }
+                None => request.is_repeated = true,
             }
             refused.is_none()
         });
+        let mut asked: Vec<_> = self.requests.values().collect();
+        asked.sort_unstable_by_key(|request| request.number);
+        replay.extend(asked.into_iter().map(|request| request.body.clone()));
         (replay, refusals)
     }
 
@@ -486,4 +492,24 @@ fn is_cancelled(body: &[u8]) -> bool {
 
 fn refusal(id: &Value, code: i64, why: &str) -> Vec<u8> {
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": why } }).to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_is_asked_again_is_asked_in_the_same_order() {
+        let mut memory = Memory::new(true);
+        let asked: Vec<_> = (0..50)
+            .map(|id| json!({ "jsonrpc": "2.0", "id": id, "method": "syncline/queue" }).to_string().into_bytes())
+            .collect();
+        for message in &asked {
+            memory.editor_said(message.clone());
+        }
+        memory.link_broke();
+        assert_eq!(memory.replay(), (asked, Vec::new()));
+    }
 }

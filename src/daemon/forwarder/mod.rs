@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::memory::{Down, Memory, Tone, Up};
 use super::client::Reach;
+use super::log::log_says_why;
 use super::socket::{AsyncStream, PlaceError};
 use super::wire::Purpose;
 use crate::core::settings::{Sources, load};
@@ -210,9 +211,8 @@ impl Forwarder {
         self.deaths.push_back(now);
         self.deaths.retain(|at| now - *at < DEATHS_WITHIN);
         if self.deaths.len() >= DEATHS && self.reach.is_ok() {
-            self.reach = Err(format!(
-                "it ended {DEATHS} times within a minute; `syncline daemon status` tells where its log is"
-            ));
+            let why = log_says_why();
+            self.reach = Err(format!("the shared engine ended {DEATHS} times within a minute; {why}"));
         }
     }
 

@@ -42,7 +42,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub use platform::{AsyncStream, Claim, Listener, Place, Stream, set_deadline};
+pub use platform::{AsyncStream, Claim, Listener, Place, Stream, deadline, peer, set_deadline};
 
 /// Why there is no place for a daemon's socket.
 #[derive(Debug, Error)]

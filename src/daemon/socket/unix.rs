@@ -253,9 +253,10 @@ impl Listener {
 
     /// Whether this is still where clients come to.
     pub fn is_current(&self) -> bool {
-        let found = fs::symlink_metadata(self.path()).is_ok_and(|it| it.ino() == self.inode);
-        // A folder that can't be looked at tells nothing.
-        found && self.place.newest().is_ok_and(|newest| newest == Some(self.generation))
+        // What can't be looked at, for want of file descriptors for instance, tells nothing.
+        let tells_nothing = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
+        fs::symlink_metadata(self.path()).map_or_else(tells_nothing, |it| it.ino() == self.inode)
+            && self.place.newest().map_or_else(tells_nothing, |newest| newest == Some(self.generation))
     }
 
     /// The socket's path.
@@ -273,4 +274,22 @@ pub fn set_deadline(stream: &Stream, deadline: Option<Duration>) -> io::Result<(
     let deadline = deadline.map(|deadline| deadline.max(Duration::from_millis(1)));
     stream.set_read_timeout(deadline)?;
     stream.set_write_timeout(deadline)
+}
+
+/// How long reading from `stream` may take, each time; 0 for ever.
+pub fn deadline(stream: &Stream) -> Duration {
+    stream.read_timeout().ok().flatten().unwrap_or_default()
+}
+
+/// The process that listens at the other end of `stream`; `None` where the system doesn't tell.
+#[cfg(target_os = "linux")]
+pub fn peer(stream: &Stream) -> Option<u32> {
+    let peer = rustix::net::sockopt::socket_peercred(stream).ok()?;
+    u32::try_from(peer.pid.as_raw_nonzero().get()).ok()
+}
+
+/// The process that listens at the other end of `stream`; `None` where the system doesn't tell.
+#[cfg(not(target_os = "linux"))]
+pub fn peer(_: &Stream) -> Option<u32> {
+    None
 }

@@ -23,7 +23,7 @@ use super::{
     BatchId, BatchInfo, BatchState, FencingToken, LONGEST_LINE, Namespace, Queue, QueueItem, ServerFacts, SyncBatch,
     Terms,
 };
-use crate::core::settings::harmless;
+use crate::core::harmless;
 use crate::core::{Dirty, RelPath};
 pub(super) use door::Door;
 use door::Link;

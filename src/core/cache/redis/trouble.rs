@@ -88,7 +88,7 @@ fn sentence(error: &RedisError, door: &Door) -> String {
     } else if error.is_connection_dropped() {
         ("the connection is cut", "see that it runs and can be reached".into())
     } else {
-        let said = crate::core::settings::harmless(&error.to_string());
+        let said = crate::core::harmless(&error.to_string());
         let said: String = said.chars().take(200).collect();
         return told(door, &format!("it says \"{said}\""), "see its log");
     };
