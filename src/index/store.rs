@@ -297,7 +297,10 @@ impl Index {
     /// Removes segments of a change that failed, unless it came to be all the same: that isn't certain after each error.
     fn remove_unnamed(&self, ids: impl IntoIterator<Item = SegmentId>) {
         // If it can't be read, what nobody names is swept when the index is opened again.
-        let Ok((now, _)) = load(&self.folder, self.snapshot().parts()) else { return };
+        let Ok((now, problems)) = load(&self.folder, self.snapshot().parts()) else { return };
+        if !problems.is_empty() {
+            return;
+        }
         let is_named = |id| now.parts().iter().any(|part| part.segment.name().id == id);
         ids.into_iter().filter(|&id| !is_named(id)).for_each(|id| self.remove(id));
     }

@@ -175,14 +175,24 @@ impl TreeRules {
 
     /// Of the entries of the folder `dir` (the root, when `None`), those that belong to the codebase: files and folders.
     /// The folder itself must belong to it.
-    pub fn members(&self, root: &Path, dir: Option<&RelPath>) -> Vec<(RelPath, bool)> {
+    ///
+    /// # Errors
+    /// When it can't be listed now, for whatever reason but that it is gone.
+    pub fn members(&self, root: &Path, dir: Option<&RelPath>) -> Result<Vec<(RelPath, bool)>, ignore::Error> {
         let from = dir.map_or_else(|| root.to_owned(), |dir| dir.to_path(root));
-        let entries = self.walk(&from).max_depth(Some(1)).build().flatten().filter(|entry| entry.depth() == 1);
-        let member = |entry: DirEntry| {
-            let kind = entry.file_type()?;
-            (kind.is_file() || kind.is_dir()).then_some((RelPath::below(root, entry.path())?, kind.is_dir()))
-        };
-        entries.filter_map(member).collect()
+        let mut members = Vec::new();
+        for entry in self.walk(&from).max_depth(Some(1)).build() {
+            let entry = match entry {
+                Ok(entry) if entry.depth() == 1 => entry,
+                Ok(_) => continue,
+                Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => continue,
+                Err(error) => return Err(error),
+            };
+            let kind = entry.file_type().filter(|kind| kind.is_file() || kind.is_dir());
+            let member = kind.and_then(|kind| Some((RelPath::below(root, entry.path())?, kind.is_dir())));
+            members.extend(member);
+        }
+        Ok(members)
     }
 }
 

@@ -19,7 +19,7 @@ const MOST_FOLDERS: usize = 64;
 pub(super) enum PathsLooked {
     /// These are dirty.
     Dirty(Dirty),
-    /// Too much is new: look at the whole tree.
+    /// Too much is new, or a folder can't be listed: look at the whole tree, which tells what can't be looked at.
     TooMuch,
 }
 
@@ -62,7 +62,13 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
 
 /// Looks at what changed. Blocks.
 pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
-    let mut look = Look { shared, snapshot: shared.index.snapshot(), members: HashMap::new(), dirty: BTreeMap::new() };
+    let mut look = Look {
+        shared,
+        snapshot: shared.index.snapshot(),
+        members: HashMap::new(),
+        dirty: BTreeMap::new(),
+        is_unsure: false,
+    };
     // What is gone comes first: a folder that moved is unwatched before it is watched under its new name.
     let (gone, there): (Vec<_>, Vec<_>) = changes
         .paths
@@ -71,7 +77,7 @@ pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
         .partition(|(kind, ..)| *kind == Kind::Gone);
     for (kind, path, born) in gone.into_iter().chain(there) {
         look.at(kind, path, born);
-        if look.members.len() > MOST_FOLDERS {
+        if look.members.len() > MOST_FOLDERS || look.is_unsure {
             return PathsLooked::TooMuch;
         }
     }
@@ -89,7 +95,11 @@ pub(super) fn belongs(shared: &Shared, path: &RelPath) -> bool {
     let known = || shared.index.snapshot().find(path).is_some() || shared.overlay.view().contains_key(path);
     let member = || match kind(&path.to_path(shared.root())) {
         Kind::Gone => shared.rules.would_belong(shared.root(), path),
-        _ => shared.rules.members(shared.root(), path.parent().as_ref()).iter().any(|(member, _)| member == path),
+        _ => match shared.rules.members(shared.root(), path.parent().as_ref()) {
+            Ok(members) => members.iter().any(|(member, _)| member == path),
+            // It is there, and what isn't listed now can be asked for by name.
+            Err(_) => shared.rules.would_belong(shared.root(), path),
+        },
     };
     entered && (known() || member())
 }
@@ -119,6 +129,8 @@ struct Look<'a> {
     /// By folder, what belongs to the codebase.
     members: HashMap<Option<RelPath>, Vec<(RelPath, bool)>>,
     dirty: BTreeMap<RelPath, Verdict>,
+    /// A folder couldn't be listed.
+    is_unsure: bool,
 }
 
 impl Look<'_> {
@@ -144,6 +156,7 @@ impl Look<'_> {
             let watcher = watcher.clone();
             let enter: Enter = Arc::new(move |folder| watcher.enter(folder));
             let tree = rules.scan_below(self.shared.root(), &path, cancel, &enter);
+            self.is_unsure |= !tree.unreadable.is_empty();
             self.dirty.extend(tree.files.into_iter().map(|file| (file.path, Verdict::Read)));
         }
     }
@@ -151,7 +164,13 @@ impl Look<'_> {
     fn is_member(&mut self, path: &RelPath) -> bool {
         let folder = path.parent();
         let members = self.members.entry(folder.clone());
-        let members = members.or_insert_with(|| self.shared.rules.members(self.shared.root(), folder.as_ref()));
+        let members = members.or_insert_with(|| {
+            let listed = self.shared.rules.members(self.shared.root(), folder.as_ref());
+            listed.unwrap_or_else(|_| {
+                self.is_unsure = true;
+                Vec::new()
+            })
+        });
         members.iter().any(|(member, _)| member == path)
     }
 }

@@ -200,8 +200,18 @@ impl Examiner {
                 let lines: Vec<_> = lines.map(String::from_utf8_lossy).collect();
                 format!("{} lines, the first {:?}", lines.len(), lines.first())
             };
+            let again = |arguments: &[&str]| -> Result<String> {
+                let output = place::run(&mut self.place.syncline(arguments)?, self.place.patience)?;
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                Ok(format!("{} ({})", only(&theirs, &output.stdout), said.replace('\n', " | ")))
+            };
+            let once_more = again(&["--log-level", "debug", "search", "-n", "-e", pattern])?;
+            let alone = again(&["--standalone", "--log-level", "debug", "search", "-n", "-e", pattern])?;
             let (ours, theirs) = (only(&output.stdout, &theirs), only(&theirs, &output.stdout));
-            bail!("`syncline search` of `{pattern}`: only there: {ours}; only from rg: {theirs}");
+            bail!(
+                "`syncline search` of `{pattern}`: only there: {ours}; only from rg: {theirs}; once more: {once_more}; \
+                 without the shared engine: {alone}"
+            );
         }
         self.tally.add("compared", "command line's answers with rg's");
         Ok(())
