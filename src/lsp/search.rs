@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::lsp_types::ProgressToken;
 
 use super::documents::OpenText;
@@ -16,7 +16,6 @@ use super::globs::Globs;
 use super::outbox::Outbox;
 use super::positions::{Encoding, ShownLine, floor_char_boundary};
 use super::roots::Place;
-use super::session::failed;
 use crate::core::RelPath;
 use crate::index::{Boundary, Case, FileMatches, Pattern, Query, Unsaved};
 use crate::workspace::{FreshView, Keep, Workspace};
@@ -218,4 +217,9 @@ async fn stream(token: &ProgressToken, outbox: &Outbox, matches: Vec<SearchMatch
         let value = SearchChunk { matches: matches.by_ref().take(CHUNK).collect() };
         outbox.notify::<SearchProgress>(SearchProgressParams { token: token.clone(), value }).await;
     }
+}
+
+/// A request that was understood but can't be fulfilled (`RequestFailed` of the protocol).
+pub fn failed(sentence: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error { code: ErrorCode::ServerError(-32803), message: sentence.into(), data: None }
 }

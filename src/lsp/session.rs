@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tower_lsp::Client;
-use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
+use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::lsp_types::request::WorkspaceConfiguration;
 use tower_lsp::lsp_types::{
     ConfigurationItem, ConfigurationParams, DidChangeTextDocumentParams, ExecuteCommandParams, MessageType,
@@ -24,7 +24,7 @@ use super::ext::{CodebaseParams, LastSync, Outcome, QueueState, SearchParams, Se
 use super::life::Life;
 use super::outbox::Outbox;
 use super::roots::{Place, Root, Roots};
-use super::search::{Search, Target};
+use super::search::{Search, Target, failed};
 use super::settings::{SECTION, log_level, section_of};
 use super::symbols::SymbolSearch;
 use super::{progress, publisher};
@@ -498,9 +498,4 @@ fn badness(outcome: Outcome) -> u8 {
         Outcome::Superseded => 1,
         Outcome::Failed => 2,
     }
-}
-
-/// A request that was understood but can't be fulfilled (`RequestFailed` of the protocol).
-pub fn failed(sentence: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error { code: ErrorCode::ServerError(-32803), message: sentence.into(), data: None }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod debian;
 mod dependencies;
 mod fuzz;
 #[cfg(target_os = "linux")]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::neovim::unpack_debian;
+use crate::debian::unpack_debian;
 use crate::workspace::{Workspace, run};
 
 /// A program that somebody needs.
