@@ -139,10 +139,14 @@ test('the status line in each state', function()
   for _, case in ipairs(cases) do
     tell(child, case[1])
     equal(statusline(child), case[2], vim.inspect(case[1]))
+    child:wait_lua('the variable', 'return vim.b.syncline_status == ...', (case[2]:gsub('%%%%', '%%')))
   end
-  child:lua([[vim.o.laststatus = 2 vim.o.statusline = '[%{%v:lua.require("syncline").statusline()%}]']])
-  tell(child, { phase = 'syncing', progress = { done = 42, total = 100, stage = 'text' } })
-  child:wait_screen('[↻ 42%]')
+  for _, shown in ipairs({ '%{%v:lua.require("syncline").statusline()%}', "%{get(b:, 'syncline_status', '')}" }) do
+    tell(child, { phase = 'idle' })
+    child:lua("vim.o.laststatus = 2 vim.o.statusline = '[' .. ... .. ']'", shown)
+    tell(child, { phase = 'syncing', progress = { done = 42, total = 100, stage = 'text' } })
+    child:wait_screen('[↻ 42%]')
+  end
   child:stop()
 end)
 

@@ -43,3 +43,12 @@ end, { desc = 'Syncline: symbols' })
 vim.keymap.set('n', '<Plug>(syncline-queue)', '<Cmd>Syncline queue<CR>', { desc = 'Syncline: the line' })
 
 require('syncline.client').listen()
+
+-- `b:syncline_status`, which has nothing to say before the first state.
+vim.api.nvim_create_autocmd('User', {
+  pattern = 'SynclineState',
+  once = true,
+  callback = function()
+    require('syncline.statusline').draw()
+  end,
+})

@@ -1,8 +1,9 @@
 -- How long Neovim takes for a key while a tree is indexed for the first time, without the plugin and with it. Run by
 -- `cargo xtask typing --corpus DIR`, which says what it prints.
 --
--- Each round types the same keys three times, in an order that changes: without the plugin (`bare`), with it, as the
--- README sets it up (`plugin`), and without it once more (`again`). What `bare` and `again` differ by is the noise.
+-- Each round types the same keys four times, in an order that changes: without the plugin (`bare`), with it, as the
+-- README sets it up (`plugin`), with a language client in its place that does nothing at all (`client`), and without it
+-- once more (`again`). What `bare` and `again` differ by is the noise.
 -- The cold index is the same each time: `syncline watch` of a user who has no index yet. With the plugin, Neovim joins
 -- its engine.
 
@@ -44,9 +45,9 @@ local function start_index(env)
   end
 end
 
---- A language server that wants each change and answers nothing else.
-local SERVER = [[
-  vim.lsp.start({ name = 'stand-in', root_dir = vim.fn.getcwd(), cmd = function()
+--- A language server that wants to know of changes and answers nothing else.
+local STAND_IN = [[
+  vim.lsp.start({ name = 'stand-in', root_dir = vim.fn.getcwd(), flags = ..., cmd = function()
     return {
       request = function(method, _, reply)
         if method == 'initialize' then
@@ -87,20 +88,24 @@ local function quantile(sorted, share)
 end
 
 --- One arm of a round.
-local function measure(with_plugin)
+local function measure(arm)
   local env = suite.user()
   local index, stage = start_index(env)
-  local before
+  local with_plugin = arm == 'plugin'
+  local before = "vim.o.statusline = '%f %m%='"
   if with_plugin then
     -- The tree need not be a repository.
     before = suite.options({ cmd = { suite.binary, 'lsp', '--stdio' } })
       .. (' vim.lsp.config("syncline", { root_dir = %q })'):format(corpus)
-      .. [[ vim.o.statusline = '%f %m%=%{%v:lua.require("syncline").statusline()%}']]
+      .. [[ vim.o.statusline = "%f %m%=%{get(b:, 'syncline_status', '')}"]]
   end
   local child = children.start({ plugin = with_plugin, env = env, cwd = corpus, lines = 40, before = before })
   child:command('edit ' .. file)
   if with_server then
-    child:lua(SERVER)
+    child:lua(STAND_IN, {})
+  end
+  if arm == 'client' then
+    child:lua(STAND_IN, { allow_incremental_sync = false, debounce_text_changes = 1000 })
   end
   if with_plugin then
     child:wait_lua('a state', "return require('syncline').state() ~= nil")
@@ -121,13 +126,13 @@ local function measure(with_plugin)
   return result
 end
 
-local ARMS = { 'bare', 'plugin', 'again' }
+local ARMS = { 'bare', 'plugin', 'client', 'again' }
 local results = {}
 for round = 1, rounds do
   results[round] = {}
   for turn = 0, #ARMS - 1 do
     local arm = ARMS[(round + turn - 1) % #ARMS + 1]
-    local result = measure(arm == 'plugin')
+    local result = measure(arm)
     results[round][arm] = result
     io.stdout:write(
       ('round %d  %-6s  p50 %.2f  p90 %.2f  p99 %.2f  max %.1f ms  (index: %s)\n'):format(
@@ -151,23 +156,28 @@ end
 
 io.stdout:write('\nmedians of the rounds, and of what each round’s arms differ by\n')
 for _, name in ipairs({ 'p50', 'p90', 'p99' }) do
-  local arms, differences, noise = {}, {}, {}
+  local arms, noise = {}, {}
+  local differences = { plugin = {}, client = {} }
   for _, arm in ipairs(ARMS) do
     arms[arm] = median(vim.tbl_map(function(result)
       return result[arm][name]
     end, results))
   end
   for index, result in ipairs(results) do
-    differences[index] = result.plugin[name] - (result.bare[name] + result.again[name]) / 2
+    for arm, list in pairs(differences) do
+      list[index] = result[arm][name] - (result.bare[name] + result.again[name]) / 2
+    end
     noise[index] = math.abs(result.bare[name] - result.again[name])
   end
   io.stdout:write(
-    ('%s  bare %.2f  plugin %.2f  again %.2f ms; plugin − bare %+.3f, noise %.3f (at most %.3f)\n'):format(
+    ('%s  bare %.2f  again %.2f  plugin %.2f  client %.2f ms; plugin − bare %+.3f, client − bare %+.3f, noise %.3f (at most %.3f)\n'):format(
       name,
       arms.bare,
-      arms.plugin,
       arms.again,
-      median(differences),
+      arms.plugin,
+      arms.client,
+      median(differences.plugin),
+      median(differences.client),
       median(vim.deepcopy(noise)),
       math.max(unpack(noise))
     )

@@ -1,4 +1,5 @@
---- The state of the current file's codebase, short enough for a status line.
+--- The state of the current file's codebase, short enough for a status line. `b:syncline_status` has it: a status line
+--- is drawn with each key that is typed, and what asks Lua then costs as much as all that Neovim tells language clients.
 
 local client_of = require('syncline.client')
 local config = require('syncline.config')
@@ -34,8 +35,7 @@ local function text_of(bufnr)
   if not words then
     return ''
   end
-  local text = config.get().signs[words.sign] .. (words.short ~= '' and ' ' .. words.short or '')
-  return (text:gsub('%%', '%%%%'))
+  return config.get().signs[words.sign] .. (words.short ~= '' and ' ' .. words.short or '')
 end
 
 --- What status lines show, by buffer. Empty where none shows anything, which costs nothing then.
@@ -58,7 +58,7 @@ function M.text(bufnr)
   end
   local text = kept[bufnr]
   if not text then
-    text = text_of(bufnr)
+    text = text_of(bufnr):gsub('%%', '%%%%')
     -- Where there is none yet, nothing may tell that there is one.
     kept[bufnr] = text ~= '' and text or nil
   end
@@ -69,24 +69,46 @@ end
 --- When the status lines were drawn for a new text, `uv.now()`, and whether they will be looked at again.
 local drawn_at, waits = 0, false
 
---- Draws the status lines if one of them is to show something else.
-local function draw()
+--- Writes a buffer's variable; gives whether it is another text now.
+---@param bufnr integer
+---@return boolean
+local function note(bufnr)
+  local text = text_of(bufnr)
+  local is_new = text ~= (vim.b[bufnr].syncline_status or '')
+  if is_new then
+    vim.b[bufnr].syncline_status = text
+  end
+  return is_new
+end
+
+--- Notes the texts of the buffers in windows, and draws the status lines if one of them is to show something else.
+function M.draw()
+  local is_new = false
+  for _, window in ipairs(vim.api.nvim_list_wins()) do
+    is_new = note(vim.api.nvim_win_get_buf(window)) or is_new
+  end
   for bufnr, text in pairs(shown) do
-    if vim.api.nvim_buf_is_valid(bufnr) and text_of(bufnr) ~= text then
-      drawn_at = vim.uv.now()
-      -- Those that are still there say so while they are drawn.
-      shown = {}
-      vim.cmd.redrawstatus({ bang = true })
-      return
-    end
+    is_new = is_new or (vim.api.nvim_buf_is_valid(bufnr) and text_of(bufnr):gsub('%%', '%%%%') ~= text)
+  end
+  if is_new then
+    drawn_at = vim.uv.now()
+    -- Those that are still there say so while they are drawn.
+    shown = {}
+    vim.cmd.redrawstatus({ bang = true })
   end
 end
 
 local group = vim.api.nvim_create_augroup('syncline-statusline', {})
-vim.api.nvim_create_autocmd({ 'LspAttach', 'LspDetach', 'BufFilePost', 'BufWipeout' }, {
+vim.api.nvim_create_autocmd({ 'LspAttach', 'LspDetach', 'BufFilePost', 'BufWinEnter', 'BufWipeout' }, {
   group = group,
   callback = function(event)
     kept[event.buf] = nil
+    -- A client that goes is there until the event is over.
+    vim.schedule(function()
+      if vim.api.nvim_buf_is_valid(event.buf) then
+        note(event.buf)
+      end
+    end)
   end,
 })
 vim.api.nvim_create_autocmd('User', {
@@ -95,12 +117,12 @@ vim.api.nvim_create_autocmd('User', {
   callback = function()
     local rest = drawn_at + M.REDRAW_MS - vim.uv.now()
     if rest <= 0 then
-      draw()
+      M.draw()
     elseif not waits then
       waits = true
       vim.defer_fn(function()
         waits = false
-        draw()
+        M.draw()
       end, rest)
     end
   end,
