@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 
+import type { QueueState } from '../../src/ext.ts';
 import { makeRepository } from './repository.ts';
 import { PATIENCE_MS, provided, Rig, until, type Window } from './rig.ts';
 
@@ -56,13 +57,23 @@ describe('a window with a repository of 10,000 files', () => {
     await window.page.keyboard.press('Escape');
     await window.page.locator('.editor-instance .view-line').first().click({ timeout: PATIENCE_MS });
     await window.labels();
+    let last = await lastSync(rig, root);
     await window.page.keyboard.press('Control+s');
+    // A state that the next one follows within a tick isn't drawn: it may take several saves until one shows its way.
+    const way = ['Syncline: 1st in line', 'Syncline: syncing', 'Syncline: up to date'].join(' | ');
     const said: string[] = [];
-    await until('it has synced', async () => {
+    await until(`a save has shown: ${way}`, async () => {
+      await until('it has synced', async () => (await lastSync(rig, root)) !== last);
+      last = await lastSync(rig, root);
       said.push(...(await window.labels()));
-      return said.includes('Syncline: syncing') && said.at(-1) === 'Syncline: up to date';
+      if (said.join(' | ').includes(way)) {
+        return true;
+      }
+      await window.page.keyboard.press('End');
+      await window.page.keyboard.type('!');
+      await window.page.keyboard.press('Control+s');
+      return false;
     });
-    assert.ok(said.includes('Syncline: 1st in line'), said.join(' | '));
     assert.match(await readFile(path.join(root, 'src/part_000/worker_00042.rs'), 'utf8'), /^\/\/ freshly written/);
   });
 
@@ -313,6 +324,12 @@ async function kill(rig: Rig, subcommand: 'lsp' | 'daemon'): Promise<number[]> {
     process.kill(pid, 'SIGKILL');
   }
   return servers;
+}
+
+/** The id of the batch that was synced last. */
+async function lastSync(rig: Rig, root: string): Promise<string | undefined> {
+  const [state] = JSON.parse(await rig.syncline('queue', '--json', root)) as QueueState[];
+  return state?.lastSync?.id;
 }
 
 async function openFile(window: Window, name: string): Promise<void> {
