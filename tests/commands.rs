@@ -53,6 +53,7 @@ fn a_folder_of_a_codebase_stands_for_it_with_its_settings() {
     let status = json_of(command(&fixture, &["status", "--json"]).current_dir(&sub));
     let index = &status["codebases"][0]["index"];
     assert_eq!((&index["files"], &index["differing"]), (&json!(2), &json!(0)), "{status}");
+    assert_eq!(index["differingPaths"], json!([]), "{status}");
     let symbols = run(command(&fixture, &["symbols", "needle"]).current_dir(&sub));
     assert_eq!(String::from_utf8_lossy(&symbols.stdout), "sub/c.rs:1:4: function needle\n");
     // What is wrong with them is said once, in the folder as at the root.
@@ -64,6 +65,29 @@ fn a_folder_of_a_codebase_stands_for_it_with_its_settings() {
     assert!(synced.stdout.starts_with(b"fresh: 2 files"), "{}", String::from_utf8_lossy(&synced.stdout));
     assert_eq!(indexes(&fixture), 1);
     assert_eq!(json_of(&mut command(&fixture, &["status", "--json"]))["codebases"][0]["index"]["differing"], 0);
+}
+
+/// Whoever doubts an index sees which files it has otherwise than the tree.
+#[test]
+fn status_names_files_that_differ() {
+    let fixture = Fixture::new(&[("a.txt", "a\n"), ("b.txt", "b\n"), ("c.txt", "c\n")]);
+    wait_for("the index holds the tree", || {
+        run(&mut command(&fixture, &["index"]));
+        json_of(&mut command(&fixture, &["status", "--json"]))["codebases"][0]["index"]["fresh"] == true
+    });
+    std::fs::remove_file(fixture.root.join("a.txt")).unwrap();
+    std::fs::write(fixture.root.join("b.txt"), "another\n").unwrap();
+    std::fs::write(fixture.root.join("new\n.txt"), "new\n").unwrap();
+    let status = json_of(&mut command(&fixture, &["status", "--json"]));
+    let index = &status["codebases"][0]["index"];
+    assert_eq!(index["differing"], 3, "{status}");
+    assert_eq!(index["differingPaths"], json!(["a.txt", "b.txt", "new\n.txt"]), "{status}");
+    let text = run(&mut command(&fixture, &["status"]));
+    let text = String::from_utf8_lossy(&text.stdout);
+    assert!(
+        text.contains("3 files differ from the tree\n          a.txt\n          b.txt\n          new\\n.txt\n"),
+        "{text}"
+    );
 }
 
 /// Something else that is amiss, here a Redis that isn't there, let symbols be left out.

@@ -15,7 +15,7 @@ use super::presence::{Engine, engines};
 use super::show::{self, Paint};
 use crate::core::cache::NamespaceStats;
 use crate::core::settings::Settings;
-use crate::core::{CodebaseRoot, UnixMillis};
+use crate::core::{CodebaseRoot, RelPath, UnixMillis};
 use crate::daemon::wire::DaemonState;
 use crate::index::Index;
 use crate::watch::tree::{Enter, TreeRules};
@@ -37,6 +37,11 @@ pub struct Args {
 
 /// How often `--watch` looks.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Files that differ are named, up to so many.
+const MOST_NAMED: usize = 10;
+/// How many of them people are told of.
+const NAMED: usize = 3;
 
 /// What `status --json` prints.
 #[derive(Serialize)]
@@ -83,6 +88,8 @@ struct IndexStatus {
     bytes: u64,
     /// Files that differ between the tree and the index.
     differing: usize,
+    /// The first of them, [`MOST_NAMED`] at most.
+    differing_paths: Vec<RelPath>,
     fresh: bool,
 }
 
@@ -141,8 +148,15 @@ fn look(
             let tree = tree.map_err(|error| error.to_string())?;
             let difference = snapshot.difference(&tree.files, settings.index.max_file_bytes);
             let differing = difference.changed.len() + difference.gone.len();
-            let (files, bytes) = (snapshot.files(), snapshot.bytes());
-            Some(IndexStatus { generation: snapshot.generation.0, files, bytes, differing, fresh: differing == 0 })
+            let paths = difference.gone.into_iter().chain(difference.changed.into_iter().map(|file| file.path));
+            Some(IndexStatus {
+                generation: snapshot.generation.0,
+                files: snapshot.files(),
+                bytes: snapshot.bytes(),
+                differing,
+                differing_paths: paths.take(MOST_NAMED).collect(),
+                fresh: differing == 0,
+            })
         }
     };
     let (engines, line) = (engines(settings, root, daemon), line.map(Line::look));
@@ -175,6 +189,13 @@ fn text(codebase: &CodebaseStatus, disk: Option<DiskStatus>, daemon: &Result<Opt
             };
             let (files, bytes) = (show::files(index.files), show::bytes(index.bytes));
             out += &format!("index     {files} · {bytes} on disk · generation {} · {fresh}\n", index.generation);
+            for path in index.differing_paths.iter().take(NAMED) {
+                out += &format!("          {}\n", paint.dim(show::harmless(path)));
+            }
+            if index.differing > NAMED {
+                let more = show::number(index.differing - NAMED);
+                out += &format!("          {}\n", paint.dim(format!("and {more} more")));
+            }
         }
     }
     if let Some(folder) = &codebase.index_folder {

@@ -149,10 +149,11 @@ impl Examiner {
         let listed = place::run(&mut self.place.ripgrep(&["--files"])?, self.place.patience)?;
         let files = listed.stdout.iter().filter(|byte| **byte == b'\n').count();
         let states = self.ask("syncline/queue", &json!({}))?;
-        if states[0]["index"]["files"] != files {
-            bail!("the index holds {} files, rg lists {files}", states[0]["index"]["files"]);
-        }
         let status = self.json(&["status", "--json"])?;
+        if states[0]["index"]["files"] != files {
+            let index = &status["codebases"][0]["index"];
+            bail!("the state is {}, `status` says {index}, rg lists {files} files", states[0]);
+        }
         let (codebase, open) = (&status["codebases"][0], &status["daemon"]["codebases"]);
         let index = &codebase["index"];
         if index["differing"] != 0 || index["fresh"] != true || index["files"] != files {
