@@ -6,8 +6,9 @@ mod support;
 
 use std::process::{Command, Stdio};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::{Fixture, open, search, until_state};
-use syncline::workspace::Health;
+use syncline::workspace::{CodebaseState, Health};
 
 const INSIDE: &str = "SYNCLINE_TEST_INSIDE";
 /// Of this namespace of users only.
@@ -57,4 +58,29 @@ fn events_come_again_when_the_system_gives_more_watches() {
     if is_inside("events_come_again_when_the_system_gives_more_watches") {
         limit_goes(WATCHES, "3", "fs.inotify.max_user_watches");
     }
+}
+
+/// Without descriptors the rules of ignoring can't be read, and what is ignored looks like any other file.
+#[test]
+fn what_is_ignored_is_found_out_again_when_there_are_descriptors() {
+    if !is_inside("what_is_ignored_is_found_out_again_when_there_are_descriptors") {
+        return;
+    }
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let fixture = Fixture::new(&[(".ignore", "*.log\n"), ("a.txt", "needle\n")]);
+        let (engine, workspace) = open(&fixture);
+        until_state(&workspace, |state| state.index.fresh).await;
+        let before = getrlimit(Resource::Nofile);
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(open + 8), ..before }).unwrap();
+        fixture.write("b.txt", "needle\n");
+        fixture.write("c.log", "needle\n");
+        let lacking = |health: &Health| matches!(health, Health::Degraded(why) if why.contains("ulimit -n"));
+        until_state(&workspace, |state| lacking(&state.health) && !state.index.fresh).await;
+        setrlimit(Resource::Nofile, before).unwrap();
+        let well = |state: &CodebaseState| state.health == Health::Ok && state.index.fresh && state.index.files == 2;
+        until_state(&workspace, well).await;
+        assert_eq!(search(&workspace, "needle").await.len(), 2);
+        engine.shutdown().await;
+    });
 }

@@ -75,6 +75,7 @@ pub fn main() -> ExitCode {
             };
         }
     };
+    raise_descriptor_limit();
     match command {
         Command::Watch(args) => watch::run(&common, &args),
         Command::Index(args) => index::run(&common, &args),
@@ -90,3 +91,24 @@ pub fn main() -> ExitCode {
         Command::Lsp(args) => lsp::run(&common, &args),
     }
 }
+
+/// Descriptors that are asked for: more than macOS gives are refused.
+#[cfg(unix)]
+const DESCRIPTORS: u64 = 10_240;
+
+/// Shells often give 1,024 descriptors where 100 codebases in one engine need more; what the system allows is there for
+/// the asking. Without them, the codebases say so.
+#[cfg(unix)]
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        // There is no log yet, and nothing is lost.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_descriptor_limit() {}

@@ -37,6 +37,8 @@ pub struct Tree {
     pub files: Vec<TreeFile>,
     /// Folders and files that couldn't be looked at, and why.
     pub unreadable: Vec<String>,
+    /// The process lacked file descriptors: there may be more files, and some of these may be ignored.
+    pub lacked_descriptors: bool,
 }
 
 /// A walk that gave nothing.
@@ -49,6 +51,28 @@ pub enum WalkError {
     #[error("the walk was cancelled")]
     Cancelled,
 }
+
+/// Descriptors that must be left after a walk. The walker takes an ignore file that it can't open for one that isn't
+/// there, and doesn't tell; what other threads have open for a moment must not bring it there.
+const SPARE: usize = 32;
+
+/// Whether [`SPARE`] descriptors are left. Takes some ten microseconds.
+#[cfg(unix)]
+fn has_descriptors(root: &Path) -> bool {
+    let Ok(one) = std::fs::File::open(root) else { return !root.exists() };
+    let more: Result<Vec<_>, _> = (1..SPARE).map(|_| one.try_clone()).collect();
+    more.is_ok()
+}
+
+/// There is no such limit here.
+#[cfg(not(unix))]
+fn has_descriptors(_: &Path) -> bool {
+    true
+}
+
+/// What is in a folder can't be told now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unlisted;
 
 /// The files that decide what is ignored: when one changes, any file may be affected.
 pub fn decides_what_is_ignored(path: &RelPath) -> bool {
@@ -170,6 +194,7 @@ impl TreeRules {
         walk.threads(threads).build_parallel().visit(&mut visitors);
         let mut tree = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         tree.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        tree.lacked_descriptors |= !has_descriptors(root);
         tree
     }
 
@@ -177,8 +202,9 @@ impl TreeRules {
     /// The folder itself must belong to it.
     ///
     /// # Errors
-    /// When it can't be listed now, for whatever reason but that it is gone.
-    pub fn members(&self, root: &Path, dir: Option<&RelPath>) -> Result<Vec<(RelPath, bool)>, ignore::Error> {
+    /// When it can't be listed now, for whatever reason but that it is gone, or too few descriptors are left to know what
+    /// is ignored.
+    pub fn members(&self, root: &Path, dir: Option<&RelPath>) -> Result<Vec<(RelPath, bool)>, Unlisted> {
         let from = dir.map_or_else(|| root.to_owned(), |dir| dir.to_path(root));
         let mut members = Vec::new();
         for entry in self.walk(&from).max_depth(Some(1)).build() {
@@ -186,13 +212,16 @@ impl TreeRules {
                 Ok(entry) if entry.depth() == 1 => entry,
                 Ok(_) => continue,
                 Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => continue,
-                Err(error) => return Err(error),
+                Err(_) => return Err(Unlisted),
             };
             let kind = entry.file_type().filter(|kind| kind.is_file() || kind.is_dir());
             let member = kind.and_then(|kind| Some((RelPath::below(root, entry.path())?, kind.is_dir())));
             members.extend(member);
         }
-        Ok(members)
+        match has_descriptors(root) {
+            true => Ok(members),
+            false => Err(Unlisted),
+        }
     }
 }
 
@@ -263,13 +292,25 @@ impl ParallelVisitor for Visitor<'_> {
                 }
                 // It went between the listing and the look.
                 Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => {}
-                Err(error) => self.mine.unreadable.push(error.to_string()),
+                Err(error) => self.mine.cannot_look(&error),
             },
             Ok(_) => {}
             Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => {}
-            Err(error) => self.mine.unreadable.push(error.to_string()),
+            Err(error) => self.mine.cannot_look(&error),
         }
         WalkState::Continue
+    }
+}
+
+impl Tree {
+    fn cannot_look(&mut self, error: &ignore::Error) {
+        // Too many are open in this process, or in the whole system.
+        #[cfg(unix)]
+        if let Some(number) = error.io_error().and_then(std::io::Error::raw_os_error) {
+            use rustix::io::Errno;
+            self.lacked_descriptors |= [Errno::MFILE, Errno::NFILE].contains(&Errno::from_raw_os_error(number));
+        }
+        self.unreadable.push(error.to_string());
     }
 }
 
@@ -278,5 +319,6 @@ impl Drop for Visitor<'_> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.files.append(&mut self.mine.files);
         found.unreadable.append(&mut self.mine.unreadable);
+        found.lacked_descriptors |= self.mine.lacked_descriptors;
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::shared::Shared;
 use crate::core::{Dirty, RelPath};
 use crate::index::{Snapshot, Verdict};
-use crate::watch::tree::{Enter, WalkError};
+use crate::watch::tree::{Enter, Tree, Unlisted, WalkError};
 use crate::watch::{Born, Changes};
 
 /// New files in more folders than this are found by a walk of the whole tree, which is faster then.
@@ -29,6 +29,8 @@ pub(super) struct TreeLooked {
     pub(super) differing: usize,
     /// What couldn't be looked at.
     pub(super) unreadable: Vec<String>,
+    /// Too few descriptors were left: it has to be looked at once more.
+    pub(super) lacked_descriptors: bool,
     /// How long it took.
     pub(super) took: Duration,
 }
@@ -53,11 +55,16 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
     let in_tree = |path: &RelPath| tree.files.binary_search_by(|file| file.path.cmp(path)).is_ok();
     let left = left.keys().filter(|path| !in_tree(path)).cloned();
     difference.gone.extend(left);
+    if tree.lacked_descriptors {
+        // Folders that can't be opened look empty; a single file can still be looked at.
+        difference.gone.retain(|path| kind(&path.to_path(root)) != Kind::File);
+    }
     let differing = difference.gone.len() + difference.changed.len();
     if differing > 0 {
         shared.overlay.mark_difference(difference);
     }
-    Ok(TreeLooked { differing, unreadable: tree.unreadable, took: started.elapsed() })
+    let Tree { unreadable, lacked_descriptors, .. } = tree;
+    Ok(TreeLooked { differing, unreadable, lacked_descriptors, took: started.elapsed() })
 }
 
 /// Looks at what changed. Blocks.
@@ -98,7 +105,7 @@ pub(super) fn belongs(shared: &Shared, path: &RelPath) -> bool {
         _ => match shared.rules.members(shared.root(), path.parent().as_ref()) {
             Ok(members) => members.iter().any(|(member, _)| member == path),
             // It is there, and what isn't listed now can be asked for by name.
-            Err(_) => shared.rules.would_belong(shared.root(), path),
+            Err(Unlisted) => shared.rules.would_belong(shared.root(), path),
         },
     };
     entered && (known() || member())
@@ -156,7 +163,7 @@ impl Look<'_> {
             let watcher = watcher.clone();
             let enter: Enter = Arc::new(move |folder| watcher.enter(folder));
             let tree = rules.scan_below(self.shared.root(), &path, cancel, &enter);
-            self.is_unsure |= !tree.unreadable.is_empty();
+            self.is_unsure |= !tree.unreadable.is_empty() || tree.lacked_descriptors;
             self.dirty.extend(tree.files.into_iter().map(|file| (file.path, Verdict::Read)));
         }
     }
@@ -166,7 +173,7 @@ impl Look<'_> {
         let members = self.members.entry(folder.clone());
         let members = members.or_insert_with(|| {
             let listed = self.shared.rules.members(self.shared.root(), folder.as_ref());
-            listed.unwrap_or_else(|_| {
+            listed.unwrap_or_else(|Unlisted| {
                 self.is_unsure = true;
                 Vec::new()
             })

@@ -127,6 +127,8 @@ struct Problems {
     index: Option<String>,
     root: Option<String>,
     unreadable: Option<String>,
+    /// The last walk can't be trusted.
+    descriptors: Option<String>,
     sync: Option<String>,
     symbols: Option<String>,
 }
@@ -385,6 +387,7 @@ impl Owner {
                 self.tree_seen = true;
                 self.problems.root = None;
                 self.problems.unreadable = unreadable(&looked.unreadable);
+                self.problems.descriptors = looked.lacked_descriptors.then(too_few_descriptors);
                 self.next_walk = self.walk_pause(looked.took).map(|pause| now + pause);
                 if looked.differing > 0 {
                     self.pending = Dirty::Everything;
@@ -420,6 +423,7 @@ impl Owner {
     /// How long until the tree is walked again, where events don't tell.
     fn walk_pause(&self, took: Duration) -> Option<Duration> {
         match self.shared.watcher.sight() {
+            _ if self.problems.descriptors.is_some() => Some((took * 30).clamp(ROOT_RETRY, LONGEST_RETRY)),
             Sight::Nothing => None,
             Sight::Events if self.shared.watcher.trouble().is_none() => None,
             // A few percent of one core at most.
@@ -431,6 +435,7 @@ impl Owner {
     fn answer_waiting(&mut self) {
         let certain = self.tree_seen
             && self.problems.root.is_none()
+            && self.problems.descriptors.is_none()
             && self.shared.watcher.sight() == Sight::Events
             && self.shared.watcher.trouble().is_none();
         let finished = self.looks_finished;
@@ -652,7 +657,7 @@ impl Owner {
             symbols: self.shared.symbols.symbols(),
             bytes: snapshot.bytes() + self.shared.symbols.bytes(),
             pending,
-            fresh: settled && self.tree_seen && self.problems.root.is_none(),
+            fresh: settled && self.tree_seen && self.problems.root.is_none() && self.problems.descriptors.is_none(),
         };
         CodebaseState {
             codebase: self.shared.codebase.clone(),
@@ -671,13 +676,13 @@ impl Owner {
     }
 
     fn health(&self) -> Health {
-        let Problems { index, root, unreadable, sync, symbols } = &self.problems;
+        let Problems { index, root, unreadable, descriptors, sync, symbols } = &self.problems;
         if let Some(sentence) = root {
             return Health::Error(sentence.clone());
         }
         let trouble = self.shared.watcher.trouble();
         let line = self.syncs.cache().standing().borrow().problem().map(str::to_owned);
-        let problems = [sync, &trouble, &line, index, unreadable, symbols];
+        let problems = [descriptors, sync, &trouble, &line, index, unreadable, symbols];
         match problems.into_iter().find_map(Option::as_ref) {
             Some(sentence) => Health::Degraded(sentence.clone()),
             None => Health::Ok,
@@ -698,6 +703,12 @@ fn unreadable(problems: &[String]) -> Option<String> {
         1 => format!("a folder or file can't be looked at, so answers lack it: {first}"),
         count => format!("{count} folders or files can't be looked at, so answers lack them; the first: {first}"),
     })
+}
+
+fn too_few_descriptors() -> String {
+    "the process has too few file descriptors left to tell which files are ignored; the tree is looked at again until \
+     it has more: close codebases, or raise its limit (ulimit -n) and start it again"
+        .to_owned()
 }
 
 fn failed_outcome(error: String) -> SyncOutcome {
