@@ -11,6 +11,7 @@ pub(crate) mod fuzz;
 mod language;
 mod pack;
 mod query;
+mod rank;
 mod recent;
 mod store;
 mod symbol;

@@ -1,17 +1,16 @@
 //! Finds symbols by name: what is named exactly so first, then what begins so, then what fits, the nearest first.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use nucleo_matcher::{Config, Matcher, Utf32Str, Utf32String};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::extract::Extractor;
 use super::pack::{Pack, PackId, Place, TextKey, cmp_names, mask};
+use super::rank::{Rank, Ranker};
 use super::store::{Packs, SymbolStore};
 use super::update::read;
 use super::{Language, Symbol, SymbolKind};
@@ -112,17 +111,6 @@ impl SymbolQuery {
     }
 }
 
-/// How well a name fits; the least is the best.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    Exact,
-    ExactButCase,
-    /// By its length.
-    Prefix(usize),
-    /// By its score, then its length.
-    Fuzzy(Reverse<u16>, usize),
-}
-
 /// A name that fits, and where to find what has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Candidate {
@@ -147,44 +135,6 @@ impl PartialOrd for Candidate {
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.rank.cmp(&other.rank).then_with(|| cmp_names(&self.name, &other.name))
-    }
-}
-
-/// Ranks names; each thread has its own.
-struct Ranker<'a> {
-    query: &'a SymbolQuery,
-    lower: Utf32String,
-    matcher: Matcher,
-    buffer: Vec<char>,
-}
-
-impl<'a> Ranker<'a> {
-    fn new(query: &'a SymbolQuery) -> Ranker<'a> {
-        let fold = |letter| nucleo_matcher::chars::normalize(nucleo_matcher::chars::to_lower_case(letter));
-        let lower = Utf32String::from(query.name.chars().map(fold).collect::<String>());
-        Ranker { query, lower, matcher: Matcher::new(Config::DEFAULT), buffer: Vec::new() }
-    }
-
-    /// How well `name` fits, if it does.
-    fn rank(&mut self, name: &str) -> Option<Rank> {
-        let wanted = &self.query.name;
-        if name == wanted {
-            return Some(Rank::Exact);
-        }
-        if self.query.fit == Fit::Exact {
-            return None;
-        }
-        let starts =
-            name.len() >= wanted.len() && name.as_bytes()[..wanted.len()].eq_ignore_ascii_case(wanted.as_bytes());
-        match starts {
-            true if name.len() == wanted.len() => return Some(Rank::ExactButCase),
-            true => return Some(Rank::Prefix(name.len())),
-            false if self.query.fit == Fit::Prefix => return None,
-            false => {}
-        }
-        let haystack = Utf32Str::new(name, &mut self.buffer);
-        let score = self.matcher.fuzzy_match(haystack, self.lower.slice(..))?;
-        Some(Rank::Fuzzy(Reverse(score), name.len()))
     }
 }
 
@@ -215,7 +165,7 @@ impl SymbolView<'_> {
         answer.left_out = left_out;
         let mut candidates = loose.clone();
         for (at, pack) in packs.iter().enumerate() {
-            let mut ranker = Ranker::new(query);
+            let mut ranker = Ranker::new(&query.name, query.fit);
             let mut left = MOST_PREFIXED;
             let looked = pack.with_prefix(query.name.as_bytes(), |name, place| {
                 let text = String::from_utf8_lossy(name);
@@ -331,7 +281,7 @@ impl SymbolView<'_> {
         let places: Mutex<Vec<Place>> = Mutex::default();
         let letters = mask(query.name.as_bytes());
         let worker = || {
-            let mut ranker = Ranker::new(query);
+            let mut ranker = Ranker::new(&query.name, query.fit);
             let mut mine: BinaryHeap<(Rank, Vec<u8>, usize)> = BinaryHeap::new();
             let mut my_places = Vec::new();
             while !cancel.is_cancelled() {
@@ -341,10 +291,8 @@ impl SymbolView<'_> {
                 }
                 let looked = pack.with_letters(start..pack.blocks().min(start + BLOCKS), letters, |name, place| {
                     let Ok(text) = std::str::from_utf8(name) else { return };
-                    let Some(rank @ Rank::Fuzzy(..)) = ranker.rank(text) else { return };
-                    if mine.len() >= keep && mine.peek().is_some_and(|(worst, ..)| rank >= *worst) {
-                        return;
-                    }
+                    let worst = mine.peek().map(|(worst, ..)| *worst).filter(|_| mine.len() >= keep);
+                    let Some(rank @ Rank::Fuzzy(..)) = ranker.rank_better_than(text, worst) else { return };
                     mine.push((rank, name.to_vec(), my_places.len()));
                     my_places.push(place);
                     if mine.len() > keep {
@@ -393,7 +341,7 @@ impl SymbolView<'_> {
     /// out.
     fn loose(&self, query: &SymbolQuery, cancel: &CancellationToken) -> (Vec<Candidate>, bool) {
         let View { dirty, unsaved, .. } = self.view;
-        let mut ranker = Ranker::new(query);
+        let mut ranker = Ranker::new(&query.name, query.fit);
         let mut extractor = Extractor::default();
         let mut candidates = Vec::new();
         let changed = dirty.iter().filter(|(path, dirt)| dirt.verdict == Verdict::Read && !unsaved.contains_key(path));
