@@ -70,6 +70,17 @@ async fn the_best_come_first() {
     engine.shutdown().await;
 }
 
+/// Nobody types what isn't on their keyboard.
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_with_marks_are_found_without() {
+    let fixture = Fixture::new(&[("a.md", "# Der Überblick\n\n# Cafe\n")]);
+    let (engine, workspace) = open(&fixture);
+    until_known(&workspace).await;
+    assert_eq!(found(&workspace, "uberblick", Fit::Fuzzy).await, ["a.md:1 Der Überblick"]);
+    assert_eq!(found(&workspace, "café", Fit::Fuzzy).await, ["a.md:3 Cafe"]);
+    engine.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_renames_and_deletes_are_seen_at_once() {
     let fixture = Fixture::new(&[("a.c", "void before(void) {}\n"), ("b.c", "void stays(void) {}\n")]);

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -58,8 +57,8 @@ pub struct Index {
     folder: PathBuf,
     current: RwLock<Arc<Snapshot>>,
     changing: Mutex<()>,
-    /// See [`Index::left_doubts`].
-    doubts: AtomicBool,
+    /// See [`Index::take_doubts`].
+    doubts: Mutex<BTreeSet<RelPath>>,
 }
 
 /// What a commit changes.
@@ -89,8 +88,7 @@ impl Index {
         let opened = create_private_folder(folder).and_then(|()| load(folder, &[]));
         let (snapshot, problems) = opened.unwrap_or_else(|error| (Snapshot::default(), failed(error)));
         let current = RwLock::new(Arc::new(snapshot));
-        let index =
-            Index { folder: folder.to_owned(), current, changing: Mutex::new(()), doubts: AtomicBool::new(false) };
+        let index = Index { folder: folder.to_owned(), current, changing: Mutex::new(()), doubts: Mutex::default() };
         // What couldn't be read may name them.
         if problems.is_empty() {
             index.sweep();
@@ -208,9 +206,10 @@ impl Index {
         self.change(None, overlay, Own::InDoubt, |_| Ok(Some(Vec::new()))).map(drop)
     }
 
-    /// Whether a change has put files into the overlay since this was asked last. They are to be synced.
-    pub fn left_doubts(&self) -> bool {
-        self.doubts.swap(false, Ordering::Relaxed)
+    /// Files that changes have put into the overlay since this was asked last. They are to be looked at: another
+    /// process may not know yet that one is ignored by now.
+    pub fn take_doubts(&self) -> BTreeSet<RelPath> {
+        std::mem::take(&mut *self.doubts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// One change of the manifest, and its number: `next` makes the parts after it from the snapshot before it, or says
@@ -281,8 +280,8 @@ impl Index {
         let dirty = overlay.view();
         doubts.retain(|path| before.find(path).is_some() || !dirty.contains_key(path));
         if !doubts.is_empty() {
-            overlay.mark(doubts.into_iter().map(|path| (path, Verdict::Read)));
-            self.doubts.store(true, Ordering::Relaxed);
+            overlay.mark(doubts.iter().map(|path| (path.clone(), Verdict::Read)));
+            self.doubts.lock().unwrap_or_else(PoisonError::into_inner).append(&mut doubts);
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = now;
     }

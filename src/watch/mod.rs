@@ -60,6 +60,8 @@ pub enum Born {
     No,
     /// It may be a folder that nobody watches yet.
     Maybe,
+    /// Somebody else says that a file is there, who may not know that it is ignored by now.
+    Doubtful,
 }
 
 impl Changes {
@@ -244,6 +246,20 @@ impl Watcher {
     pub fn tell(&self, path: &Path) {
         self.shared.note(path, Born::Maybe);
         self.shared.changed.notify_one();
+    }
+
+    /// Takes note of paths of which other processes say otherwise than this one knew.
+    pub fn doubt(&self, paths: impl IntoIterator<Item = RelPath>) {
+        let mut changes = lock(&self.shared.changes);
+        for path in paths {
+            if changes.everything {
+                break;
+            }
+            changes.add(path, Born::Doubtful);
+        }
+        if !changes.is_empty() {
+            self.shared.changed.notify_one();
+        }
     }
 
     /// Waits until something has happened.

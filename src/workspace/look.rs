@@ -143,22 +143,28 @@ struct Look<'a> {
 impl Look<'_> {
     fn at(&mut self, kind: Kind, path: RelPath, born: Born) {
         let known = self.snapshot.find(&path).is_some() || self.shared.overlay.view().contains_key(&path);
-        if known || kind == Kind::File && self.is_member(&path) {
-            self.dirty.insert(path.clone(), Verdict::Read);
-        }
+        let verdict = match kind {
+            Kind::File if born == Born::Doubtful => match self.belongs(&path) {
+                true => Some(Verdict::Read),
+                false => Some(Verdict::Gone),
+            },
+            Kind::File if known || self.is_member(&path) => Some(Verdict::Read),
+            _ => known.then_some(Verdict::Read),
+        };
+        self.dirty.extend(verdict.map(|verdict| (path.clone(), verdict)));
         match kind {
             Kind::File => return,
             Kind::Gone => self.shared.watcher.leave(&path.to_path(self.shared.root())),
             Kind::Folder | Kind::Other => {}
         }
-        if kind != Kind::Folder || born == Born::Maybe {
+        if kind != Kind::Folder || born != Born::No {
             // Files that were below it, as far as anybody knew.
             let below = self.snapshot.below(&path);
             let dirty = self.shared.overlay.view();
             let dirty_below = dirty.keys().filter(|p| p.is_below(&path)).cloned();
             self.dirty.extend(below.into_iter().chain(dirty_below).map(|p| (p, Verdict::Read)));
         }
-        if kind == Kind::Folder && born == Born::Maybe && self.is_member(&path) {
+        if kind == Kind::Folder && born != Born::No && self.is_member(&path) {
             let Shared { watcher, rules, cancel, .. } = self.shared;
             let watcher = watcher.clone();
             let enter: Enter = Arc::new(move |folder| watcher.enter(folder));
@@ -168,6 +174,19 @@ impl Look<'_> {
         }
     }
 
+    /// Whether a path belongs to the codebase, as the ignore files are now: also those that no event has told of.
+    fn belongs(&mut self, path: &RelPath) -> bool {
+        let mut at = Some(path.clone());
+        while let Some(path) = at {
+            if !self.is_member(&path) {
+                return false;
+            }
+            at = path.parent();
+        }
+        true
+    }
+
+    /// Whether a path belongs to the codebase, if its folder does.
     fn is_member(&mut self, path: &RelPath) -> bool {
         let folder = path.parent();
         let members = self.members.entry(folder.clone());

@@ -333,10 +333,7 @@ impl Owner {
                 }
             }
         }
-        if self.shared.index.left_doubts() {
-            self.pending = Dirty::Everything;
-            self.debounce.touch(Instant::now());
-        }
+        self.shared.watcher.doubt(self.shared.index.take_doubts());
     }
 
     // Looking.

@@ -1,6 +1,6 @@
 //! Checks for a fuzzer; see [`crate::fuzz`].
 
-use super::pack::{self, Pack, PackBuilder, PackId, Place, TextKey};
+use super::pack::{self, Letters, Pack, PackBuilder, PackId, Place, TextKey};
 use super::{Column, Language, Symbol, SymbolKind, text};
 use crate::fuzz::{scratch, written};
 use crate::index::docs::ContentHash;
@@ -13,7 +13,10 @@ pub fn packs(data: &[u8]) {
     let Ok(pack) = Pack::open(&path) else { return };
     assert!(pack.texts().iter().all(|(key, _)| pack.holds(*key)));
     let mut places: Vec<Place> = Vec::new();
-    let _ = pack.with_letters(0..pack.blocks(), 0, |_, place| places.push(place));
+    let _ = pack.with_letters(0..pack.blocks(), &Letters::of(""), |_, place| places.push(place));
+    let _ = pack.with_letters(0..pack.blocks(), &Letters::of("a1"), |name, _| {
+        assert!(!name.is_ascii() || name.contains(&b'1'));
+    });
     for place in places {
         for occurrence in pack.occurrences(place).unwrap_or_default() {
             assert!((occurrence.text as usize) < pack.texts().len(), "it names a text that isn't there");

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::extract::Extractor;
-use super::pack::{Pack, PackId, Place, TextKey, cmp_names, mask};
+use super::pack::{Letters, Pack, PackId, Place, TextKey, cmp_names};
 use super::rank::{Rank, Ranker};
 use super::store::{Packs, SymbolStore};
 use super::update::read;
@@ -279,7 +279,7 @@ impl SymbolView<'_> {
         let best: Mutex<BinaryHeap<(Rank, Vec<u8>, usize)>> = Mutex::default();
         let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let places: Mutex<Vec<Place>> = Mutex::default();
-        let letters = mask(query.name.as_bytes());
+        let letters = Letters::of(&query.name);
         let worker = || {
             let mut ranker = Ranker::new(&query.name, query.fit);
             let mut mine: BinaryHeap<(Rank, Vec<u8>, usize)> = BinaryHeap::new();
@@ -289,7 +289,7 @@ impl SymbolView<'_> {
                 if start >= pack.blocks() {
                     break;
                 }
-                let looked = pack.with_letters(start..pack.blocks().min(start + BLOCKS), letters, |name, place| {
+                let looked = pack.with_letters(start..pack.blocks().min(start + BLOCKS), &letters, |name, place| {
                     let Ok(text) = std::str::from_utf8(name) else { return };
                     let worst = mine.peek().map(|(worst, ..)| *worst).filter(|_| mine.len() >= keep);
                     let Some(rank @ Rank::Fuzzy(..)) = ranker.rank_better_than(text, worst) else { return };

@@ -22,7 +22,7 @@ mod writer;
 
 pub use builder::PackBuilder;
 pub use merge::merge;
-pub use reader::{Occurrence, Pack, Place};
+pub use reader::{Letters, Occurrence, Pack, Place};
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -72,20 +72,23 @@ pub struct TextKey {
     pub language: Language,
 }
 
-/// Letters of a name, one bit each: the Latin ones, digits, `_`, other ASCII, everything else. A name can hold the
-/// letters of a query in order only if its mask has all bits of the query's.
-pub fn mask(name: &[u8]) -> u32 {
-    name.iter().fold(0, |mask, byte| {
+/// ASCII letters of a text, one bit each: the Latin ones, digits, `_`, others. A name in ASCII can hold the letters of a
+/// query in order only if its mask has all bits of the query's.
+fn mask(text: &[u8]) -> u32 {
+    text.iter().filter(|byte| byte.is_ascii()).fold(0, |mask, byte| {
         mask | 1
             << match byte.to_ascii_lowercase() {
                 letter @ b'a'..=b'z' => letter - b'a',
                 b'0'..=b'9' => 26,
                 b'_' => 27,
-                0..=127 => 28,
-                _ => 29,
+                _ => 28,
             }
     })
 }
+
+/// The mask of a name that isn't in ASCII: its letters count as others do, `ü` as `u`, and which is for the ranking to
+/// know.
+const ANY: u32 = u32::MAX;
 
 /// The order of names in a pack: without regard to case, so that a prefix in any case is one range.
 pub fn cmp_names(a: &[u8], b: &[u8]) -> Ordering {

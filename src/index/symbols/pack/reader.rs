@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::{FOOTER, MAGIC, PackId, TextKey, cmp_names};
+use super::{ANY, FOOTER, MAGIC, PackId, TextKey, cmp_names, mask};
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::ContentHash;
 use crate::index::segment::{SegmentError, checksum32, read_at};
@@ -59,6 +59,29 @@ pub struct Names<'a> {
     name: Vec<u8>,
     at: usize,
     occurrences: usize,
+    letters: &'a Letters,
+    /// For each beginning of `name`, how many of `letters` it has in order.
+    had: Vec<u8>,
+}
+
+/// Letters that names are looked through for.
+pub struct Letters {
+    mask: u32,
+    /// Those in ASCII, in lower case, as many as can be counted in a byte.
+    lower: Vec<u8>,
+}
+
+impl Letters {
+    /// Those of a query.
+    pub fn of(query: &str) -> Letters {
+        let lower = query.bytes().filter(u8::is_ascii).map(|letter| letter.to_ascii_lowercase());
+        Letters { mask: mask(query.as_bytes()), lower: lower.take(usize::from(u8::MAX)).collect() }
+    }
+
+    /// All names have none.
+    const fn none() -> Letters {
+        Letters { mask: 0, lower: Vec::new() }
+    }
 }
 
 /// Where the occurrences of a name are.
@@ -215,17 +238,17 @@ impl Pack {
         self.blocks.len()
     }
 
-    /// Hands over the names in `blocks` whose letters include those of `mask`.
+    /// Hands over the names in `blocks` that have `letters` in order, and those that aren't in ASCII.
     ///
     /// # Errors
     /// When a part can't be read or is damaged.
     pub fn with_letters(
         &self,
         blocks: Range<usize>,
-        mask: u32,
+        letters: &Letters,
         mut take: impl FnMut(&[u8], Place),
     ) -> Result<(), SegmentError> {
-        let fits = |at: &usize| self.blocks[*at].mask & mask == mask;
+        let fits = |at: &usize| self.blocks[*at].mask & letters.mask == letters.mask;
         let mut wanted = blocks.filter(fits).peekable();
         let mut buffer = Vec::new();
         while let Some(first) = wanted.next() {
@@ -241,8 +264,8 @@ impl Pack {
             for at in first..end {
                 let Range { start: from, end: to } = self.blocks[at].names;
                 let part = buffer.get((from - start) as usize..(to - start) as usize).unwrap_or_default();
-                let mut names = self.decode(at, part)?;
-                while let Some(entry) = names.next_with(mask) {
+                let mut names = self.decode(at, part, letters)?;
+                while let Some(entry) = names.next() {
                     let (name, place) = entry.ok_or_else(|| self.damaged("a block can't be read"))?;
                     take(name, place);
                 }
@@ -287,17 +310,18 @@ impl Pack {
 
     pub(super) fn names<'b>(&self, block: Range<usize>, buffer: &'b mut Vec<u8>) -> Result<Names<'b>, SegmentError> {
         self.read(self.blocks[block.start].names.clone(), buffer)?;
-        self.decode(block.start, buffer)
+        self.decode(block.start, buffer, const { &Letters::none() })
     }
 
-    fn decode<'b>(&self, at: usize, bytes: &'b [u8]) -> Result<Names<'b>, SegmentError> {
+    fn decode<'b>(&self, at: usize, bytes: &'b [u8], letters: &'b Letters) -> Result<Names<'b>, SegmentError> {
         let block = &self.blocks[at];
         if checksum32(bytes) != block.names_checksum {
             return Err(self.damaged("a block's checksum is wrong"));
         }
         let (masks, rest) =
             bytes.split_at_checked(block.count * 4).ok_or_else(|| self.damaged("a block can't be read"))?;
-        Ok(Names { block: at, masks: masks.as_chunks().0, rest, name: Vec::new(), at: 0, occurrences: 0 })
+        let (masks, name, had) = (masks.as_chunks().0, Vec::new(), vec![0]);
+        Ok(Names { block: at, masks, rest, name, at: 0, occurrences: 0, letters, had })
     }
 
     fn read(&self, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), SegmentError> {
@@ -312,23 +336,24 @@ impl Pack {
 }
 
 impl Names<'_> {
-    /// The next name; `Some(None)` when the block is damaged.
+    /// The next name that has the letters; `Some(None)` when the block is damaged.
     pub(super) fn next(&mut self) -> Option<Option<(&[u8], Place)>> {
-        self.next_with(0)
-    }
-
-    /// The next name whose letters include those of `mask`; `Some(None)` when the block is damaged.
-    fn next_with(&mut self, mask: u32) -> Option<Option<(&[u8], Place)>> {
-        // Beyond the last fitting name nothing needs to be decoded.
-        let left = self.masks.get(self.at..)?;
-        let skip = left.iter().position(|letters| u32::from_le_bytes(*letters) & mask == mask)?;
-        for _ in 0..skip {
-            if self.advance().is_none() {
-                return Some(None);
+        loop {
+            // Beyond the last one that may fit, nothing needs to be decoded.
+            let left = self.masks.get(self.at..)?;
+            let mask = self.letters.mask;
+            let skip = left.iter().position(|letters| u32::from_le_bytes(*letters) & mask == mask)?;
+            let is_any = u32::from_le_bytes(left[skip]) == ANY;
+            for _ in 0..skip {
+                if self.advance().is_none() {
+                    return Some(None);
+                }
+            }
+            let Some(place) = self.advance() else { return Some(None) };
+            if is_any || self.had.last().is_some_and(|had| usize::from(*had) == self.letters.lower.len()) {
+                return Some(Some((&self.name, place)));
             }
         }
-        let Some(place) = self.advance() else { return Some(None) };
-        Some(Some((&self.name, place)))
     }
 
     fn advance(&mut self) -> Option<Place> {
@@ -338,6 +363,13 @@ impl Names<'_> {
         self.rest = rest;
         self.name.truncate(shared);
         self.name.extend_from_slice(suffix);
+        // What it shares with the name before needs no second look.
+        self.had.truncate(shared + 1);
+        let mut had = *self.had.last()?;
+        for byte in suffix {
+            had += u8::from(self.letters.lower.get(usize::from(had)) == Some(&byte.to_ascii_lowercase()));
+            self.had.push(had);
+        }
         let bytes = usize::try_from(varint::read(&mut self.rest)?).ok()?;
         let start = self.occurrences;
         self.occurrences = start.checked_add(bytes)?;
@@ -396,4 +428,47 @@ fn decode_texts(mut bytes: &[u8]) -> Option<Vec<(TextKey, u32)>> {
         texts.push((key, u32::try_from(varint::read(rest)?).ok()?));
     }
     rest.is_empty().then_some(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::collection::btree_set;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::index::symbols::pack::PackBuilder;
+
+    fn symbol(name: &str) -> Symbol {
+        let column = Column { utf8: 0, utf16: 0, utf32: 0 };
+        Symbol { name: name.to_owned(), kind: SymbolKind::Function, line: 0, column, container: String::new() }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        /// Each name is decoded from the one before, and so is how many letters it has.
+        #[test]
+        fn names_with_the_letters_are_handed_over_and_no_others(
+            names in btree_set("[abAB_]{1,9}|[a-c]é", 1..200),
+            query in "[abAB_]{1,5}",
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut builder = PackBuilder::default();
+            let key = TextKey { hash: ContentHash(1), language: Language::C };
+            builder.add(key, names.iter().map(|name| symbol(name)).collect());
+            let pack = Pack::open(&builder.write(folder.path()).unwrap().file(folder.path())).unwrap();
+            let mut found = Vec::new();
+            let take = |name: &[u8], _: Place| found.push(String::from_utf8(name.to_vec()).unwrap());
+            pack.with_letters(0..pack.blocks(), &Letters::of(&query), take).unwrap();
+            found.sort_unstable();
+            let has_letters = |name: &&String| {
+                let mut letters = name.bytes();
+                !name.is_ascii() || query.bytes().all(|wanted| letters.any(|letter| letter.eq_ignore_ascii_case(&wanted)))
+            };
+            let wanted: Vec<_> = names.iter().filter(has_letters).cloned().collect();
+            prop_assert_eq!(found, wanted);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::reader::Occurrence;
-use super::{BLOCK, MAGIC, PackId, TextKey, mask};
+use super::{ANY, BLOCK, MAGIC, PackId, TextKey, mask};
 use crate::index::checksum::xxh3_64;
 use crate::index::segment::{SegmentError, checksum32, create_private};
 use crate::index::varint;
@@ -67,7 +67,7 @@ impl PackWriter {
         varint::write((name.len() - shared) as u64, &mut self.names);
         self.names.extend_from_slice(&name[shared..]);
         self.before = name.to_vec();
-        self.masks.push(mask(name));
+        self.masks.push(if name.is_ascii() { mask(name) } else { ANY });
         let start = self.block_occurrences.len();
         let mut text = 0;
         for occurrence in occurrences {
