@@ -13,6 +13,8 @@ use crate::index::varint;
 
 /// Bytes that are read at once when all names are looked through.
 const READ: u64 = 1 << 18;
+/// Few names are longer, bytes.
+const USUAL: usize = 128;
 
 /// A pack, open.
 pub struct Pack {
@@ -60,7 +62,7 @@ pub struct Names<'a> {
     at: usize,
     occurrences: usize,
     letters: &'a Letters,
-    /// For each beginning of `name`, how many of `letters` it has in order.
+    /// For beginnings of `name`, the shortest first, how many of `letters` each has in order.
     had: Vec<u8>,
 }
 
@@ -320,8 +322,9 @@ impl Pack {
         }
         let (masks, rest) =
             bytes.split_at_checked(block.count * 4).ok_or_else(|| self.damaged("a block can't be read"))?;
-        let (masks, name, had) = (masks.as_chunks().0, Vec::new(), vec![0]);
-        Ok(Names { block: at, masks, rest, name, at: 0, occurrences: 0, letters, had })
+        let (name, mut had) = (Vec::with_capacity(USUAL), Vec::with_capacity(USUAL));
+        had.push(0);
+        Ok(Names { block: at, masks: masks.as_chunks().0, rest, name, at: 0, occurrences: 0, letters, had })
     }
 
     fn read(&self, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), SegmentError> {
@@ -350,10 +353,21 @@ impl Names<'_> {
                 }
             }
             let Some(place) = self.advance() else { return Some(None) };
-            if is_any || self.had.last().is_some_and(|had| usize::from(*had) == self.letters.lower.len()) {
+            if is_any || self.has_letters() {
                 return Some(Some((&self.name, place)));
             }
         }
+    }
+
+    fn has_letters(&mut self) -> bool {
+        let letters = &self.letters.lower;
+        let mut had = self.had.last().copied().unwrap_or_default();
+        let looked = self.had.len() - 1;
+        self.had.extend(self.name[looked..].iter().map(|byte| {
+            had += u8::from(letters.get(usize::from(had)) == Some(&byte.to_ascii_lowercase()));
+            had
+        }));
+        usize::from(had) == letters.len()
     }
 
     fn advance(&mut self) -> Option<Place> {
@@ -365,11 +379,6 @@ impl Names<'_> {
         self.name.extend_from_slice(suffix);
         // What it shares with the name before needs no second look.
         self.had.truncate(shared + 1);
-        let mut had = *self.had.last()?;
-        for byte in suffix {
-            had += u8::from(self.letters.lower.get(usize::from(had)) == Some(&byte.to_ascii_lowercase()));
-            self.had.push(had);
-        }
         let bytes = usize::try_from(varint::read(&mut self.rest)?).ok()?;
         let start = self.occurrences;
         self.occurrences = start.checked_add(bytes)?;
