@@ -207,6 +207,7 @@ impl World {
             root: &self.tree,
             overlay,
             max_file_bytes: MAX_FILE_BYTES,
+            memory: 400_000_000,
             threads: 1,
             cancel: &CancellationToken::new(),
             progress: &|_, _| {},

@@ -480,6 +480,7 @@ fn an_index_refuses_a_turn_that_was_overtaken_in_its_line() {
             root: &fixture.root,
             overlay: &overlay,
             max_file_bytes: 1 << 20,
+            memory: 400_000_000,
             threads: 1,
             cancel: &CancellationToken::new(),
             progress: &|_, _| {},

@@ -132,6 +132,7 @@ impl SyncTarget for Target {
                 root: target.codebase.root.as_path(),
                 overlay: &target.overlay,
                 max_file_bytes: 1 << 20,
+                memory: 400_000_000,
                 threads: 1,
                 cancel: if target.broken { &CancellationToken::new() } else { &turn.cancel.clone() },
                 progress: &|_, _| {},

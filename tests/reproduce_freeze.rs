@@ -78,6 +78,7 @@ impl SyncTarget for Tree {
                 root: tree.codebase.root.as_path(),
                 overlay: &tree.overlay,
                 max_file_bytes: 1 << 20,
+                memory: 400_000_000,
                 threads: 1,
                 cancel: &CancellationToken::new(),
                 progress: &|_, _| {},

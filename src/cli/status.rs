@@ -54,6 +54,16 @@ struct Status {
     /// All codebases' indexes together; nothing when there is no place for any.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<DiskStatus>,
+    memory: MemoryStatus,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MemoryStatus {
+    /// What the shared engine holds; null when none runs, or the system doesn't tell.
+    bytes: Option<u64>,
+    /// What it may hold while it indexes texts, by `index.max_memory_mb`.
+    most_bytes: u64,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -116,9 +126,11 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
                     eprintln!("syncline: {error}");
                     None
                 });
-                show::say_json(&Status { version: super::VERSION, daemon, codebases: vec![codebase], disk })
+                let bytes = daemon.as_ref().and_then(|daemon| daemon.memory);
+                let memory = MemoryStatus { bytes, most_bytes: settings.index.max_memory };
+                show::say_json(&Status { version: super::VERSION, daemon, codebases: vec![codebase], disk, memory })
             }
-            false => show::say(text(&codebase, disk, &daemon)),
+            false => show::say(text(&codebase, disk, settings.index.max_memory, &daemon)),
         };
         if !args.watch || said.is_err() {
             return end(said, ExitCode::SUCCESS);
@@ -164,7 +176,12 @@ fn look(
 }
 
 /// For people.
-fn text(codebase: &CodebaseStatus, disk: Option<DiskStatus>, daemon: &Result<Option<DaemonState>, String>) -> String {
+fn text(
+    codebase: &CodebaseStatus,
+    disk: Option<DiskStatus>,
+    most_memory: u64,
+    daemon: &Result<Option<DaemonState>, String>,
+) -> String {
     let paint = Paint::stdout();
     let mut out = format!("{} {}\n", paint.bold("syncline"), super::VERSION);
     match daemon {
@@ -205,6 +222,11 @@ fn text(codebase: &CodebaseStatus, disk: Option<DiskStatus>, daemon: &Result<Opt
         let (bytes, most) = (show::bytes(disk.bytes), show::bytes(disk.most_bytes));
         out += &format!("          {}\n", paint.dim(format!("all indexes take {bytes} of {most} (index.max_disk_mb)")));
     }
+    let most = show::bytes(most_memory);
+    out += &format!(
+        "          {}\n",
+        paint.dim(format!("texts are indexed within about {most} of memory (index.max_memory_mb)"))
+    );
     if codebase.engines.is_empty() {
         out += "engine    none has it open; start one: syncline watch, or an editor\n";
     }

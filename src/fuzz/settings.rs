@@ -50,7 +50,8 @@ fn reaches_nothing_outside(settings: &Settings) {
     assert_eq!((queue.lease, queue.stale_after), (Duration::from_secs(15), Duration::from_secs(86_400)));
     assert!(
         index.dir.is_none()
-            && index.max_disk == 4096 << 20
+            && index.max_disk == 4_096_000_000
+            && index.max_memory == 400_000_000
             && log.file.is_none()
             && log.level == "info"
             && daemon.idle.as_secs() == 600

@@ -20,8 +20,13 @@ use super::text::{has_mark, is_utf16, searched_part, until_nul};
 use crate::core::cache::Fence;
 use crate::core::{Dirty, RelPath};
 
-/// Memory of one builder at which its segment is written, bytes. It bounds what a build of any tree needs.
-const SEGMENT_MEMORY: usize = 72 << 20;
+/// Memory of one builder at which its segment is written at the latest, bytes. More brings nothing.
+const SEGMENT_MEMORY: u64 = 72 << 20;
+/// Memory of one builder at which it is written at the earliest, bytes. Less makes more segments than can be merged again
+/// in passing.
+const LEAST_SEGMENT_MEMORY: u64 = 6 << 20;
+/// What a program without builders holds, bytes.
+const REST: u64 = 48 << 20;
 /// Larger files are read in pieces of this size, bytes.
 const PIECE: u64 = 4 << 20;
 /// Files a worker takes at a time.
@@ -37,8 +42,10 @@ pub struct Update<'a> {
     pub overlay: &'a Overlay,
     /// Larger files are left to be scanned by searches, bytes.
     pub max_file_bytes: u64,
-    /// Threads that read and build.
+    /// Threads that read and build, at most.
     pub threads: usize,
+    /// What the program may hold meanwhile, about, bytes. It bounds the number of threads, and when a segment is written.
+    pub memory: u64,
     /// Ends the update early: what was committed stays.
     pub cancel: &'a CancellationToken,
     /// Told how many files are done, and how many there are.
@@ -74,8 +81,10 @@ impl Update<'_> {
                 paths.iter().filter_map(|path| view.get_key_value(path)).map(|(p, d)| (p, *d)).collect()
             }
         };
-        let work = Work { update: self, targets: &targets, next: AtomicUsize::new(0), done: AtomicUsize::new(0) };
         let threads = self.threads.min(targets.len().div_ceil(CHUNK)).max(1);
+        let (threads, segment_memory) = shares(self.memory, threads);
+        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = Work { update: self, targets: &targets, segment_memory, next, done };
         let total = Mutex::new(Ok(Updated::default()));
         let worker = || {
             let result = Worker::new(&work).run();
@@ -103,9 +112,20 @@ impl Update<'_> {
     }
 }
 
+/// How many threads build, and at how many bytes of memory each writes its segment.
+fn shares(memory: u64, threads: usize) -> (usize, usize) {
+    // A builder that is being written takes as much again.
+    let builders = memory.saturating_sub(REST) / 2;
+    let most = usize::try_from(builders / LEAST_SEGMENT_MEMORY).unwrap_or(usize::MAX);
+    let threads = threads.min(most).max(1);
+    let share = (builders / threads as u64).clamp(LEAST_SEGMENT_MEMORY, SEGMENT_MEMORY);
+    (threads, usize::try_from(share).unwrap_or(usize::MAX))
+}
+
 struct Work<'a> {
     update: &'a Update<'a>,
     targets: &'a [(&'a RelPath, Dirt)],
+    segment_memory: usize,
     next: AtomicUsize,
     done: AtomicUsize,
 }
@@ -132,7 +152,7 @@ impl<'a> Worker<'a> {
     }
 
     fn run(mut self) -> Result<Updated, IndexError> {
-        let Work { update, targets, next, done } = self.work;
+        let Work { update, targets, segment_memory, next, done } = self.work;
         loop {
             let start = next.fetch_add(CHUNK, Ordering::Relaxed);
             let Some(chunk) =
@@ -145,7 +165,7 @@ impl<'a> Worker<'a> {
                     return Err(IndexError::Cancelled);
                 }
                 self.take(path, dirt);
-                if self.builder.memory() > SEGMENT_MEMORY {
+                if self.builder.memory() > *segment_memory {
                     self.commit()?;
                 }
             }
@@ -238,5 +258,23 @@ impl<'a> Worker<'a> {
         }
         self.work.update.overlay.settle(self.settled.drain(..));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_shared_among_threads_and_a_little_does_for_one() {
+        for memory in [64_000_000, 100_000_000, 400_000_000, 4_000_000_000] {
+            for threads in [1, 2, 16, 128] {
+                let (threads, each) = shares(memory, threads);
+                assert!(threads as u64 * each as u64 * 2 + REST <= memory, "{memory} {threads} {each}");
+            }
+        }
+        assert_eq!(shares(400_000_000, 2), (2, 72 << 20));
+        assert_eq!(shares(400_000_000, 16).0, 16);
+        assert_eq!(shares(64_000_000, 16).0, 1);
     }
 }

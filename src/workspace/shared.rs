@@ -130,6 +130,7 @@ impl SyncTarget for Shared {
                 overlay: &self.overlay,
                 max_file_bytes: self.settings.index.max_file_bytes,
                 threads: self.threads,
+                memory: self.settings.index.max_memory,
                 cancel: cancelled.token(),
                 progress: &|done, total| self.set_progress(Some(Progress { done, total, stage: Stage::Text })),
                 permit: &permit,

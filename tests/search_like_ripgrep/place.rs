@@ -77,6 +77,7 @@ impl Place {
             root: root.as_path(),
             overlay: &overlay,
             max_file_bytes: MAX_FILE_BYTES,
+            memory: 400_000_000,
             threads: 2,
             cancel: &cancel,
             progress: &|_, _| {},

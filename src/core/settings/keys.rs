@@ -87,7 +87,11 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "index.symbols", by_repository: true, kind: Switch(|s, on| s.index.symbols = on) },
     Key { name: "index.dir", by_repository: false, kind: Path(|s, path| s.index.dir = Some(path)) },
     Key { name: "index.max_disk_mb", by_repository: false, kind: Number {
-        least: 1, most: 1 << 20, unit: "megabytes", set: |s, n| s.index.max_disk = n << 20,
+        least: 1, most: 1 << 20, unit: "megabytes", set: |s, n| s.index.max_disk = n * 1_000_000,
+    } },
+    Key { name: "index.max_memory_mb", by_repository: false, kind: Number {
+        // With less, an index would be of a thousand pieces.
+        least: 64, most: 1 << 20, unit: "megabytes", set: |s, n| s.index.max_memory = n * 1_000_000,
     } },
     Key { name: "daemon.idle_minutes", by_repository: false, kind: Number {
         least: 0, most: 365 * 24 * 60, unit: "minutes", set: |s, n| s.daemon.idle = Duration::from_secs(n * 60),

@@ -108,6 +108,8 @@ pub struct IndexSettings {
     pub dir: Option<PathBuf>,
     /// What the indexes of all codebases may take, bytes; beyond it, those go that weren't used for longest.
     pub max_disk: u64,
+    /// What the program may hold while it indexes the texts of a codebase, about, bytes.
+    pub max_memory: u64,
 }
 
 /// `daemon.*`
@@ -165,7 +167,8 @@ impl Default for IndexSettings {
             max_file_bytes: 4 << 20,
             symbols: true,
             dir: None,
-            max_disk: 4096 << 20,
+            max_disk: 4_096_000_000,
+            max_memory: 400_000_000,
         }
     }
 }

@@ -110,7 +110,8 @@ fn every_key_can_be_set_in_each_spelling() {
             max_file_bytes: 99,
             symbols: false,
             dir: Some("/var/index".into()),
-            max_disk: 77 << 20,
+            max_disk: 77_000_000,
+            max_memory: 88_000_000,
         },
         daemon: DaemonSettings { idle: Duration::from_secs(120) },
         log: LogSettings { level: "syncline=debug".to_owned(), file: Some("/var/log/s".into()) },
@@ -134,6 +135,7 @@ fn every_key_can_be_set_in_each_spelling() {
         symbols = false
         dir = "/var/index"
         max_disk_mb = 77
+        max_memory_mb = 88
         [daemon]
         idle_minutes = 2
         [log]
@@ -148,7 +150,7 @@ fn every_key_can_be_set_in_each_spelling() {
         "sync": { "debounceMs": 7, "maxWaitMs": 70.0 },
         "watch.mode": "poll",
         "index": { "hidden": true, "exclude": ["*.{min,gen}.js", "/out"], "maxFileBytes": 99, "symbols": false,
-            "dir": "/var/index", "maxDiskMb": 77 },
+            "dir": "/var/index", "maxDiskMb": 77, "maxMemoryMb": 88 },
         "daemon": { "idleMinutes": 2 },
         "log": { "level": "syncline=debug", "file": "/var/log/s" },
     });
@@ -172,6 +174,7 @@ fn every_key_can_be_set_in_each_spelling() {
         "false",
         "/var/index",
         "77",
+        "88",
         "2",
         "syncline=debug",
         "/var/log/s",
@@ -264,7 +267,7 @@ fn wrong_types_and_words_are_named_with_their_line_and_the_rest_holds() {
 fn a_repository_sets_what_is_indexed_and_nothing_else() {
     let setup = Setup::new().repository(
         "queue.redis_url = 'redis://evil:S3CRET@example.org'\nqueue.backend = 'redis'\nqueue.lease_ms = 1\nqueue.stale_after_s = 1\n\
-         index.dir = '/etc'\nlog.file = '/etc/passwd'\nlog.level = 'trace'\ndaemon.idle_minutes = 0\nindex.max_disk_mb = 1\n\
+         index.dir = '/etc'\nlog.file = '/etc/passwd'\nlog.level = 'trace'\ndaemon.idle_minutes = 0\nindex.max_disk_mb = 1\nindex.max_memory_mb = 99\n\
          index.exclude = ['*.gen']\nindex.hidden = true\nindex.max_file_bytes = 10\nindex.symbols = false\n\
          sync.debounce_ms = 5\nsync.max_wait_ms = 6\nwatch.mode = 'poll'\nqueue.codebase = 'shared'",
     );
@@ -279,11 +282,12 @@ fn a_repository_sets_what_is_indexed_and_nothing_else() {
         (7, "log.level"),
         (8, "daemon.idle_minutes"),
         (9, "index.max_disk_mb"),
+        (10, "index.max_memory_mb"),
     ] {
         let start = format!(".syncline.toml:{line}: a repository can't set {key}; set it in ");
         assert_eq!(problems.iter().filter(|p| p.starts_with(&start)).count(), 1, "{start} {problems:#?}");
     }
-    assert_eq!(problems.len(), 9);
+    assert_eq!(problems.len(), 10);
     assert!(!problems.concat().contains("S3CRET"));
     let mut expected = Settings::default();
     expected.queue.codebase = Some("shared".to_owned());
@@ -454,7 +458,8 @@ fn assert_bounded(loaded: &Loaded) {
     assert!((millis(1)..=millis(60_000)).contains(&sync.max_wait));
     assert!((millis(1)..=sync.max_wait).contains(&sync.debounce));
     assert!((1..=1 << 30).contains(&index.max_file_bytes));
-    assert!((1 << 20..=1 << 40).contains(&index.max_disk));
+    assert!((1_000_000..=1 << 40).contains(&index.max_disk));
+    assert!((64_000_000..=1 << 40).contains(&index.max_memory));
     assert!(index.exclude.len() <= MOST_GLOBS);
     assert!(daemon.idle <= Duration::from_secs(366 * 86_400));
     assert!(index.dir.as_ref().is_none_or(|dir| dir.is_absolute()));
