@@ -353,7 +353,7 @@ impl Names<'_> {
                 }
             }
             let Some(place) = self.advance() else { return Some(None) };
-            if is_any || self.has_letters() {
+            if is_any && !self.name.is_ascii() || self.has_letters() {
                 return Some(Some((&self.name, place)));
             }
         }
