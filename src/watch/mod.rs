@@ -17,6 +17,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{Notify, oneshot};
+use uuid::Uuid;
 
 use crate::core::RelPath;
 use crate::core::settings::WatchMode;
@@ -27,11 +28,11 @@ const MOST_PATHS: usize = 10_000;
 /// How long a cookie may take to come back.
 const COOKIE_WAIT: Duration = Duration::from_secs(2);
 
-/// Folders for cookies in which nothing has happened for so long are those of engines that were killed. Should one be in
-/// use, its engine makes it again.
+/// Folders for cookies in which nothing has happened for so long are those of engines that were killed, whatever process
+/// has their number now. Should one be in use, its engine makes it again.
 const COOKIES_AGE: Duration = Duration::from_secs(24 * 3600);
 /// How the names of those folders begin.
-pub const COOKIES: &str = "cookies-";
+const COOKIES: &str = "cookies-";
 
 /// How changes are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -459,18 +460,39 @@ impl Shared {
     }
 }
 
+/// The place of a new folder for cookies of this process, in the folder of an index.
+pub fn cookie_folder(folder: &Path) -> PathBuf {
+    folder.join(format!("{COOKIES}{}-{}", std::process::id(), Uuid::new_v4().simple()))
+}
+
 /// Removes the folders for cookies in `folder` that killed engines have left.
 pub fn sweep_cookies(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let is_one = entry.file_name().as_encoded_bytes().starts_with(COOKIES.as_bytes());
-        let changed = entry.metadata().ok().filter(|_| is_one).and_then(|metadata| metadata.modified().ok());
+        let name = entry.file_name();
+        let Some(owner) = name.to_str().and_then(|name| name.strip_prefix(COOKIES)) else { continue };
+        let owner = owner.split('-').next().and_then(|number| number.parse().ok());
+        let changed = entry.metadata().ok().and_then(|metadata| metadata.modified().ok());
         let age = changed.and_then(|changed| changed.elapsed().ok());
-        if age.is_some_and(|age| age > COOKIES_AGE)
+        if (owner.is_some_and(has_ended) || age.is_some_and(|age| age > COOKIES_AGE))
             && let Err(error) = std::fs::remove_dir_all(entry.path())
         {
             tracing::debug!(%error, "a folder for cookies stays");
         }
     }
+}
+
+/// Whether there is no process of this number.
+#[cfg(unix)]
+fn has_ended(process: i32) -> bool {
+    use rustix::io::Errno;
+    use rustix::process::{Pid, test_kill_process};
+    Pid::from_raw(process).is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH))
+}
+
+/// Nobody knows.
+#[cfg(not(unix))]
+fn has_ended(_: i32) -> bool {
+    false
 }
 
 fn is_out_of_watches(error: &notify::Error) -> bool {
@@ -515,19 +537,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_folders_for_cookies_go_and_no_others() {
+    fn old_folders_for_cookies_and_those_of_dead_processes_go_and_no_others() {
         let folder = tempfile::tempdir().unwrap();
         let old = std::time::SystemTime::now() - COOKIES_AGE * 2;
-        for name in ["cookies-old", "cookies-new", "other"] {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let (dead, own) = (format!("{COOKIES}{}-x", child.id()), cookie_folder(Path::new("")));
+        let names = ["cookies-old", "cookies-new", "other", &dead, own.to_str().unwrap()];
+        for name in names {
             let path = folder.path().join(name);
             std::fs::create_dir(&path).unwrap();
             std::fs::write(path.join("0"), b"").unwrap();
-            if name != "cookies-new" {
+            if name == "cookies-old" || name == "other" {
                 std::fs::File::open(&path).unwrap().set_modified(old).unwrap();
             }
         }
         sweep_cookies(folder.path());
-        let left = ["cookies-old", "cookies-new", "other"].map(|name| folder.path().join(name).exists());
-        assert_eq!(left, [false, true, true]);
+        let left = names.map(|name| folder.path().join(name).exists());
+        assert_eq!(left, [false, true, true, cfg!(not(unix)), true]);
     }
 }

@@ -24,7 +24,6 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::core::cache::CacheManager;
 use crate::core::error::RootError;
@@ -34,7 +33,7 @@ use crate::index::symbols::{SymbolAnswer, SymbolQuery, SymbolStore, SymbolView};
 use crate::index::{FileMatches, Index, Limits, Plan, Query, SearchEnd, Unsaved, View, find_matches};
 use crate::sync::{SyncManager, SyncOutcome, Verdict};
 use crate::watch::tree::{RuleError, RulesOutside, TreeRules, rules_outside};
-use crate::watch::{COOKIES, Watcher, sweep_cookies};
+use crate::watch::{Watcher, cookie_folder, sweep_cookies};
 use owner::{Command, Owner};
 use shared::Shared;
 
@@ -218,7 +217,7 @@ impl Engine {
         let symbols = SymbolStore::new(&folder, &folder.with_file_name("symbols"));
         sweep_cookies(&folder);
         disk::mark_used(&folder);
-        let cookies = folder.join(format!("{COOKIES}{}", Uuid::new_v4().simple()));
+        let cookies = cookie_folder(&folder);
         let syncs = self.lines.of(&settings.queue);
         let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
         let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());
