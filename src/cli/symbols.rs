@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -19,6 +19,7 @@ use crate::daemon::wire::{FoundSymbol, PathText, Purpose, Question, Symbols, Sym
 use crate::daemon::{Client, Reach};
 use crate::index::Unsaved;
 use crate::index::symbols::{Fit, SymbolAnswer, SymbolKind, SymbolMatch, SymbolQuery};
+use crate::lsp::ext::Progress;
 use crate::sync::Verdict;
 use crate::workspace::{Engine, Workspace};
 
@@ -51,6 +52,8 @@ pub struct Args {
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Between two questions while it reads symbols.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// How long it may take until less is left to be read. After that, what is known has to do.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 impl ValueEnum for SymbolKind {
     fn value_variants<'a>() -> &'a [SymbolKind] {
@@ -100,6 +103,7 @@ impl Args {
             kinds: self.kind.clone(),
             limit: self.limit,
             near: near.map(|near| PathText::new(near.as_bytes())),
+            known: false,
         }
     }
 }
@@ -146,10 +150,11 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
 fn ask_shared(reach: &Reach, params: &SymbolsParams) -> Result<SymbolAnswer, String> {
     let stream = reach.reach(Purpose::Questions).map_err(|error| error.to_string())?;
     let mut client = Client::new(stream, Some(ANSWER_TIME)).map_err(|error| error.to_string())?;
-    let question = Question::Symbols(params.clone());
+    let mut params = params.clone();
+    let mut patience = Patience::new(Instant::now());
     let mut bar = None;
     let answer = loop {
-        match client.ask(&question).map_err(|error| error.to_string())? {
+        match client.ask(&Question::Symbols(params.clone())).map_err(|error| error.to_string())? {
             Symbols::Found { symbols, limit_hit, left_out } => {
                 let found = |FoundSymbol { path, symbol }: FoundSymbol| {
                     Some(SymbolMatch { path: RelPath::from_bytes(path.as_bytes())?, symbol })
@@ -161,6 +166,7 @@ fn ask_shared(reach: &Reach, params: &SymbolsParams) -> Result<SymbolAnswer, Str
                 if io::stderr().is_terminal() {
                     advance(bar.get_or_insert_with(new_bar), progress.as_ref());
                 }
+                params.known = patience.is_over(progress.as_ref(), Instant::now());
                 std::thread::sleep(ASK_AGAIN);
             }
             Symbols::Unknown(why) => break Err(why),
@@ -170,6 +176,31 @@ fn ask_shared(reach: &Reach, params: &SymbolsParams) -> Result<SymbolAnswer, Str
         bar.finish_and_clear();
     }
     answer
+}
+
+/// How long to wait for symbols that are being read.
+struct Patience {
+    /// Of each stage, the least that was left to do.
+    least: [usize; 3],
+    /// When there was less than ever before.
+    since: Instant,
+}
+
+impl Patience {
+    fn new(now: Instant) -> Patience {
+        Patience { least: [usize::MAX; 3], since: now }
+    }
+
+    /// Whether it has gone on for long without getting anywhere: files change all the time, or nothing can be written.
+    fn is_over(&mut self, progress: Option<&Progress>, now: Instant) -> bool {
+        if let Some(Progress { done, total, stage }) = progress {
+            let (left, least) = (total.saturating_sub(*done), &mut self.least[*stage as usize]);
+            if left < *least {
+                (*least, self.since) = (left, now);
+            }
+        }
+        now.duration_since(self.since) > LONGEST_WAIT
+    }
 }
 
 /// Asks an engine inside this process.
@@ -230,5 +261,27 @@ fn found(SymbolMatch { path, symbol }: &SymbolMatch) -> Found<'_> {
         path: String::from_utf8_lossy(path.as_bytes()).into_owned(),
         line: symbol.line + 1,
         column: symbol.column.utf8 + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lsp::ext::Stage;
+
+    /// Else a command would have no end where somebody writes all the time, or the disk is full.
+    #[test]
+    fn patience_lasts_as_long_as_less_and_less_is_left() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let left = |total, stage| Some(Progress { done: 0, total, stage });
+        let mut patience = Patience::new(start);
+        assert!(!patience.is_over(None, after(10)));
+        assert!(!patience.is_over(left(500, Stage::Text).as_ref(), after(20)));
+        assert!(!patience.is_over(left(499, Stage::Text).as_ref(), after(30)));
+        assert!(!patience.is_over(left(9000, Stage::Symbols).as_ref(), after(40)));
+        // It begins anew, and anew.
+        assert!(!patience.is_over(left(600, Stage::Text).as_ref(), after(50)));
+        assert!(patience.is_over(left(499, Stage::Text).as_ref(), after(60)));
     }
 }

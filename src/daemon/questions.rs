@@ -175,8 +175,9 @@ async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> 
     // What is wrong doesn't get better by waiting; what is known is given.
     let gets_better =
         (state.health == ext::Health::Ok || state.progress.is_some() || pending) && state.phase != ext::Phase::Paused;
+    let waits = gets_better && !params.known;
     let much_left = |progress: &ext::Progress| progress.total.saturating_sub(progress.done) > MUCH;
-    if !known && gets_better && state.progress.as_ref().is_some_and(much_left) {
+    if !known && waits && state.progress.as_ref().is_some_and(much_left) {
         return Symbols::NotYet(state.progress);
     }
     let view = workspace.view(Arc::default(), true).await.view;
@@ -184,7 +185,7 @@ async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> 
     // What was written lately the query has parsed itself: where somebody writes all the time, waiting would never end.
     // And what turns out to be damaged is parsed again at once.
     // (What the state says may be a moment old: the answer itself tells whether it is whole.)
-    if gets_better && (answer.left_out || !answer.damaged.is_empty()) {
+    if waits && (answer.left_out || !answer.damaged.is_empty()) {
         return Symbols::NotYet(state.progress);
     }
     let found = |found: SymbolMatch| FoundSymbol { path: PathText::new(found.path.as_bytes()), symbol: found.symbol };

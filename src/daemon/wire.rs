@@ -235,6 +235,9 @@ pub struct SymbolsParams {
     pub limit: usize,
     /// Symbols near this path in the codebase come first.
     pub near: Option<PathText>,
+    /// What is known by now is wanted, rather than all.
+    #[serde(default)]
+    pub known: bool,
 }
 
 impl SymbolsParams {

@@ -24,9 +24,11 @@ use crate::core::{Dirty, RelPath};
 const SEGMENT_MEMORY: u64 = 72 << 20;
 /// Memory of one builder at which it is written at the earliest, bytes. Less makes more segments than can be merged again
 /// in passing.
-const LEAST_SEGMENT_MEMORY: u64 = 6 << 20;
-/// What a program without builders holds, bytes.
-const REST: u64 = 48 << 20;
+const LEAST_SEGMENT_MEMORY: u64 = 16 << 20;
+/// What a thread needs beside that, bytes: the trigrams of a batch of files, and room to sort them.
+const THREAD: u64 = 40_000_000;
+/// What the program holds without any of it, bytes: the files of a large tree by name.
+const REST: u64 = 90_000_000;
 /// Larger files are read in pieces of this size, bytes.
 const PIECE: u64 = 4 << 20;
 /// Files a worker takes at a time.
@@ -114,11 +116,10 @@ impl Update<'_> {
 
 /// How many threads build, and at how many bytes of memory each writes its segment.
 fn shares(memory: u64, threads: usize) -> (usize, usize) {
-    // A builder that is being written takes as much again.
-    let builders = memory.saturating_sub(REST) / 2;
-    let most = usize::try_from(builders / LEAST_SEGMENT_MEMORY).unwrap_or(usize::MAX);
+    let left = memory.saturating_sub(REST);
+    let most = usize::try_from(left / (THREAD + LEAST_SEGMENT_MEMORY)).unwrap_or(usize::MAX);
     let threads = threads.min(most).max(1);
-    let share = (builders / threads as u64).clamp(LEAST_SEGMENT_MEMORY, SEGMENT_MEMORY);
+    let share = (left / threads as u64).saturating_sub(THREAD).clamp(LEAST_SEGMENT_MEMORY, SEGMENT_MEMORY);
     (threads, usize::try_from(share).unwrap_or(usize::MAX))
 }
 
@@ -267,14 +268,15 @@ mod tests {
 
     #[test]
     fn memory_is_shared_among_threads_and_a_little_does_for_one() {
-        for memory in [64_000_000, 100_000_000, 400_000_000, 4_000_000_000] {
+        for memory in [150_000_000, 200_000_000, 400_000_000, 4_000_000_000] {
             for threads in [1, 2, 16, 128] {
                 let (threads, each) = shares(memory, threads);
-                assert!(threads as u64 * each as u64 * 2 + REST <= memory, "{memory} {threads} {each}");
+                let held = REST + threads as u64 * (THREAD + each as u64);
+                assert!(held <= memory, "{memory} {threads} {each}");
             }
         }
         assert_eq!(shares(400_000_000, 2), (2, 72 << 20));
-        assert_eq!(shares(400_000_000, 16).0, 16);
-        assert_eq!(shares(64_000_000, 16).0, 1);
+        assert_eq!(shares(400_000_000, 16).0, 5);
+        assert_eq!(shares(150_000_000, 16).0, 1);
     }
 }

@@ -90,8 +90,8 @@ pub(super) const KEYS: &[Key] = &[
         least: 1, most: 1 << 20, unit: "megabytes", set: |s, n| s.index.max_disk = n * 1_000_000,
     } },
     Key { name: "index.max_memory_mb", by_repository: false, kind: Number {
-        // With less, an index would be of a thousand pieces.
-        least: 64, most: 1 << 20, unit: "megabytes", set: |s, n| s.index.max_memory = n * 1_000_000,
+        // Less doesn't do for a thread and the names of a large tree.
+        least: 150, most: 1 << 20, unit: "megabytes", set: |s, n| s.index.max_memory = n * 1_000_000,
     } },
     Key { name: "daemon.idle_minutes", by_repository: false, kind: Number {
         least: 0, most: 365 * 24 * 60, unit: "minutes", set: |s, n| s.daemon.idle = Duration::from_secs(n * 60),

@@ -111,7 +111,7 @@ fn every_key_can_be_set_in_each_spelling() {
             symbols: false,
             dir: Some("/var/index".into()),
             max_disk: 77_000_000,
-            max_memory: 88_000_000,
+            max_memory: 188_000_000,
         },
         daemon: DaemonSettings { idle: Duration::from_secs(120) },
         log: LogSettings { level: "syncline=debug".to_owned(), file: Some("/var/log/s".into()) },
@@ -135,7 +135,7 @@ fn every_key_can_be_set_in_each_spelling() {
         symbols = false
         dir = "/var/index"
         max_disk_mb = 77
-        max_memory_mb = 88
+        max_memory_mb = 188
         [daemon]
         idle_minutes = 2
         [log]
@@ -150,7 +150,7 @@ fn every_key_can_be_set_in_each_spelling() {
         "sync": { "debounceMs": 7, "maxWaitMs": 70.0 },
         "watch.mode": "poll",
         "index": { "hidden": true, "exclude": ["*.{min,gen}.js", "/out"], "maxFileBytes": 99, "symbols": false,
-            "dir": "/var/index", "maxDiskMb": 77, "maxMemoryMb": 88 },
+            "dir": "/var/index", "maxDiskMb": 77, "maxMemoryMb": 188 },
         "daemon": { "idleMinutes": 2 },
         "log": { "level": "syncline=debug", "file": "/var/log/s" },
     });
@@ -174,7 +174,7 @@ fn every_key_can_be_set_in_each_spelling() {
         "false",
         "/var/index",
         "77",
-        "88",
+        "188",
         "2",
         "syncline=debug",
         "/var/log/s",
@@ -267,7 +267,7 @@ fn wrong_types_and_words_are_named_with_their_line_and_the_rest_holds() {
 fn a_repository_sets_what_is_indexed_and_nothing_else() {
     let setup = Setup::new().repository(
         "queue.redis_url = 'redis://evil:S3CRET@example.org'\nqueue.backend = 'redis'\nqueue.lease_ms = 1\nqueue.stale_after_s = 1\n\
-         index.dir = '/etc'\nlog.file = '/etc/passwd'\nlog.level = 'trace'\ndaemon.idle_minutes = 0\nindex.max_disk_mb = 1\nindex.max_memory_mb = 99\n\
+         index.dir = '/etc'\nlog.file = '/etc/passwd'\nlog.level = 'trace'\ndaemon.idle_minutes = 0\nindex.max_disk_mb = 1\nindex.max_memory_mb = 199\n\
          index.exclude = ['*.gen']\nindex.hidden = true\nindex.max_file_bytes = 10\nindex.symbols = false\n\
          sync.debounce_ms = 5\nsync.max_wait_ms = 6\nwatch.mode = 'poll'\nqueue.codebase = 'shared'",
     );
@@ -459,7 +459,7 @@ fn assert_bounded(loaded: &Loaded) {
     assert!((millis(1)..=sync.max_wait).contains(&sync.debounce));
     assert!((1..=1 << 30).contains(&index.max_file_bytes));
     assert!((1_000_000..=1 << 40).contains(&index.max_disk));
-    assert!((64_000_000..=1 << 40).contains(&index.max_memory));
+    assert!((150_000_000..=1 << 40).contains(&index.max_memory));
     assert!(index.exclude.len() <= MOST_GLOBS);
     assert!(daemon.idle <= Duration::from_secs(366 * 86_400));
     assert!(index.dir.as_ref().is_none_or(|dir| dir.is_absolute()));
