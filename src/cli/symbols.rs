@@ -53,7 +53,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Between two questions while it reads symbols.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// How long it may take until less is left to be read. After that, what is known has to do.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl ValueEnum for SymbolKind {
     fn value_variants<'a>() -> &'a [SymbolKind] {
@@ -72,6 +72,8 @@ struct Answer<'a> {
     symbols: Vec<Found<'a>>,
     /// There may be more than `--limit`.
     limit_hit: bool,
+    /// Symbols of some files are missing, as they couldn't be read yet.
+    left_out: bool,
 }
 
 /// A symbol of it.
@@ -225,14 +227,16 @@ async fn ask(workspace: &Workspace, query: SymbolQuery) -> Result<SymbolAnswer, 
     }
     until_symbols_known(workspace).await;
     let view = workspace.view(Arc::new(Unsaved::new()), false).await.view;
-    Ok(workspace.symbols(view, query, CancellationToken::new()).await)
+    let mut answer = workspace.symbols(view, query, CancellationToken::new()).await;
+    answer.left_out |= !answer.damaged.is_empty();
+    Ok(answer)
 }
 
 fn print(answer: &SymbolAnswer, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         let symbols = answer.symbols.iter().map(found).collect();
-        serde_json::to_writer(&mut out, &Answer { symbols, limit_hit: answer.limit_hit })?;
+        serde_json::to_writer(&mut out, &Answer { symbols, limit_hit: answer.limit_hit, left_out: answer.left_out })?;
         return writeln!(out);
     }
     let paint = Paint::stdout();
@@ -276,12 +280,12 @@ mod tests {
         let after = |seconds| start + Duration::from_secs(seconds);
         let left = |total, stage| Some(Progress { done: 0, total, stage });
         let mut patience = Patience::new(start);
-        assert!(!patience.is_over(None, after(10)));
-        assert!(!patience.is_over(left(500, Stage::Text).as_ref(), after(20)));
-        assert!(!patience.is_over(left(499, Stage::Text).as_ref(), after(30)));
-        assert!(!patience.is_over(left(9000, Stage::Symbols).as_ref(), after(40)));
+        assert!(!patience.is_over(None, after(20)));
+        assert!(!patience.is_over(left(500, Stage::Text).as_ref(), after(40)));
+        assert!(!patience.is_over(left(499, Stage::Text).as_ref(), after(60)));
+        assert!(!patience.is_over(left(9000, Stage::Symbols).as_ref(), after(80)));
         // It begins anew, and anew.
-        assert!(!patience.is_over(left(600, Stage::Text).as_ref(), after(50)));
-        assert!(patience.is_over(left(499, Stage::Text).as_ref(), after(60)));
+        assert!(!patience.is_over(left(600, Stage::Text).as_ref(), after(100)));
+        assert!(patience.is_over(left(499, Stage::Text).as_ref(), after(120)));
     }
 }

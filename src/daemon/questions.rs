@@ -192,7 +192,7 @@ async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> 
     Symbols::Found {
         symbols: answer.symbols.into_iter().map(found).collect(),
         limit_hit: answer.limit_hit,
-        left_out: answer.left_out,
+        left_out: answer.left_out || !answer.damaged.is_empty(),
     }
 }
 

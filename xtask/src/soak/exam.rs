@@ -251,7 +251,7 @@ impl Examiner {
     /// Functions of a name, as `symbols` and as `rg` find them.
     fn symbols_equal(&mut self) -> Result<()> {
         let Some(name) = self.function()? else { return Ok(()) };
-        let found = self.json(&["symbols", "--exact", "--json", &name])?;
+        let found = self.symbols_at_rest(&name)?;
         let tree = self.place.tree.clone();
         let line = |symbol: &Value| Some((tree.join(symbol["path"].as_str()?), symbol["line"].as_u64()?));
         let found = found["symbols"].as_array().into_iter().flatten().filter_map(line);
@@ -275,6 +275,21 @@ impl Examiner {
         self.tally.add("compared", "symbols of a name with rg's");
         self.tally.add_many("compared", "definitions of them", ours.len() as u64);
         Ok(())
+    }
+
+    /// What `symbols` says once it says that nothing is missing: parsing comes last, and after everybody else.
+    fn symbols_at_rest(&mut self, name: &str) -> Result<Value> {
+        let start = Instant::now();
+        loop {
+            let found = self.json(&["symbols", "--exact", "--json", name])?;
+            self.tally.took("exams", "symbols of a name", start.elapsed());
+            if found["leftOut"] == false {
+                return Ok(found);
+            }
+            if start.elapsed() > RECOVERY {
+                bail!("`syncline symbols {name}` still says that some are missing");
+            }
+        }
     }
 
     /// Whether a copy of a file, in a tree without anything else, has a symbol of that name.
