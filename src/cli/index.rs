@@ -10,7 +10,7 @@ use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupt
 use super::show::{self, Paint, advance, new_bar};
 use crate::core::CodebaseRoot;
 use crate::core::settings::{Settings, WatchMode};
-use crate::lsp::ext::{Health, LastSync, Outcome, QueueState};
+use crate::lsp::ext::{Health, LastSync, Outcome, Progress, QueueState};
 use crate::sync::{SyncOutcome, Verdict};
 use crate::workspace::{CodebaseState, Engine, Workspace};
 
@@ -27,6 +27,9 @@ pub struct Args {
 
 /// How long a state may take to tell of a sync that is over.
 pub(super) const TOLD_TIME: Duration = Duration::from_secs(1);
+
+/// How long it may take until less is left to be read. After that, what is known has to do.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Runs it.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
@@ -91,17 +94,21 @@ pub(super) async fn sync(workspace: &Workspace) -> SyncOutcome {
 /// As [`sync`], and then waits for the symbols, if they are wanted.
 async fn sync_all(workspace: &Workspace, symbols: bool) -> SyncOutcome {
     let outcome = sync(workspace).await;
-    if symbols && outcome.verdict == Verdict::Synced {
-        until_symbols_known(workspace).await;
+    if symbols && outcome.verdict == Verdict::Synced && !until_symbols_known(workspace).await {
+        eprintln!(
+            "syncline: symbols of some files aren't read yet, since files keep changing; they are when next asked for"
+        );
     }
     outcome
 }
 
-/// Waits until the symbols of all texts are known, showing progress on a terminal, or until they can't be.
-pub(super) async fn until_symbols_known(workspace: &Workspace) {
+/// Waits until the symbols of all texts are known, showing progress on a terminal, or until they can't be. Gives whether
+/// there is nothing more to wait for.
+pub(super) async fn until_symbols_known(workspace: &Workspace) -> bool {
     let bar = std::io::stderr().is_terminal().then(new_bar);
     let mut states = workspace.state();
-    loop {
+    let mut patience = Patience::new(Instant::now());
+    let ended = loop {
         let (known, pending, state) = {
             let state = states.borrow_and_update();
             (state.symbols_known, state.symbols_pending, QueueState::from(&**state))
@@ -109,12 +116,46 @@ pub(super) async fn until_symbols_known(workspace: &Workspace) {
         bar.iter().for_each(|bar| advance(bar, state.progress.as_ref()));
         // What is wrong is told at the end.
         let cannot = state.health != Health::Ok && state.progress.is_none() && !pending;
-        if known || cannot || states.changed().await.is_err() {
-            break;
+        if known || cannot {
+            break true;
         }
-    }
+        if patience.is_over(state.progress.as_ref(), Instant::now()) {
+            break false;
+        }
+        // What doesn't change any more has to be noticed, too.
+        if let Ok(Err(_)) = tokio::time::timeout(Duration::from_secs(1), states.changed()).await {
+            break true;
+        }
+    };
     if let Some(bar) = bar {
         bar.finish_and_clear();
+    }
+    ended
+}
+
+/// How long to wait for symbols that are being read.
+pub(super) struct Patience {
+    /// Of each stage, the least that was left to do.
+    least: [usize; 3],
+    /// When there was less than ever before.
+    since: Instant,
+}
+
+impl Patience {
+    /// It begins.
+    pub(super) fn new(now: Instant) -> Patience {
+        Patience { least: [usize::MAX; 3], since: now }
+    }
+
+    /// Whether it has gone on for long without getting anywhere: files change all the time, or nothing can be written.
+    pub(super) fn is_over(&mut self, progress: Option<&Progress>, now: Instant) -> bool {
+        if let Some(Progress { done, total, stage }) = progress {
+            let (left, least) = (total.saturating_sub(*done), &mut self.least[*stage as usize]);
+            if left < *least {
+                (*least, self.since) = (left, now);
+            }
+        }
+        now.duration_since(self.since) > LONGEST_WAIT
     }
 }
 
@@ -140,4 +181,26 @@ pub(super) fn report(outcome: &LastSync, state: &QueueState, json: bool, started
         text += &format!("{} {sentence}\n", paint.warn("but:"));
     }
     end(show::say(text), ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lsp::ext::Stage;
+
+    /// Else a command would have no end where somebody writes all the time, or the disk is full.
+    #[test]
+    fn patience_lasts_as_long_as_less_and_less_is_left() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let left = |total, stage| Some(Progress { done: 0, total, stage });
+        let mut patience = Patience::new(start);
+        assert!(!patience.is_over(None, after(20)));
+        assert!(!patience.is_over(left(500, Stage::Text).as_ref(), after(40)));
+        assert!(!patience.is_over(left(499, Stage::Text).as_ref(), after(60)));
+        assert!(!patience.is_over(left(9000, Stage::Symbols).as_ref(), after(80)));
+        // It begins anew, and anew.
+        assert!(!patience.is_over(left(600, Stage::Text).as_ref(), after(100)));
+        assert!(patience.is_over(left(499, Stage::Text).as_ref(), after(120)));
+    }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupted};
-use super::index::{sync, until_symbols_known};
+use super::index::{Patience, sync, until_symbols_known};
 use super::show::{Paint, advance, harmless, new_bar};
 use crate::core::settings::{Settings, WatchMode};
 use crate::core::{CodebaseRoot, RelPath};
@@ -19,7 +19,6 @@ use crate::daemon::wire::{FoundSymbol, PathText, Purpose, Question, Symbols, Sym
 use crate::daemon::{Client, Reach};
 use crate::index::Unsaved;
 use crate::index::symbols::{Fit, SymbolAnswer, SymbolKind, SymbolMatch, SymbolQuery};
-use crate::lsp::ext::Progress;
 use crate::sync::Verdict;
 use crate::workspace::{Engine, Workspace};
 
@@ -52,8 +51,6 @@ pub struct Args {
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Between two questions while it reads symbols.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// How long it may take until less is left to be read. After that, what is known has to do.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl ValueEnum for SymbolKind {
     fn value_variants<'a>() -> &'a [SymbolKind] {
@@ -180,31 +177,6 @@ fn ask_shared(reach: &Reach, params: &SymbolsParams) -> Result<SymbolAnswer, Str
     answer
 }
 
-/// How long to wait for symbols that are being read.
-struct Patience {
-    /// Of each stage, the least that was left to do.
-    least: [usize; 3],
-    /// When there was less than ever before.
-    since: Instant,
-}
-
-impl Patience {
-    fn new(now: Instant) -> Patience {
-        Patience { least: [usize::MAX; 3], since: now }
-    }
-
-    /// Whether it has gone on for long without getting anywhere: files change all the time, or nothing can be written.
-    fn is_over(&mut self, progress: Option<&Progress>, now: Instant) -> bool {
-        if let Some(Progress { done, total, stage }) = progress {
-            let (left, least) = (total.saturating_sub(*done), &mut self.least[*stage as usize]);
-            if left < *least {
-                (*least, self.since) = (left, now);
-            }
-        }
-        now.duration_since(self.since) > LONGEST_WAIT
-    }
-}
-
 /// Asks an engine inside this process.
 fn ask_own(settings: &Settings, root: &CodebaseRoot, params: &SymbolsParams) -> Result<SymbolAnswer, String> {
     block_on(async {
@@ -265,27 +237,5 @@ fn found(SymbolMatch { path, symbol }: &SymbolMatch) -> Found<'_> {
         path: String::from_utf8_lossy(path.as_bytes()).into_owned(),
         line: symbol.line + 1,
         column: symbol.column.utf8 + 1,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lsp::ext::Stage;
-
-    /// Else a command would have no end where somebody writes all the time, or the disk is full.
-    #[test]
-    fn patience_lasts_as_long_as_less_and_less_is_left() {
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        let left = |total, stage| Some(Progress { done: 0, total, stage });
-        let mut patience = Patience::new(start);
-        assert!(!patience.is_over(None, after(20)));
-        assert!(!patience.is_over(left(500, Stage::Text).as_ref(), after(40)));
-        assert!(!patience.is_over(left(499, Stage::Text).as_ref(), after(60)));
-        assert!(!patience.is_over(left(9000, Stage::Symbols).as_ref(), after(80)));
-        // It begins anew, and anew.
-        assert!(!patience.is_over(left(600, Stage::Text).as_ref(), after(100)));
-        assert!(patience.is_over(left(499, Stage::Text).as_ref(), after(120)));
     }
 }
