@@ -11,7 +11,7 @@ use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 use super::trigram::Trigram;
 
 /// A condition on the trigrams of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Plan {
     /// Any file may match.
     All,
@@ -62,30 +62,39 @@ impl Plan {
     }
 
     fn or(self, other: Plan) -> Plan {
-        match (self, other) {
-            (Plan::All, _) | (_, Plan::All) => Plan::All,
-            (Plan::Nothing, plan) | (plan, Plan::Nothing) => plan,
-            (Plan::AnyOf(a), Plan::AnyOf(b)) => {
-                Plan::AnyOf(a.into_iter().chain(b).collect::<BTreeSet<_>>().into_iter().collect())
-            }
-            (a, b) => {
-                let mut parts = Vec::new();
-                for plan in [a, b] {
-                    let more = if let Plan::Or(more) = plan { more } else { vec![plan] };
-                    more.into_iter().for_each(|p| {
-                        if !parts.contains(&p) {
-                            parts.push(p)
-                        }
-                    });
+        Plan::any([self, other])
+    }
+
+    /// That one of `plans` is fulfilled. There may be thousands.
+    fn any(plans: impl IntoIterator<Item = Plan>) -> Plan {
+        let (mut trigrams, mut others) = (BTreeSet::new(), BTreeSet::new());
+        for plan in plans {
+            let parts = match plan {
+                Plan::All => return Plan::All,
+                Plan::Nothing => continue,
+                Plan::Or(parts) => parts,
+                plan => vec![plan],
+            };
+            for part in parts {
+                match part {
+                    Plan::AnyOf(more) => trigrams.extend(more),
+                    part => drop(others.insert(part)),
                 }
-                if parts.len() == 1 { parts.swap_remove(0) } else { Plan::Or(parts) }
             }
+        }
+        if !trigrams.is_empty() {
+            others.insert(Plan::AnyOf(trigrams.into_iter().collect()));
+        }
+        match others.len() {
+            0 => Plan::Nothing,
+            1 => others.pop_first().unwrap_or(Plan::Nothing),
+            _ => Plan::Or(others.into_iter().collect()),
         }
     }
 
     /// That one of `strings` is there.
     fn of_strings(strings: &Strings) -> Plan {
-        strings.0.iter().fold(Plan::Nothing, |plan, string| plan.or(Plan::of_string(string)))
+        Plan::any(strings.0.iter().map(|string| Plan::of_string(string)))
     }
 
     fn of_string(string: &[u8]) -> Plan {
