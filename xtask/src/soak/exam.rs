@@ -160,7 +160,9 @@ impl Examiner {
             bail!("`status` says {index}, rg lists {files} files");
         }
         if open.as_array().is_none_or(|open| open.len() != 1) {
-            bail!("not one codebase is open but {open}");
+            let output = place::run(&mut self.place.syncline(&["daemon", "status"])?, self.place.patience)?;
+            let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).replace('\n', " | "));
+            bail!("not one codebase is open but {open}; then `daemon status` says {said:?}");
         }
         let doctor = self.json(&["doctor", "--json"])?;
         for check in doctor["checks"].as_array().into_iter().flatten() {
