@@ -56,18 +56,26 @@ pub enum WalkError {
 /// there, and doesn't tell; what other threads have open for a moment must not bring it there.
 const SPARE: usize = 32;
 
-/// Whether [`SPARE`] descriptors are left. Takes some ten microseconds.
-#[cfg(unix)]
+/// Whether [`SPARE`] descriptors are left. Takes twice as many system calls.
 fn has_descriptors(root: &Path) -> bool {
-    let Ok(one) = std::fs::File::open(root) else { return !root.exists() };
-    let more: Result<Vec<_>, _> = (1..SPARE).map(|_| one.try_clone()).collect();
-    more.is_ok()
+    let opened =
+        std::fs::File::open(root).and_then(|one| (1..SPARE).map(|_| one.try_clone()).collect::<Result<Vec<_>, _>>());
+    // A root that can't be opened for another reason says nothing of descriptors.
+    opened.err().is_none_or(|error| !is_out_of_descriptors(&error))
+}
+
+/// Whether too many are open, in this process or in the whole system.
+#[cfg(unix)]
+fn is_out_of_descriptors(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let number = error.raw_os_error().map(Errno::from_raw_os_error);
+    number.is_some_and(|number| [Errno::MFILE, Errno::NFILE].contains(&number))
 }
 
 /// There is no such limit here.
 #[cfg(not(unix))]
-fn has_descriptors(_: &Path) -> bool {
-    true
+fn is_out_of_descriptors(_: &std::io::Error) -> bool {
+    false
 }
 
 /// What is in a folder can't be told now.
@@ -304,12 +312,7 @@ impl ParallelVisitor for Visitor<'_> {
 
 impl Tree {
     fn cannot_look(&mut self, error: &ignore::Error) {
-        // Too many are open in this process, or in the whole system.
-        #[cfg(unix)]
-        if let Some(number) = error.io_error().and_then(std::io::Error::raw_os_error) {
-            use rustix::io::Errno;
-            self.lacked_descriptors |= [Errno::MFILE, Errno::NFILE].contains(&Errno::from_raw_os_error(number));
-        }
+        self.lacked_descriptors |= error.io_error().is_some_and(is_out_of_descriptors);
         self.unreadable.push(error.to_string());
     }
 }
@@ -320,5 +323,17 @@ impl Drop for Visitor<'_> {
         found.files.append(&mut self.mine.files);
         found.unreadable.append(&mut self.mine.unreadable);
         found.lacked_descriptors |= self.mine.lacked_descriptors;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else a root that can't be opened would be told as a lack of descriptors.
+    #[test]
+    fn what_cannot_be_opened_lacks_no_descriptors() {
+        assert!(has_descriptors(Path::new("/")));
+        assert!(has_descriptors(Path::new("/there is no such folder")));
     }
 }
