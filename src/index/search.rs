@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use grep_matcher::Matcher;
@@ -268,10 +269,12 @@ impl Sink for Lines<'_> {
     }
 }
 
-/// Files a worker may be ahead of what was taken: it bounds the results that wait for a slow file before them.
+/// Items a worker may be ahead of what was taken, about: it bounds the results that wait for a slow file before them.
 const AHEAD: usize = 512;
-/// So few files aren't worth starting threads for.
+/// So few items aren't worth starting threads for.
 const FEW: usize = 8;
+/// Most items that a worker takes at a time: handing over each by itself would wake a thread for each.
+const LONGEST_RUN: usize = 16;
 
 /// Does `work` on each of `items` on several threads, each with a tool of its own from `tool`, and hands the results to
 /// `take` on this thread, in the items' order, until it breaks off or `cancel` says so.
@@ -292,97 +295,120 @@ pub fn in_order<I: Sync, T, R: Send>(
         }
         return;
     }
-    let board = Board { state: Mutex::new(BoardState::default()), changed: Condvar::new() };
+    let threads = threads.min(items.len());
+    let board = Board { state: Mutex::default(), changed: Condvar::new(), stopped: AtomicBool::new(false), cancel };
     std::thread::scope(|scope| {
         // Leaving in any way, a panic of `take` included, must not leave workers waiting.
         let _stop = StopOnDrop(&board);
-        for _ in 0..threads.min(items.len()) {
+        for _ in 0..threads {
             scope.spawn(|| {
                 let _stop = StopOnPanic(&board);
                 let mut tool = tool();
-                while let Some(at) = board.claim(items.len(), cancel) {
-                    let result = work(&mut tool, &items[at]);
-                    board.post(at, result);
+                while let Some(run) = board.claim(items.len(), threads) {
+                    let start = run.start;
+                    let wanted = items[run].iter().take_while(|_| !board.is_over());
+                    board.post(start, wanted.map(|item| work(&mut tool, item)).collect());
                 }
             });
         }
-        for item in items {
-            let Some(result) = board.next(cancel) else { return };
-            if take(item, result).is_break() {
-                return;
+        let mut items = items.iter();
+        while items.len() > 0 {
+            let Some(results) = board.next() else { return };
+            for (result, item) in results.into_iter().zip(items.by_ref()) {
+                if take(item, result).is_break() {
+                    return;
+                }
             }
         }
     });
 }
 
-/// Where workers claim items and post results.
-struct Board<R> {
+/// Where workers claim runs of items and post their results.
+struct Board<'a, R> {
     state: Mutex<BoardState<R>>,
     changed: Condvar,
+    stopped: AtomicBool,
+    cancel: &'a CancellationToken,
 }
 
 struct BoardState<R> {
     claimed: usize,
     taken: usize,
-    stopped: bool,
-    posted: BTreeMap<usize, R>,
+    /// The results of each run by its first item.
+    posted: BTreeMap<usize, Vec<R>>,
 }
 
 impl<R> Default for BoardState<R> {
     fn default() -> Self {
-        BoardState { claimed: 0, taken: 0, stopped: false, posted: BTreeMap::new() }
+        BoardState { claimed: 0, taken: 0, posted: BTreeMap::new() }
     }
 }
 
-impl<R> Board<R> {
-    fn claim(&self, count: usize, cancel: &CancellationToken) -> Option<usize> {
+impl<R> Board<'_, R> {
+    /// Whether nothing more is wanted.
+    fn is_over(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) || self.cancel.is_cancelled()
+    }
+
+    /// The next items of `count`. Runs are shorter where few are left, so that no worker ends long after the others.
+    fn claim(&self, count: usize, workers: usize) -> Option<Range<usize>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if state.stopped || cancel.is_cancelled() || state.claimed == count {
+            if self.is_over() {
+                // Nobody may be left to post what the one who takes is waiting for.
+                self.changed.notify_all();
+                return None;
+            }
+            if state.claimed == count {
                 return None;
             }
             if state.claimed < state.taken + AHEAD {
-                state.claimed += 1;
-                return Some(state.claimed - 1);
+                let start = state.claimed;
+                state.claimed += ((count - start) / (4 * workers)).clamp(1, LONGEST_RUN);
+                return Some(start..state.claimed);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn post(&self, at: usize, result: R) {
+    /// Hands over the results of the run that begins at `start`: of all of it, or it is over.
+    fn post(&self, start: usize, results: Vec<R>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.posted.insert(at, result);
-        if at == state.taken {
+        state.posted.insert(start, results);
+        if start == state.taken || self.is_over() {
             self.changed.notify_all();
         }
     }
 
-    fn next(&self, cancel: &CancellationToken) -> Option<R> {
+    /// The results of the next run, or `None` when it is over.
+    fn next(&self) -> Option<Vec<R>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if state.stopped || cancel.is_cancelled() {
+            if self.is_over() {
                 return None;
             }
             let at = state.taken;
-            if let Some(result) = state.posted.remove(&at) {
+            if let Some(results) = state.posted.remove(&at) {
                 // Workers wait only when they are as far ahead as they may be.
-                if state.claimed == state.taken + AHEAD {
+                if state.claimed >= state.taken + AHEAD {
                     self.changed.notify_all();
                 }
-                state.taken += 1;
-                return Some(result);
+                state.taken += results.len();
+                return Some(results);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn stop(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
+        // Under the lock: who has seen that it isn't stopped is waiting by now, and is woken.
+        let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stopped.store(true, Ordering::Relaxed);
         self.changed.notify_all();
     }
 }
 
-struct StopOnDrop<'a, R>(&'a Board<R>);
+struct StopOnDrop<'a, R>(&'a Board<'a, R>);
 
 impl<R> Drop for StopOnDrop<'_, R> {
     fn drop(&mut self) {
@@ -390,12 +416,64 @@ impl<R> Drop for StopOnDrop<'_, R> {
     }
 }
 
-struct StopOnPanic<'a, R>(&'a Board<R>);
+struct StopOnPanic<'a, R>(&'a Board<'a, R>);
 
 impl<R> Drop for StopOnPanic<'_, R> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.stop();
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn results_come_in_order_and_each_once() {
+        for count in [0, 1, FEW, FEW + 1, 100, 3 * AHEAD + 5] {
+            for threads in [1, 2, 7] {
+                let items: Vec<usize> = (0..count).collect();
+                let mut taken = Vec::new();
+                in_order(
+                    &items,
+                    threads,
+                    &CancellationToken::new(),
+                    || (),
+                    |(), item| item * 2,
+                    |item, double| {
+                        assert_eq!(double, item * 2);
+                        taken.push(*item);
+                        ControlFlow::Continue(())
+                    },
+                );
+                assert_eq!(taken, items, "{threads} threads");
+            }
+        }
+    }
+
+    // A cancelled search could wait forever for a worker that had seen the same and left.
+    #[test]
+    fn being_cancelled_at_any_moment_ends_it() {
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let items: Vec<usize> = (0..40).collect();
+            for round in 0..20_000 {
+                let cancel = CancellationToken::new();
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        (0..round % 400).for_each(|_| std::hint::spin_loop());
+                        cancel.cancel();
+                    });
+                    in_order(&items, 2, &cancel, || (), |(), item| *item, |_, _| ControlFlow::Continue(()));
+                });
+            }
+            let _ = done.send(());
+        });
+        ended.recv_timeout(Duration::from_secs(120)).expect("it ends");
     }
 }
