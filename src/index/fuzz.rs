@@ -11,6 +11,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use uuid::Uuid;
 
 use super::docs::{ContentHash, Doc, DocTable};
+use super::gram::{Collector, Gram};
 use super::manifest::{Generation, Manifest};
 use super::plan::Plan;
 use super::query::{Boundary, Case, Pattern, Query};
@@ -18,7 +19,6 @@ use super::search::implicit_searcher;
 use super::segment::{self, Segment, SegmentBuilder, SegmentId, SegmentRef};
 use super::stat::FileStat;
 use super::text::searched_part;
-use super::trigram::{Collector, Trigram};
 use crate::core::cache::{Fence, FencingToken};
 use crate::fuzz::{scratch, written};
 
@@ -41,17 +41,17 @@ pub fn segment(data: &[u8]) {
         assert_eq!(docs.find(docs.path(number)), Some(number), "a file is found by its path");
         assert!(segment.with_hash(docs.doc(number).hash).contains(&number) || docs.doc(number).scanned);
     }
-    let mut trigrams = Vec::new();
+    let mut grams = Vec::new();
     for entry in segment.all_entries().flatten().flatten() {
         let mut numbers = Vec::new();
         if segment.postings(&entry, &mut numbers).is_ok() {
             assert!(numbers.is_sorted() && numbers.last().is_none_or(|last| *last < docs.len()), "{numbers:?}");
         }
-        trigrams.push(entry.trigram);
+        grams.push(entry.gram);
     }
-    trigrams.sort_unstable();
+    grams.sort_unstable();
     // Any answer will do: what is asked for may be damaged.
-    let _ = segment.entries(&trigrams);
+    let _ = segment.entries(&grams);
     if let Ok(merged) = segment::merge(folder.path(), &[&segment], |_, number| number % 2 == 0) {
         let merged = Segment::open(folder.path(), merged.segment).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(merged.docs().len(), docs.len().div_ceil(2));
@@ -147,13 +147,13 @@ pub fn planner(data: &[u8]) {
     if !is_found(&query, &text) {
         return;
     }
-    let trigrams: BTreeSet<Trigram> = COLLECTOR.with_borrow_mut(|collector| {
+    let grams: BTreeSet<Gram> = COLLECTOR.with_borrow_mut(|collector| {
         collector.clear();
         collector.feed(&searched_part(&text));
         collector.found().collect()
     });
     let shown = String::from_utf8_lossy(&text);
-    assert!(lets_through(&query.plan, &trigrams), "{pattern:?} is missed in {shown:?} by {:?}", query.plan);
+    assert!(lets_through(&query.plan, &grams), "{pattern:?} is missed in {shown:?} by {:?}", query.plan);
 }
 
 /// Seeds of [`planner`]: the first byte says that a pattern is given as it is written.
@@ -163,14 +163,14 @@ pub fn planner_seeds() -> Vec<Vec<u8>> {
     patterns.iter().map(|pattern| [&[0, pattern.len() as u8], pattern.as_bytes(), &[7; 40]].concat()).collect()
 }
 
-/// Whether a file with these trigrams is let through.
-pub fn lets_through(plan: &Plan, trigrams: &BTreeSet<Trigram>) -> bool {
+/// Whether a file with these grams is let through.
+pub fn lets_through(plan: &Plan, grams: &BTreeSet<Gram>) -> bool {
     match plan {
         Plan::All => true,
         Plan::Nothing => false,
-        Plan::AnyOf(some) => some.iter().any(|t| trigrams.contains(t)),
-        Plan::And(parts) => parts.iter().all(|p| lets_through(p, trigrams)),
-        Plan::Or(parts) => parts.iter().any(|p| lets_through(p, trigrams)),
+        Plan::AnyOf(some) => some.iter().any(|t| grams.contains(t)),
+        Plan::And(parts) => parts.iter().all(|p| lets_through(p, grams)),
+        Plan::Or(parts) => parts.iter().any(|p| lets_through(p, grams)),
     }
 }
 
@@ -348,7 +348,7 @@ mod tests {
         let number = |bytes: &[u8], at: usize| bytes[at..].first_chunk().map_or(0, |n| u64::from_le_bytes(*n)) as usize;
         let (index, files) = (number(&bytes, footer + 8), number(&bytes, footer + 16));
         assert!(files - index >= 32, "it has several blocks");
-        // Where the second block is, as its entry says after its first trigram.
+        // Where the second block is, as its entry says after its first gram.
         bytes[index + 16 + 4..][..8].copy_from_slice(&u64::MAX.to_le_bytes());
         let checksum = xxh3_64(&bytes[index..files]);
         bytes[footer + 24..][..8].copy_from_slice(&checksum.to_le_bytes());

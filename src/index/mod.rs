@@ -9,6 +9,7 @@ mod docs;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod gram;
 mod manifest;
 mod overlay;
 mod plan;
@@ -20,7 +21,6 @@ mod stat;
 mod store;
 pub mod symbols;
 mod text;
-mod trigram;
 mod update;
 mod varint;
 

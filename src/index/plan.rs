@@ -1,16 +1,16 @@
-//! From a regular expression to the trigrams that every matching line must hold.
+//! From a regular expression to the grams that every matching line must hold.
 //!
 //! The rules are those of Russ Cox's "Regular Expression Matching with a Trigram Index": for each part of the
 //! expression, the strings it can be (when they are few), the strings it can begin and end with, and a condition on
-//! trigrams that any match fulfils. A plan may let through files without a match; it never leaves out one that has one.
+//! grams that any match fulfils. A plan may let through files without a match; it never leaves out one that has one.
 
 use std::collections::BTreeSet;
 
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
-use super::trigram::Trigram;
+use super::gram::Gram;
 
-/// A condition on the trigrams of a file.
+/// A condition on the grams of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Plan {
     /// Any file may match.
@@ -18,7 +18,7 @@ pub enum Plan {
     /// No file can match.
     Nothing,
     /// One of these, sorted, must be there.
-    AnyOf(Vec<Trigram>),
+    AnyOf(Vec<Gram>),
     /// Each of these must hold.
     And(Vec<Plan>),
     /// One of these must hold.
@@ -67,7 +67,7 @@ impl Plan {
 
     /// That one of `plans` is fulfilled. There may be thousands.
     fn any(plans: impl IntoIterator<Item = Plan>) -> Plan {
-        let (mut trigrams, mut others) = (BTreeSet::new(), BTreeSet::new());
+        let (mut grams, mut others) = (BTreeSet::new(), BTreeSet::new());
         for plan in plans {
             let parts = match plan {
                 Plan::All => return Plan::All,
@@ -77,13 +77,13 @@ impl Plan {
             };
             for part in parts {
                 match part {
-                    Plan::AnyOf(more) => trigrams.extend(more),
+                    Plan::AnyOf(more) => grams.extend(more),
                     part => drop(others.insert(part)),
                 }
             }
         }
-        if !trigrams.is_empty() {
-            others.insert(Plan::AnyOf(trigrams.into_iter().collect()));
+        if !grams.is_empty() {
+            others.insert(Plan::AnyOf(grams.into_iter().collect()));
         }
         match others.len() {
             0 => Plan::Nothing,
@@ -98,8 +98,9 @@ impl Plan {
     }
 
     fn of_string(string: &[u8]) -> Plan {
-        let trigrams = string.windows(3).map(|w| Trigram::new([w[0], w[1], w[2]]));
-        trigrams.fold(Plan::All, |plan, trigram| plan.and(Plan::AnyOf(vec![trigram])))
+        let trigrams = string.windows(3).map(|w| Gram::trigram([w[0], w[1], w[2]]));
+        let joints = string.windows(4).filter_map(|w| Gram::joint([w[0], w[1], w[2], w[3]]));
+        trigrams.chain(joints).fold(Plan::All, |plan, gram| plan.and(Plan::AnyOf(vec![gram])))
     }
 }
 
@@ -342,15 +343,15 @@ impl Part {
 mod tests {
     use super::*;
     use crate::index::fuzz::lets_through;
-    use crate::index::trigram::Collector;
+    use crate::index::gram::Collector;
     use proptest::prelude::*;
 
     fn plan(pattern: &str) -> Plan {
         Plan::of(&regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern).expect("a pattern"))
     }
 
-    fn any_of(trigrams: &[&str]) -> Plan {
-        Plan::AnyOf(trigrams.iter().map(|t| Trigram::new(t.as_bytes().try_into().expect("three bytes"))).collect())
+    fn any_of(grams: &[&str]) -> Plan {
+        Plan::AnyOf(grams.iter().map(|t| Gram::trigram(t.as_bytes().try_into().expect("three bytes"))).collect())
     }
 
     #[test]
@@ -361,6 +362,8 @@ mod tests {
         assert_eq!(plan("abc.*xyz"), Plan::And(vec![any_of(&["abc"]), any_of(&["xyz"])]));
         assert_eq!(plan("a(bc)+d"), Plan::And(vec![any_of(&["abc"]), any_of(&["bcd"])]));
         assert_eq!(plan("(?i)abc"), any_of(&["ABC", "ABc", "AbC", "Abc", "aBC", "aBc", "abC", "abc"]));
+        let joint = Plan::AnyOf(vec![Gram::joint(*b"ab_c").expect("a joint")]);
+        assert_eq!(plan("ab_c"), Plan::And(vec![any_of(&["ab_"]), any_of(&["b_c"]), joint]));
         assert_eq!(plan("ab"), Plan::All);
         assert_eq!(plan("abc|x"), Plan::All);
         assert_eq!(plan(".*"), Plan::All);
@@ -369,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn small_classes_give_trigrams() {
+    fn small_classes_give_grams() {
         let Plan::And(parts) = plan("[a-z]{3}_[0-9]{4}") else { panic!("several conditions") };
         let sizes: Vec<_> = parts.iter().map(|p| if let Plan::AnyOf(t) = p { t.len() } else { 0 }).collect();
         assert!(sizes.contains(&260) && sizes.contains(&100), "{sizes:?}");
@@ -379,7 +382,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         // The promise: a text that matches is let through.
         #[test]
-        fn no_match_is_left_out(pattern in "(?:[abcAK]|ab|bca|cab|\\.|[abc]|\\(a|b\\)|\\(\\?i:k\\)|\\||\\{1,2\\}|\\*|\\+|\\?|\\^|\\$|\\\\b|(?:ab){2}){1,10}", seed in any::<u64>()) {
+        fn no_match_is_left_out(pattern in "(?:[abcAK_]|ab|bca|cab|ab_c|aAb|\\.|[abc]|\\(a|b\\)|\\(\\?i:k\\)|\\||\\{1,2\\}|\\*|\\+|\\?|\\^|\\$|\\\\b|(?:ab){2}){1,10}", seed in any::<u64>()) {
             let Ok(hir) = regex_syntax::ParserBuilder::new().utf8(false).build().parse(&pattern) else { return Ok(()) };
             let plan = Plan::of(&hir);
             let regex = grep_regex::RegexMatcherBuilder::new().line_terminator(Some(b'\n')).build(&pattern).expect("it parsed");
@@ -388,13 +391,13 @@ mod tests {
                 let mut text = Vec::new();
                 for _ in 0..12 {
                     state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                    text.extend_from_slice([&b"a"[..], b"b", b"c", b"A", "\u{212a}".as_bytes(), b"k", b"K"][(state >> 33) as usize % 7]);
+                    text.extend_from_slice([&b"a"[..], b"b", b"c", b"A", "\u{212a}".as_bytes(), b"k", b"K", b"_", b"ab_c"][(state >> 33) as usize % 9]);
                 }
                 if grep_matcher::Matcher::is_match(&regex, &text).expect("it can search") {
                     let mut collector = Collector::new();
                     collector.feed(&text);
-                    let trigrams = collector.found().collect();
-                    prop_assert!(lets_through(&plan, &trigrams), "{pattern:?} on {:?}: {plan:?}", String::from_utf8_lossy(&text));
+                    let grams = collector.found().collect();
+                    prop_assert!(lets_through(&plan, &grams), "{pattern:?} on {:?}: {plan:?}", String::from_utf8_lossy(&text));
                 }
             }
         }

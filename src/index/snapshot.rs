@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::docs::{ContentHash, Doc, DocId, is_indexed};
+use super::gram::Gram;
 use super::manifest::{Ancestry, Fences, Generation, Manifest};
 use super::plan::Plan;
 use super::segment::{Entry, Segment, SegmentError, SegmentId};
 use super::stat::{FileStat, now_ns};
 use super::symbols::{Language, TextKey};
-use super::trigram::Trigram;
 use crate::core::RelPath;
 use crate::core::cache::FencingToken;
 use crate::core::path::cmp_bytes;
@@ -281,7 +281,7 @@ enum Files {
     Some(Vec<DocId>),
 }
 
-/// A plan on a segment: its trigrams' dictionary lines, fetched at once.
+/// A plan on a segment: its grams' dictionary lines, fetched at once.
 struct Evaluation<'a> {
     segment: &'a Segment,
     entries: Vec<Entry>,
@@ -293,11 +293,11 @@ const POSTINGS_PER_FILE: u64 = 10_000;
 
 impl<'a> Evaluation<'a> {
     fn new(segment: &'a Segment, plan: &Plan) -> Result<Self, SegmentError> {
-        let mut trigrams = Vec::new();
-        collect_trigrams(plan, &mut trigrams);
-        trigrams.sort_unstable();
-        trigrams.dedup();
-        Ok(Evaluation { segment, entries: segment.entries(&trigrams)? })
+        let mut grams = Vec::new();
+        collect_grams(plan, &mut grams);
+        grams.sort_unstable();
+        grams.dedup();
+        Ok(Evaluation { segment, entries: segment.entries(&grams)? })
     }
 
     /// The files that fulfil `plan`, of those in `among` (of all, when there is none).
@@ -305,14 +305,14 @@ impl<'a> Evaluation<'a> {
         match plan {
             Plan::All => Ok(Files::All),
             Plan::Nothing => Ok(Files::Some(Vec::new())),
-            Plan::AnyOf(trigrams) => {
+            Plan::AnyOf(grams) => {
                 let mut lists = Vec::new();
-                for trigram in trigrams {
-                    if let Ok(at) = self.entries.binary_search_by_key(trigram, |entry| entry.trigram) {
+                for gram in grams {
+                    if let Ok(at) = self.entries.binary_search_by_key(gram, |entry| entry.gram) {
                         self.segment.postings(&self.entries[at], &mut lists)?;
                     }
                 }
-                if trigrams.len() > 1 {
+                if grams.len() > 1 {
                     lists.sort_unstable();
                     lists.dedup();
                 }
@@ -355,20 +355,20 @@ impl<'a> Evaluation<'a> {
     fn cost(&self, plan: &Plan) -> u64 {
         match plan {
             Plan::All | Plan::Nothing => 0,
-            Plan::AnyOf(trigrams) => {
-                let entry = |t| self.entries.binary_search_by_key(t, |entry| entry.trigram).ok();
-                trigrams.iter().filter_map(entry).map(|at| self.entries[at].bytes).sum()
+            Plan::AnyOf(grams) => {
+                let entry = |t| self.entries.binary_search_by_key(t, |entry| entry.gram).ok();
+                grams.iter().filter_map(entry).map(|at| self.entries[at].bytes).sum()
             }
             Plan::And(parts) | Plan::Or(parts) => parts.iter().map(|part| self.cost(part)).sum(),
         }
     }
 }
 
-fn collect_trigrams(plan: &Plan, out: &mut Vec<Trigram>) {
+fn collect_grams(plan: &Plan, out: &mut Vec<Gram>) {
     match plan {
         Plan::All | Plan::Nothing => {}
-        Plan::AnyOf(trigrams) => out.extend(trigrams),
-        Plan::And(parts) | Plan::Or(parts) => parts.iter().for_each(|part| collect_trigrams(part, out)),
+        Plan::AnyOf(grams) => out.extend(grams),
+        Plan::And(parts) | Plan::Or(parts) => parts.iter().for_each(|part| collect_grams(part, out)),
     }
 }
 

@@ -25,7 +25,7 @@ const SEGMENT_MEMORY: u64 = 72 << 20;
 /// Memory of one builder at which it is written at the earliest, bytes. Less makes more segments than can be merged again
 /// in passing.
 const LEAST_SEGMENT_MEMORY: u64 = 16 << 20;
-/// What a thread needs beside that, bytes: the trigrams of a batch of files, and room to sort them.
+/// What a thread needs beside that, bytes: the grams of a batch of files, and room to sort them.
 const THREAD: u64 = 40_000_000;
 /// What the program holds without any of it, bytes: the files of a large tree by name.
 const REST: u64 = 90_000_000;

@@ -3,28 +3,28 @@
 use super::batch::Batch;
 use super::{SegmentError, SegmentRef, SegmentWriter};
 use crate::index::docs::{Doc, DocTable};
-use crate::index::trigram::{Collector, Trigram};
+use crate::index::gram::{Collector, Gram};
 use std::path::Path;
 
 /// Takes files in the order of their paths and holds their postings until they are written.
 ///
-/// The postings of a trigram are a chain of slices in one arena, each twice as long as the one before up to a bound,
+/// The postings of a gram are a chain of slices in one arena, each twice as long as the one before up to a bound,
 /// so that adding a posting moves nothing and allocates nothing of its own.
 pub struct SegmentBuilder {
     collector: Collector,
     docs: DocTable,
     /// Of the last files, not yet in `chains`.
     batch: Batch,
-    /// For the first two bytes of a trigram, one more than the number of its page; 0 for none.
+    /// For the first two bytes of a gram, one more than the number of its page; 0 for none.
     pages: Vec<u16>,
-    /// For each page and third byte, one more than the trigram's place in `chains`; 0 for none.
+    /// For each page and third byte, one more than the gram's place in `chains`; 0 for none.
     page_chains: Vec<[u32; 256]>,
     chains: Vec<Chain>,
     arena: Vec<u8>,
 }
 
 struct Chain {
-    trigram: Trigram,
+    gram: Gram,
     /// The file after the last one that was added.
     next_doc: u32,
     first_slice: u32,
@@ -87,16 +87,16 @@ impl SegmentBuilder {
     fn chain_batch(&mut self) {
         let SegmentBuilder { docs, batch, pages, page_chains, chains, arena, .. } = self;
         let first_doc = docs.len() - batch.len();
-        batch.drain(|trigram, postings| {
-            let page = &mut pages[(trigram.number() >> 8) as usize];
+        batch.drain(|gram, postings| {
+            let page = &mut pages[(gram.number() >> 8) as usize];
             if *page == 0 {
                 page_chains.push([0; 256]);
                 // There are 65,536 pages at most, and text in lines can't need the last: none holds a line's end.
                 *page = page_chains.len() as u16;
             }
-            let chain = &mut page_chains[usize::from(*page) - 1][(trigram.number() & 0xff) as usize];
+            let chain = &mut page_chains[usize::from(*page) - 1][(gram.number() & 0xff) as usize];
             if *chain == 0 {
-                chains.push(Chain::begin(trigram, arena));
+                chains.push(Chain::begin(gram, arena));
                 *chain = chains.len() as u32;
             }
             let chain = &mut chains[*chain as usize - 1];
@@ -128,11 +128,11 @@ impl SegmentBuilder {
         docs: &DocTable,
     ) -> Result<SegmentRef, SegmentError> {
         let mut writer = SegmentWriter::create(folder)?;
-        chains.sort_unstable_by_key(|chain| chain.trigram);
+        chains.sort_unstable_by_key(|chain| chain.gram);
         let mut postings = Vec::new();
         for chain in chains {
             chain.copy_to(arena, &mut postings);
-            writer.add(chain.trigram, &postings)?;
+            writer.add(chain.gram, &postings)?;
         }
         writer.finish(docs)
     }
@@ -145,13 +145,13 @@ impl Default for SegmentBuilder {
 }
 
 impl Chain {
-    fn begin(trigram: Trigram, arena: &mut Vec<u8>) -> Chain {
+    fn begin(gram: Gram, arena: &mut Vec<u8>) -> Chain {
         let first = arena.len();
         arena.resize(first + FIRST_SLICE, 0);
         // The arena is cut to a segment long before 4 GiB.
         let write = (first + LINK) as u32;
         let first = first as u32;
-        Chain { trigram, next_doc: 0, first_slice: first, slice: first, write, end: arena.len() as u32 }
+        Chain { gram, next_doc: 0, first_slice: first, slice: first, write, end: arena.len() as u32 }
     }
 
     fn push(&mut self, doc: u32, arena: &mut Vec<u8>) {

@@ -29,15 +29,15 @@ pub fn merge(
     let (docs, moved) = merge_docs(segments, alive);
     let mut writer = SegmentWriter::create(folder)?;
     let mut cursors: Vec<_> = segments.iter().map(|segment| Cursor::new(segment)).collect();
-    // The trigram each cursor stands at, and the cursors that stand there.
+    // The gram each cursor stands at, and the cursors that stand there.
     let mut heads: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (at, cursor) in cursors.iter_mut().enumerate() {
         if let Some(entry) = cursor.advance()? {
-            heads.entry(entry.trigram).or_default().push(at);
+            heads.entry(entry.gram).or_default().push(at);
         }
     }
     let (mut olds, mut news, mut postings) = (Vec::new(), Vec::new(), Vec::new());
-    while let Some((trigram, at_it)) = heads.pop_first() {
+    while let Some((gram, at_it)) = heads.pop_first() {
         news.clear();
         for at in at_it {
             let cursor = &mut cursors[at];
@@ -47,7 +47,7 @@ pub fn merge(
                 news.extend(olds.iter().filter_map(|&old| moved[at][old as usize]));
             }
             if let Some(entry) = cursor.advance()? {
-                heads.entry(entry.trigram).or_default().push(at);
+                heads.entry(entry.gram).or_default().push(at);
             }
         }
         if !news.is_empty() {
@@ -58,7 +58,7 @@ pub fn merge(
                 varint::write(u64::from(doc - next), &mut postings);
                 next = doc + 1;
             }
-            writer.add(trigram, &postings)?;
+            writer.add(gram, &postings)?;
         }
     }
     Ok(Merged { segment: writer.finish(&docs)?, moved })

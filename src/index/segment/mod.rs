@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! magic, format version          8 bytes
-//! postings                       for each trigram, in order: the gaps between the files that hold it, as varints
-//! dictionary                     blocks of 64 trigrams: where their postings are, and a checksum of each
-//! dictionary index               for each block: its first trigram, its place, its checksum
+//! postings                       for each gram, in order: the gaps between the files that hold it, as varints
+//! dictionary                     blocks of 64 grams: where their postings are, and a checksum of each
+//! dictionary index               for each block: its first gram, its place, its checksum
 //! files                          the encoded `DocTable`
 //! footer                         the places above, checksums of the index and the files, of itself
 //! ```
@@ -32,8 +32,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 /// The first bytes of a segment; the last of them is the version of the format.
-const MAGIC: [u8; 8] = *b"SYNCSEG\x01";
-/// Trigrams in a dictionary block.
+const MAGIC: [u8; 8] = *b"SYNCSEG\x02";
+/// Grams in a dictionary block.
 const BLOCK: usize = 64;
 /// Bytes of a block's entry in the dictionary index.
 const INDEX_ENTRY: usize = 16;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::{FOOTER, INDEX_ENTRY, INLINE, MAGIC, SegmentError, SegmentRef, checksum32};
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::{ContentHash, DocId, DocTable};
-use crate::index::trigram::Trigram;
+use crate::index::gram::Gram;
 use crate::index::varint;
 
 /// An open segment.
@@ -28,17 +28,17 @@ pub struct Segment {
 }
 
 struct Block {
-    first: Trigram,
+    first: Gram,
     /// From the dictionary's beginning, bytes.
     at: u64,
     checksum: u32,
 }
 
-/// A trigram's line in the dictionary.
+/// A gram's line in the dictionary.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The trigram.
-    pub trigram: Trigram,
+    /// The gram.
+    pub gram: Gram,
     /// Bytes of its postings; about the number of files.
     pub bytes: u64,
     place: Place,
@@ -137,13 +137,13 @@ impl Segment {
         &sorted[start..end]
     }
 
-    /// The dictionary's lines for `trigrams`, which must be sorted; those it doesn't have are left out.
+    /// The dictionary's lines for `grams`, which must be sorted; those it doesn't have are left out.
     ///
     /// # Errors
     /// When the dictionary can't be read or is damaged.
-    pub fn entries(&self, trigrams: &[Trigram]) -> Result<Vec<Entry>, SegmentError> {
-        let mut found = Vec::with_capacity(trigrams.len());
-        let mut rest = trigrams;
+    pub fn entries(&self, grams: &[Gram]) -> Result<Vec<Entry>, SegmentError> {
+        let mut found = Vec::with_capacity(grams.len());
+        let mut rest = grams;
         while let [first, ..] = rest {
             let Some(block) = self.blocks.partition_point(|b| b.first <= *first).checked_sub(1) else {
                 rest = &rest[1..];
@@ -153,7 +153,7 @@ impl Segment {
             let (here, later) = rest.split_at(rest.partition_point(|&t| until.is_none_or(|u| t < u)));
             rest = later;
             let lines = self.block(block)?;
-            found.extend(lines.into_iter().filter(|line| here.binary_search(&line.trigram).is_ok()));
+            found.extend(lines.into_iter().filter(|line| here.binary_search(&line.gram).is_ok()));
         }
         Ok(found)
     }
@@ -175,12 +175,12 @@ impl Segment {
         let entries = block.decode_entries(&bytes).ok_or_else(|| self.damaged("its dictionary can't be read"))?;
         let next = self.blocks.get(number + 1).map(|next| next.first);
         match (entries.last(), next) {
-            (Some(last), Some(next)) if last.trigram >= next => Err(self.damaged("its dictionary is out of order")),
+            (Some(last), Some(next)) if last.gram >= next => Err(self.damaged("its dictionary is out of order")),
             _ => Ok(entries),
         }
     }
 
-    /// The numbers of the files that hold an entry's trigram, ascending, appended to `out`.
+    /// The numbers of the files that hold an entry's gram, ascending, appended to `out`.
     ///
     /// # Errors
     /// When the postings can't be read or are damaged.
@@ -241,7 +241,7 @@ impl Block {
     fn decode(bytes: &[u8; INDEX_ENTRY]) -> Block {
         let [a, b, c, d, at @ .., w, x, y, z] = *bytes;
         Block {
-            first: Trigram::from_number(u32::from_le_bytes([a, b, c, d])),
+            first: Gram::from_number(u32::from_le_bytes([a, b, c, d])),
             at: u64::from_le_bytes(at),
             checksum: u32::from_le_bytes([w, x, y, z]),
         }
@@ -257,7 +257,7 @@ impl Block {
             if gap == 0 && !entries.is_empty() {
                 return None;
             }
-            number = number.checked_add(gap).filter(|&n| n < Trigram::COUNT as u64)?;
+            number = number.checked_add(gap).filter(|&n| n < Gram::COUNT as u64)?;
             let length = varint::read(rest)?;
             let inline = length <= INLINE;
             let (here, later) = rest.split_at_checked(if inline { length as usize } else { 4 })?;
@@ -269,7 +269,7 @@ impl Block {
                 offset = offset.checked_add(length)?;
                 Place::At { offset: at, checksum: u32::from_le_bytes(here.try_into().ok()?) }
             };
-            entries.push(Entry { trigram: Trigram::from_number(number as u32), bytes: length, place });
+            entries.push(Entry { gram: Gram::from_number(number as u32), bytes: length, place });
         }
         Some(entries)
     }

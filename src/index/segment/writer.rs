@@ -1,4 +1,4 @@
-//! Writes a segment, trigram by trigram.
+//! Writes a segment, gram by gram.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{BLOCK, INLINE, MAGIC, SegmentError, SegmentId, SegmentRef, checksum32};
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::DocTable;
-use crate::index::trigram::Trigram;
+use crate::index::gram::Gram;
 use crate::index::varint;
 
 /// Writes a new segment file. Dropped before [`SegmentWriter::finish`], it removes what it wrote.
@@ -25,7 +25,7 @@ pub struct SegmentWriter {
     index: Vec<u8>,
     block_start: usize,
     in_block: usize,
-    before: Trigram,
+    before: Gram,
     finished: bool,
 }
 
@@ -49,25 +49,25 @@ impl SegmentWriter {
             index: Vec::new(),
             block_start: 0,
             in_block: 0,
-            before: Trigram::from_number(0),
+            before: Gram::from_number(0),
             finished: false,
         })
     }
 
-    /// Adds a trigram, which must be greater than those before it, with its posting list.
+    /// Adds a gram, which must be greater than those before it, with its posting list.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn add(&mut self, trigram: Trigram, postings: &[u8]) -> Result<(), SegmentError> {
+    pub fn add(&mut self, gram: Gram, postings: &[u8]) -> Result<(), SegmentError> {
         if self.in_block == BLOCK {
             self.end_block();
         }
         if self.in_block == 0 {
-            self.index.extend_from_slice(&trigram.number().to_le_bytes());
-            self.before = trigram;
+            self.index.extend_from_slice(&gram.number().to_le_bytes());
+            self.before = gram;
             varint::write(self.offset, &mut self.dictionary);
         }
-        varint::write(u64::from(trigram.number() - self.before.number()), &mut self.dictionary);
+        varint::write(u64::from(gram.number() - self.before.number()), &mut self.dictionary);
         varint::write(postings.len() as u64, &mut self.dictionary);
         if postings.len() as u64 <= INLINE {
             self.dictionary.extend_from_slice(postings);
@@ -76,7 +76,7 @@ impl SegmentWriter {
             self.out.write_all(postings).map_err(|source| self.failed(source))?;
             self.offset += postings.len() as u64;
         }
-        self.before = trigram;
+        self.before = gram;
         self.in_block += 1;
         Ok(())
     }
