@@ -1,6 +1,6 @@
-/** The table of settings, as far as code needs it. A test compares it with package.json and the README. */
+/** The table of settings, as far as code needs it. A test compares it with package.json and docs/settings.md. */
 
-/** The settings that are the server's: the README's table, spelled as editors do. */
+/** The settings that are the server's: the table of docs/settings.md, spelled as editors do. */
 export const SERVER_SETTINGS = [
   'queue.backend',
   'queue.redisUrl',

@@ -283,7 +283,7 @@ impl Merge {
     fn unknown(&mut self, layer: &Layer, name: &str, line: Option<usize>) {
         self.problem(layer.at(line), || {
             let mend = layer.spelling.nearest(name).map_or_else(
-                || "take it out, or look it up in the README's table of settings".to_owned(),
+                || "take it out, or look it up in the table of settings, docs/settings.md".to_owned(),
                 |near| format!("did you mean {near}?"),
             );
             format!("there is no setting {}; {mend}", shown(name))

@@ -1,9 +1,9 @@
 -- How long Neovim takes for a key while a tree is indexed for the first time, without the plugin and with it. Run by
 -- `cargo xtask typing --corpus DIR`, which says what it prints.
 --
--- Each round types the same keys four times, in an order that changes: without the plugin (`bare`), with it, as the
--- README sets it up (`plugin`), with a language client in its place that does nothing at all (`client`), and without it
--- once more (`again`). What `bare` and `again` differ by is the noise.
+-- Each round types the same keys four times, in an order that changes: without the plugin (`bare`), with it, as
+-- editors/README.md sets it up (`plugin`), with a language client in its place that does nothing at all (`client`), and
+-- without it once more (`again`). What `bare` and `again` differ by is the noise.
 -- The cold index is the same each time: `syncline watch` of a user who has no index yet. With the plugin, Neovim joins
 -- its engine.
 

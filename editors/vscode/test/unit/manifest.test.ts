@@ -1,4 +1,4 @@
-/** package.json agrees with the code, the README's table of settings, and the texts. */
+/** package.json agrees with the code, the table of settings in docs, and the texts. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import * as path from 'node:path';
@@ -37,9 +37,9 @@ const settings = Object.assign({}, ...manifest.contributes.configuration.map((pa
   Setting
 >;
 
-test('the settings are those of the README, spelled as editors do', () => {
-  const readme = readFileSync(path.join(here, '../../README.md'), 'utf8');
-  const rows = [...readme.matchAll(/^\| (`[a-z_.`, ]+`) \|.*\| (yes|no) \|$/gm)];
+test('the settings are those of docs/settings.md, spelled as editors do', () => {
+  const documented = readFileSync(path.join(here, '../../docs/settings.md'), 'utf8');
+  const rows = [...documented.matchAll(/^\| (`[a-z_.`, ]+`) \|.*\| (yes|no) \|$/gm)];
   const table = new Map(
     rows.flatMap(([, keys = '', byRepository]) =>
       [...keys.matchAll(/`([a-z_.]+)`/g)].map(([, key = '']): [string, boolean] => [

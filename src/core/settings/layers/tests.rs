@@ -211,8 +211,8 @@ fn typos_are_named_with_their_line_and_the_rest_holds() {
         [
             "config.toml:3: there is no setting queue.redis_ulr; did you mean queue.redis_url?",
             "config.toml:6: there is no setting indx; did you mean index?",
-            "editor settings: there is no setting syncline.nothing; take it out, or look it up in the README's table of \
-             settings",
+            "editor settings: there is no setting syncline.nothing; take it out, or look it up in the table of \
+             settings, docs/settings.md",
             "editor settings: there is no setting syncline.queue.redis_url; did you mean syncline.queue.redisUrl?",
             "environment: there is no setting SYNCLINE_QUEUE_REDISURL; did you mean SYNCLINE_QUEUE_REDIS_URL?",
         ]
