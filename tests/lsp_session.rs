@@ -429,6 +429,25 @@ async fn commands_act_on_codebases() {
     server.shut_down().await;
 }
 
+// A sync was answered before its state was shown, so that whoever asked for the state next saw the one before.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_asked_for_after_a_sync_is_of_that_sync() {
+    let fixture = Fixture::new(&[("a.txt", "one\n")]);
+    let mut server = Server::fresh(&fixture).await;
+    let client = &mut server.client;
+    for round in 0..50 {
+        fixture.write(&format!("new-{round}.txt"), "new\n");
+        let outcome = client.request("syncline/sync", json!({})).await.unwrap();
+        let state = client.request("syncline/queue", json!({})).await.unwrap()[0].clone();
+        assert_eq!(outcome["outcome"], "synced");
+        // It may have synced once more by itself.
+        let finished = |sync: &Value| sync["finishedAt"].as_u64();
+        assert!(finished(&state["lastSync"]) >= finished(&outcome), "round {round}: {state}");
+        assert_eq!(state["index"]["files"], round + 2, "round {round}: {state}");
+    }
+    server.shut_down().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_are_none_cost_nothing_but_an_error() {
     let fixture = Fixture::new(&[("a.txt", "one\n")]);

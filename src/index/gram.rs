@@ -57,11 +57,13 @@ static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0;
     while byte < classes.len() {
-        let b = byte as u8;
-        classes[byte] = ALPHANUMERIC * b.is_ascii_alphanumeric() as u8
-            | LOWERCASE * b.is_ascii_lowercase() as u8
-            | UPPERCASE * b.is_ascii_uppercase() as u8
-            | PUNCTUATION * b.is_ascii_punctuation() as u8;
+        classes[byte] = match byte as u8 {
+            b'0'..=b'9' => ALPHANUMERIC,
+            b'a'..=b'z' => ALPHANUMERIC | LOWERCASE,
+            b'A'..=b'Z' => ALPHANUMERIC | UPPERCASE,
+            mark if mark.is_ascii_punctuation() => PUNCTUATION,
+            _ => 0,
+        };
         byte += 1;
     }
     classes

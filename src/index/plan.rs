@@ -31,6 +31,8 @@ const MOST_STRINGS: usize = 1024;
 const FEW_STRINGS: usize = 8;
 /// Longest string that is followed, bytes.
 const LONGEST: usize = 256;
+/// Ends of three bytes, which make joints with what is beside them, are followed up to this many; above, only ends of two.
+const MOST_LONG_ENDS: usize = 64;
 /// Classes of at most this many characters are spelled out.
 const MOST_CHARACTERS: u32 = 64;
 /// Copies of a repeated part that are looked at.
@@ -94,7 +96,23 @@ impl Plan {
 
     /// That one of `strings` is there.
     fn of_strings(strings: &Strings) -> Plan {
-        Plan::any(strings.0.iter().map(|string| Plan::of_string(string)))
+        match strings.0.len() > FEW_STRINGS && strings.shortest() == 4 && strings.longest() == 4 {
+            true => Plan::of_fours(strings),
+            false => Plan::any(strings.0.iter().map(|string| Plan::of_string(string))),
+        }
+    }
+
+    /// The same for many strings of four bytes. What each place can hold is asked, not each string: that reads each
+    /// posting list once.
+    fn of_fours(strings: &Strings) -> Plan {
+        let fours = || strings.0.iter().filter_map(|string| <[u8; 4]>::try_from(&string[..]).ok());
+        let one_of = |gram: &dyn Fn([u8; 4]) -> Gram| Plan::any(fours().map(|four| Plan::AnyOf(vec![gram(four)])));
+        let first = |[a, b, c, _]: [u8; 4]| Gram::trigram([a, b, c]);
+        let trigrams = one_of(&first).and(one_of(&|[_, b, c, d]| Gram::trigram([b, c, d])));
+        match fours().any(|four| Gram::joint(four).is_some()) {
+            true => trigrams.and(one_of(&|four| Gram::joint(four).unwrap_or_else(|| first(four)))),
+            false => trigrams,
+        }
     }
 
     fn of_string(string: &[u8]) -> Plan {
@@ -143,6 +161,21 @@ impl Strings {
 
     fn ends(&self, length: usize) -> Strings {
         Strings(self.0.iter().map(|s| s[s.len() - s.len().min(length)..].to_vec()).collect())
+    }
+
+    /// Whether they can be followed as the ends of a part, without anything cut off.
+    fn are_ends(&self) -> bool {
+        let most = match self.longest() {
+            0..=2 => MOST_STRINGS,
+            3 => MOST_LONG_ENDS,
+            _ => 0,
+        };
+        self.0.len() <= most
+    }
+
+    /// Cut to ends of a part, as long as may be; `cut` gives them for a length.
+    fn to_ends(&self, cut: impl Fn(&Strings, usize) -> Strings) -> Strings {
+        [3, 2].into_iter().map(|length| cut(self, length)).find(Strings::are_ends).unwrap_or_else(Strings::anything)
     }
 }
 
@@ -274,8 +307,10 @@ impl Part {
         let all = |strings: Option<Strings>| strings.map_or(Plan::All, |strings| Plan::of_strings(&strings));
         match ends.cross(beginnings) {
             Some(strings) => Plan::of_strings(&strings),
-            // Too many: the two trigrams that lie across, each by itself.
-            None => all(ends.ends(2).cross(&beginnings.beginnings(1)))
+            // Too many: what either is known by, and the two trigrams that lie across, each by itself.
+            None => Plan::of_strings(ends)
+                .and(Plan::of_strings(beginnings))
+                .and(all(ends.ends(2).cross(&beginnings.beginnings(1))))
                 .and(all(ends.ends(1).cross(&beginnings.beginnings(2)))),
         }
     }
@@ -310,19 +345,19 @@ impl Part {
                     return Part::Exactly(strings);
                 }
                 let must = Plan::of_strings(&strings);
-                Part::Like { prefixes: strings.beginnings(2), suffixes: strings.ends(2), must }
+                let (prefixes, suffixes) = (strings.to_ends(Strings::beginnings), strings.to_ends(Strings::ends));
+                Part::Like { prefixes, suffixes, must }
             }
             Part::Like { prefixes, suffixes, mut must } => {
-                let mut cut = |strings: Strings, short: &dyn Fn(&Strings, usize) -> Strings| {
-                    if strings.longest() < 3 && strings.0.len() <= MOST_STRINGS {
+                let mut cut = |strings: Strings, cut: fn(&Strings, usize) -> Strings| {
+                    if strings.are_ends() {
                         return strings;
                     }
                     must = std::mem::replace(&mut must, Plan::All).and(Plan::of_strings(&strings));
-                    let two = short(&strings, 2);
-                    if two.0.len() <= MOST_STRINGS { two } else { short(&strings, 0) }
+                    strings.to_ends(cut)
                 };
-                let prefixes = cut(prefixes, &|strings, length| strings.beginnings(length));
-                let suffixes = cut(suffixes, &|strings, length| strings.ends(length));
+                let prefixes = cut(prefixes, Strings::beginnings);
+                let suffixes = cut(suffixes, Strings::ends);
                 Part::Like { prefixes, suffixes, must }
             }
         }

@@ -47,14 +47,22 @@ enum Event {
     /// Whether git is rewriting the tree.
     LookedAtGit(bool),
     InLine(QueuedBatch, usize),
-    Synced(SyncOutcome),
-    NotInLine(CacheError),
+    Ended(Ended),
+    NotInLine(CacheError, Vec<oneshot::Sender<SyncOutcome>>),
     Queue(Queue),
     MayAsk,
     Forgotten(Result<Dirty, IndexError>),
     ForgettingBroke,
     Tidied,
     SymbolsDone(Result<Generation, String>),
+}
+
+/// How a batch ended, and who asked for it.
+struct Ended {
+    outcome: SyncOutcome,
+    /// It is that of another batch, which took this one's changes in.
+    is_joined: bool,
+    requests: Vec<oneshot::Sender<SyncOutcome>>,
 }
 
 /// First pause after a failed sync; it doubles up to the longest.
@@ -87,6 +95,9 @@ pub(super) struct Owner {
     tree_seen: bool,
     waiting: Vec<(u64, oneshot::Sender<bool>)>,
     sync_requests: Vec<(u64, oneshot::Sender<SyncOutcome>)>,
+    /// Answers to those, which go out once the state that they are about has been shown: whoever asks for the state after
+    /// such an answer must not see an older one.
+    answers: Vec<(oneshot::Sender<SyncOutcome>, SyncOutcome)>,
     next_walk: Option<Instant>,
 
     // Syncing.
@@ -156,6 +167,7 @@ impl Owner {
             tree_seen: false,
             waiting: Vec::new(),
             sync_requests: Vec::new(),
+            answers: Vec::new(),
             next_walk: None,
             pending: Dirty::nothing(),
             debounce,
@@ -293,10 +305,20 @@ impl Owner {
                     self.ask_for_queue();
                 }
             }
-            // Batches that joined one another end with the same outcome.
-            Event::Synced(outcome) if self.last_sync.as_ref().is_some_and(|last| last.id == outcome.id) => {}
-            Event::Synced(outcome) => self.synced(outcome),
-            Event::NotInLine(error) => self.failed(error.to_string()),
+            Event::Ended(Ended { outcome, is_joined, requests }) => {
+                // Batches that joined one another end with the same outcome, which each tells of.
+                let is_told =
+                    |last: &SyncOutcome| last.id == outcome.id || is_joined && outcome.finished_at < last.finished_at;
+                if !self.last_sync.as_ref().is_some_and(is_told) {
+                    self.synced(outcome.clone());
+                }
+                self.answers.extend(requests.into_iter().map(|request| (request, outcome.clone())));
+            }
+            Event::NotInLine(error, requests) => {
+                let outcome = failed_outcome(error.to_string());
+                self.failed(error.to_string());
+                self.answers.extend(requests.into_iter().map(|request| (request, outcome.clone())));
+            }
             Event::Forgotten(forgotten) => {
                 self.mending = false;
                 match forgotten {
@@ -409,10 +431,8 @@ impl Owner {
             Err(error @ WalkError::RootGone(_)) => {
                 self.problems.root = Some(error.to_string());
                 self.next_walk = Some(now + ROOT_RETRY);
-                let failed: Vec<_> = self.sync_requests.drain(..).collect();
-                for (_, answer) in failed {
-                    let _ = answer.send(failed_outcome(error.to_string()));
-                }
+                let requests = self.sync_requests.drain(..).map(|(_, request)| request);
+                self.answers.extend(requests.map(|request| (request, failed_outcome(error.to_string()))));
             }
         }
     }
@@ -473,7 +493,7 @@ impl Owner {
         }
         let (shared, syncs, report) = (self.shared.clone(), self.syncs.clone(), self.report.clone());
         tokio::spawn(async move {
-            // The owner, and those who asked, may have gone.
+            // The owner may have gone.
             match syncs.enqueue(shared, dirty).await {
                 Ok(line) => {
                     let position = line.position;
@@ -481,20 +501,9 @@ impl Owner {
                         let _ = report.send(Event::InLine(as_queued(&line, syncs.owner()), position));
                     }
                     let outcome = line.outcome().await;
-                    for request in requests {
-                        let _ = request.send(outcome.clone());
-                    }
-                    // What became of one that joined another is told by that one, unless that was of an owner before.
-                    if position.is_some() || outcome.verdict != Verdict::Synced {
-                        let _ = report.send(Event::Synced(outcome));
-                    }
+                    let _ = report.send(Event::Ended(Ended { outcome, is_joined: position.is_none(), requests }));
                 }
-                Err(error) => {
-                    for request in requests {
-                        let _ = request.send(failed_outcome(error.to_string()));
-                    }
-                    let _ = report.send(Event::NotInLine(error));
-                }
+                Err(error) => drop(report.send(Event::NotInLine(error, requests))),
             }
         });
     }
@@ -621,6 +630,12 @@ impl Owner {
             self.show.add(state);
         }
         self.show.pass();
+        if !self.queue_lags && self.show.due().is_none() {
+            for (request, outcome) in self.answers.drain(..) {
+                // Whoever asked may have gone.
+                let _ = request.send(outcome);
+            }
+        }
     }
 
     fn state(&self) -> CodebaseState {
@@ -645,8 +660,9 @@ impl Owner {
             None if scanning && !self.tree_seen => Phase::Syncing,
             None => Phase::Idle,
         };
-        let snapshot = self.shared.index.snapshot();
+        // In this order: what is committed in between is pending still, not missing from both.
         let pending = self.shared.overlay.view().len();
+        let snapshot = self.shared.index.snapshot();
         let settled = pending == 0 && !self.looking && !self.look_at_tree && !self.shared.watcher.has_changes();
         let index = IndexState {
             generation: snapshot.generation,

@@ -151,8 +151,15 @@ impl Examiner {
         let states = self.ask("syncline/queue", &json!({}))?;
         let status = self.status_at_rest()?;
         if states[0]["index"]["files"] != files {
+            // Whether it was wrong, or late.
+            thread::sleep(Duration::from_secs(1));
+            let later = self.ask("syncline/queue", &json!({}))?;
             let index = &status["codebases"][0]["index"];
-            bail!("the state is {}, `status` says {index}, rg lists {files} files", states[0]);
+            bail!(
+                "the state is {}, a second later {}, `status` says {index}, rg lists {files} files",
+                states[0],
+                later[0]
+            );
         }
         let (codebase, open) = (&status["codebases"][0], &status["daemon"]["codebases"]);
         let index = &codebase["index"];
