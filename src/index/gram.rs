@@ -91,7 +91,9 @@ const STRETCH: usize = 4096;
 pub struct Collector {
     /// One bit for each gram: seen in this text. 2 MiB, of which source code touches a few hundred KiB.
     seen: Vec<u64>,
+    /// The grams that were found, and behind them room for those of a stretch.
     found: Vec<u32>,
+    count: usize,
     /// The last four bytes that were fed, and their classes; zeros before the text's beginning.
     last: u32,
     last_classes: u32,
@@ -107,6 +109,7 @@ impl Collector {
         Collector {
             seen: vec![0; Gram::COUNT / 64],
             found: Vec::new(),
+            count: 0,
             last: 0,
             last_classes: 0,
             begun: 0,
@@ -116,10 +119,10 @@ impl Collector {
 
     /// Begins a new text.
     pub fn clear(&mut self) {
-        for &gram in &self.found {
+        for &gram in &self.found[..self.count] {
             self.seen[(gram >> 6) as usize] = 0;
         }
-        self.found.clear();
+        self.count = 0;
         (self.last, self.last_classes, self.begun) = (0, 0, 0);
     }
 
@@ -137,17 +140,19 @@ impl Collector {
     /// Takes at most [`STRETCH`] bytes. Without a branch on what is found: a trigram is new once in six or seven bytes, a
     /// joint comes once in ten, and neither can be predicted.
     fn feed_stretch(&mut self, stretch: &[u8]) {
-        let Collector { seen, found, last, last_classes, joints, .. } = self;
-        let (mut count, mut joint_count) = (found.len(), 0);
-        found.resize(count + 2 * stretch.len(), 0);
+        let Collector { seen, found, count, last, last_classes, joints, .. } = self;
+        if found.len() < *count + 2 * STRETCH {
+            found.resize(2 * (*count + 2 * STRETCH), 0);
+        }
         // Puts a gram at the end, which is moved only if the gram is new.
         let mut see = |gram: u32| {
             let word = &mut seen[(gram >> 6) as usize];
             let bit = 1 << (gram & 63);
-            found[count] = gram;
-            count += usize::from(*word & bit == 0);
+            found[*count] = gram;
+            *count += usize::from(*word & bit == 0);
             *word |= bit;
         };
+        let mut joint_count = 0;
         for &byte in stretch {
             *last = *last << 8 | u32::from(byte);
             *last_classes = *last_classes << 8 | u32::from(class(byte));
@@ -156,12 +161,11 @@ impl Collector {
             see(*last & 0xff_ffff);
         }
         joints[..joint_count].iter().for_each(|&bytes| see(joint_number(bytes)));
-        found.truncate(count);
     }
 
     /// The distinct grams of the text so far that lie within a line, in no order that means anything.
     pub fn found(&self) -> impl Iterator<Item = Gram> + '_ {
-        self.found.iter().map(|&gram| Gram(gram)).filter(|gram| !gram.spans_lines())
+        self.found[..self.count].iter().map(|&gram| Gram(gram)).filter(|gram| !gram.spans_lines())
     }
 }
 
