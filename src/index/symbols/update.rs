@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,8 @@ use crate::index::{Snapshot, open_regular};
 
 /// So few texts aren't worth looking for at other codebases.
 const FEW: usize = 64;
+/// The first pack is published after this long, full or not.
+const FIRST_PACK: Duration = Duration::from_secs(1);
 /// Texts asked of others at once.
 const ASKED: usize = 256;
 
@@ -66,8 +69,38 @@ pub struct Update<'a> {
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
 }
 
+/// The pack that is being filled.
+struct Filling {
+    builder: PackBuilder,
+    begun: Instant,
+    /// How long it may be filled.
+    patience: Duration,
+}
+
+impl Default for Filling {
+    fn default() -> Self {
+        Filling { builder: PackBuilder::default(), begun: Instant::now(), patience: FIRST_PACK }
+    }
+}
+
+impl Filling {
+    /// The pack, when it is to be published; else one without symbols. The first ones soon, so that there is something to
+    /// be found; then less and less often, so that there are few to merge.
+    fn take_due(&mut self) -> PackBuilder {
+        let is_late = self.begun.elapsed() >= self.patience;
+        if !is_late && !self.builder.is_full() {
+            return PackBuilder::default();
+        }
+        if is_late {
+            self.patience *= 2;
+        }
+        self.begun = Instant::now();
+        std::mem::take(&mut self.builder)
+    }
+}
+
 impl Update<'_> {
-    /// Works through the texts whose symbols aren't known. Packs are published as they fill. Gives how many texts were
+    /// Works through the texts whose symbols aren't known. Packs are published as they fill, or some time has passed. Gives how many texts were
     /// parsed.
     ///
     /// # Errors
@@ -77,7 +110,7 @@ impl Update<'_> {
         let wanted = self.missing(wanted);
         let forgotten = self.store.times_forgotten();
         let (next, done, parsed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-        let builder = Mutex::new(PackBuilder::default());
+        let filling = Mutex::new(Filling::default());
         let failure = Mutex::new(None);
         let worker = || {
             let mut extractor = Extractor::default();
@@ -113,12 +146,12 @@ impl Update<'_> {
                             new.push((*key, text::encode(&symbols)));
                         }
                     }
-                    let mut full = {
-                        let mut builder = builder.lock().unwrap_or_else(PoisonError::into_inner);
-                        builder.add(*key, symbols);
-                        if builder.is_full() { std::mem::take(&mut *builder) } else { PackBuilder::default() }
+                    let mut due = {
+                        let mut filling = filling.lock().unwrap_or_else(PoisonError::into_inner);
+                        filling.builder.add(*key, symbols);
+                        filling.take_due()
                     };
-                    if let Err(error) = self.store.add(&mut full) {
+                    if let Err(error) = self.store.add(&mut due) {
                         *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.into());
                         next.store(wanted.len(), Ordering::Relaxed);
                         return;
@@ -138,7 +171,7 @@ impl Update<'_> {
             1 => worker(),
             threads => std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker)))),
         }
-        self.store.add(&mut builder.into_inner().unwrap_or_else(PoisonError::into_inner))?;
+        self.store.add(&mut filling.into_inner().unwrap_or_else(PoisonError::into_inner).builder)?;
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
@@ -206,4 +239,24 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= most).then_some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packs_are_published_soon_and_then_less_often() {
+        let key = TextKey { hash: ContentHash::of(b"fn f() {}"), language: Language::Rust };
+        let mut filling = Filling::default();
+        filling.builder.add(key, Vec::new());
+        assert!(filling.take_due().is_empty(), "too early");
+        for patience in [FIRST_PACK, FIRST_PACK * 2, FIRST_PACK * 4] {
+            assert_eq!(filling.patience, patience);
+            filling.builder.add(key, Vec::new());
+            filling.begun -= patience;
+            assert!(!filling.take_due().is_empty());
+            assert!(filling.take_due().is_empty(), "it was taken");
+        }
+    }
 }
