@@ -1,10 +1,13 @@
 //! Whether all is as promised: the index equals the tree, answers equal ripgrep's, what is wrong is said.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -151,12 +154,13 @@ impl Examiner {
         let states = self.ask("syncline/queue", &json!({}))?;
         let status = self.status_at_rest()?;
         if states[0]["index"]["files"] != files {
-            // Whether it was wrong, or late.
+            // Whether it was wrong, or late; or something went on in the tree.
+            let newest = newest(&self.place.tree, &listed.stdout);
             thread::sleep(Duration::from_secs(1));
             let later = self.ask("syncline/queue", &json!({}))?;
             let index = &status["codebases"][0]["index"];
             bail!(
-                "the state is {}, a second later {}, `status` says {index}, rg lists {files} files",
+                "the state is {}, a second later {}, `status` says {index}, rg lists {files} files; changed last: {newest}",
                 states[0],
                 later[0]
             );
@@ -338,4 +342,19 @@ impl Examiner {
             None => Ok(()),
         }
     }
+}
+
+/// The files of `listed` that were made or changed last, and how long ago, in milliseconds.
+fn newest(tree: &Path, listed: &[u8]) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos() as i128;
+    let paths = listed.split(|byte| *byte == b'\n').map(|line| Path::new(OsStr::from_bytes(line)));
+    let changed = |path: &Path| {
+        let metadata = tree.join(path).symlink_metadata().ok()?;
+        Some(now - (i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec())))
+    };
+    let mut all: Vec<_> = paths.filter_map(|path| Some((changed(path)? / 1_000_000, path.display()))).collect();
+    all.sort_by_key(|(ago, _)| *ago);
+    let recent = [1000, 2000, 3000, 5000].map(|limit| all.iter().filter(|(ago, _)| *ago < limit).count());
+    let first: Vec<_> = all.iter().take(3).map(|(ago, path)| format!("{path} {ago} ms ago")).collect();
+    format!("{first:?}; within 1, 2, 3, 5 s: {recent:?}")
 }

@@ -14,6 +14,7 @@ mod tree;
 mod vitals;
 mod words;
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -47,17 +48,20 @@ pub(crate) struct Options {
     /// How long an answer may take, in seconds. Slow machines need more.
     #[arg(long, value_name = "N", default_value_t = 30)]
     patience: u64,
+    /// How long it lives between two comparisons, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    exam_every: u64,
     /// Use this syncline instead of building one.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
 }
 
-/// How often everything is compared.
-const EXAM_EVERY: Duration = Duration::from_secs(60);
 /// The size of the disk that indexes are on: several times what they take.
 const DISK: &str = "256m";
 /// Of so many steps one is a fault.
 const FAULT_IN: usize = 6;
+/// Steps of the life that are told with a finding.
+const LAST: usize = 8;
 /// How long the engine may take to leave at the end.
 const LEAVING: Duration = Duration::from_secs(60);
 
@@ -125,10 +129,11 @@ fn soak(options: &Options, place: &Place, redis: Redis) -> Result<()> {
         tally: tally.clone(),
         random,
         steps: 0,
+        last: VecDeque::new(),
     };
     soak.rest().context("before anything happened")?;
     let clients = Clients::start(place, seed, &tally);
-    let lived = soak.live(Duration::from_secs(options.minutes * 60), &clients);
+    let lived = soak.live(Duration::from_secs(options.minutes * 60), Duration::from_secs(options.exam_every), &clients);
     let found = clients.end();
     let Soak { examiner, vitals, steps, .. } = soak;
     let outcome = lived.and_then(|()| match found {
@@ -152,12 +157,14 @@ struct Soak<'a> {
     tally: Tally,
     random: Random,
     steps: usize,
+    /// What the life did last, and how long it took.
+    last: VecDeque<(&'static str, Duration)>,
 }
 
 impl Soak<'_> {
-    /// Lives for so long, pauses not counted, and rests each minute and at the end.
-    fn live(&mut self, mut left: Duration, clients: &Clients) -> Result<()> {
-        let mut rest_in = EXAM_EVERY;
+    /// Lives for so long, pauses not counted, and rests again and again, and at the end.
+    fn live(&mut self, mut left: Duration, exam_every: Duration, clients: &Clients) -> Result<()> {
+        let mut rest_in = exam_every;
         while !left.is_zero() {
             self.place.wait_while_paused();
             let start = Instant::now();
@@ -168,10 +175,10 @@ impl Soak<'_> {
             rest_in = rest_in.saturating_sub(start.elapsed());
             if rest_in.is_zero() || left <= start.elapsed() {
                 self.rest()?;
-                rest_in = EXAM_EVERY;
+                rest_in = exam_every;
             }
             left = left.saturating_sub(start.elapsed());
-            if rest_in == EXAM_EVERY {
+            if rest_in == exam_every {
                 eprintln!("step {}: passed, {} s left", self.steps, left.as_secs());
             }
         }
@@ -187,6 +194,10 @@ impl Soak<'_> {
         } else {
             let name = self.life.step()?;
             self.tally.took("life", name, start.elapsed());
+            self.last.push_back((name, start.elapsed()));
+            if self.last.len() > LAST {
+                self.last.pop_front();
+            }
             for lasting in self.faults.pass() {
                 let needle = self.life.leave_needle()?;
                 let wrong = self.faults.now();
@@ -202,7 +213,7 @@ impl Soak<'_> {
         for lasting in self.faults.now() {
             self.faults.lift(lasting)?;
         }
-        self.examiner.at_rest()?;
+        self.examiner.at_rest().with_context(|| format!("after {:?}", self.last))?;
         self.vitals.look_at_disk(self.place)
     }
 }
