@@ -187,6 +187,28 @@ async fn a_paused_codebase_answers_rightly_and_goes_on_later() {
     engine.shutdown().await;
 }
 
+// What a look had taken for gone stayed so when the next look found it to be as the index still had it: it was hidden from
+// searches, and taken out of the index when its batch had its turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_ignored_for_a_moment_is_found_before_and_after_its_batch() {
+    let fixture = Fixture::new(&[("a.txt", "line a\n"), ("dir/b.txt", "line b\n")]);
+    let (engine, workspace) = open(&fixture);
+    until_fresh(&workspace).await;
+    // Files that changed a moment ago are read again by each look.
+    let nothing_is_new = async { while workspace.sync().await.files > 0 {} };
+    tokio::time::timeout(DEADLINE, nothing_is_new).await.expect("a sync that finds nothing");
+    workspace.pause();
+    fixture.write(".ignore", "dir\n");
+    assert_equal_to_tree(&fixture, &workspace, "while it is ignored").await;
+    std::fs::remove_file(fixture.root.join(".ignore")).unwrap();
+    assert_equal_to_tree(&fixture, &workspace, "when it isn't any more").await;
+    workspace.resume();
+    let state = until_fresh(&workspace).await;
+    assert_eq!(state.index.files, 2);
+    assert_equal_to_tree(&fixture, &workspace, "after the batch").await;
+    engine.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn while_git_rewrites_the_tree_a_large_batch_waits() {
     let fixture = Fixture::new(&[("a.txt", "line\n")]);

@@ -50,11 +50,17 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
     )?;
     shared.watcher.finish(&rescan);
     let mut difference = shared.index.snapshot().difference(&tree.files, shared.settings.index.max_file_bytes);
-    // What was dirty and is no file of the codebase any more: it may have become ignored.
-    let left = shared.overlay.view();
-    let in_tree = |path: &RelPath| tree.files.binary_search_by(|file| file.path.cmp(path)).is_ok();
-    let left = left.keys().filter(|path| !in_tree(path)).cloned();
-    difference.gone.extend(left);
+    // What is dirty was looked at before. It may be gone or ignored since; or it is a file again and as the index has it,
+    // while the overlay, or a batch that reads it now, takes it for gone.
+    let mut again = Vec::new();
+    for path in shared.overlay.view().keys() {
+        match tree.files.binary_search_by(|file| file.path.cmp(path)) {
+            Ok(_) if difference.changed.binary_search_by(|file| file.path.cmp(path)).is_ok() => {}
+            Ok(at) => again.push(tree.files[at].clone()),
+            Err(_) => difference.gone.push(path.clone()),
+        }
+    }
+    difference.changed.append(&mut again);
     if tree.lacked_descriptors {
         // Folders that can't be opened look empty; a single file can still be looked at.
         difference.gone.retain(|path| kind(&path.to_path(root)) != Kind::File);
@@ -63,8 +69,10 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
     if differing > 0 {
         shared.overlay.mark_difference(difference);
     }
-    let Tree { unreadable, lacked_descriptors, .. } = tree;
-    Ok(TreeLooked { differing, unreadable, lacked_descriptors, took: started.elapsed() })
+    let Tree { unreadable, lacked_descriptors, files } = tree;
+    let (files, took) = (files.len(), started.elapsed());
+    tracing::debug!(files, differing, ?took, "looked at the tree");
+    Ok(TreeLooked { differing, unreadable, lacked_descriptors, took })
 }
 
 /// Looks at what changed. Blocks.
@@ -88,6 +96,8 @@ pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
             return PathsLooked::TooMuch;
         }
     }
+    let gone = look.dirty.values().filter(|verdict| **verdict == Verdict::Gone).count();
+    tracing::debug!(dirty = look.dirty.len(), gone, "looked at what changed");
     let dirty = look.dirty.keys().cloned().collect();
     if !look.dirty.is_empty() {
         shared.overlay.mark(look.dirty);

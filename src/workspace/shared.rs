@@ -141,6 +141,7 @@ impl SyncTarget for Shared {
                 head.give_up();
             }
             self.set_progress(None);
+            tracing::debug!(?updated, files = self.index.snapshot().files(), "updated the index");
             updated
         });
         match updated.await {

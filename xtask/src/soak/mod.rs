@@ -89,6 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let pause_file = Place::pause_file();
     let redis_url = redis.url();
     let place = Place { tree, home, disk, syncline, ripgrep: ripgrep.program, redis_url, patience, pause_file };
+    place.have_looks_logged()?;
     let outcome = soak(options, &place, redis);
     let kept = outcome.is_err().then(|| keep(&workspace, options.seed, &place));
     sandbox::end_descendants();

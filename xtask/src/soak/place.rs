@@ -55,6 +55,14 @@ impl Place {
         Ok(command)
     }
 
+    /// Has engines log each look at the tree and each commit: what a finding is understood by.
+    pub(super) fn have_looks_logged(&self) -> Result<()> {
+        let folder = self.home.join(".config/syncline");
+        let level = "[log]\nlevel = \"info,syncline::workspace=debug\"\n";
+        let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join("config.toml"), level));
+        written.context("cannot write the settings")
+    }
+
     /// `rg` in the tree.
     pub(super) fn ripgrep(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = self.command(&self.ripgrep)?;
