@@ -128,12 +128,16 @@ local function test()
   assert(found.fresh)
 
   -- A save goes through the line.
+  local settled = wait('the deleted file is gone from the index', function()
+    local last = states[#states]
+    return last.phase == 'idle' and last.index.fresh and last.index.files == 2 and last
+  end)
   local before = #states
   vim.api.nvim_buf_set_lines(0, 0, -1, false, { 'local a = "saved, ünicode, then a needle"' })
   vim.cmd.write()
   wait('a new generation', function()
     local last = states[#states]
-    return last.phase == 'idle' and last.index.fresh and last.index.generation > fresh.index.generation
+    return last.phase == 'idle' and last.index.fresh and last.index.generation > settled.index.generation
   end)
   local busy = vim.iter(states):skip(before):any(function(state)
     return state.phase == 'waiting' or state.phase == 'syncing'
