@@ -140,27 +140,30 @@ impl Collector {
     /// Takes at most [`STRETCH`] bytes. Without a branch on what is found: in source code a
     /// trigram is new once in six or seven bytes, a joint comes once in fifteen, and neither can be predicted.
     fn feed_stretch(&mut self, stretch: &[u8]) {
-        let Collector { seen, found, count, last, last_classes, joints, .. } = self;
-        if found.len() < *count + 2 * STRETCH {
-            found.resize(*count + *count / 2 + 2 * STRETCH, 0);
+        let Collector { seen, found, joints, .. } = self;
+        // On the stack: a field would be written at each byte.
+        let (mut count, mut last, mut last_classes) = (self.count, self.last, self.last_classes);
+        if found.len() < count + 2 * STRETCH {
+            found.resize(count + count / 2 + 2 * STRETCH, 0);
         }
         // Puts a gram at the end, which is moved only if the gram is new.
         let mut see = |gram: u32| {
             let word = &mut seen[(gram >> 6) as usize];
             let bit = 1 << (gram & 63);
-            found[*count] = gram;
-            *count += usize::from(*word & bit == 0);
+            found[count] = gram;
+            count += usize::from(*word & bit == 0);
             *word |= bit;
         };
         let mut joint_count = 0;
         for &byte in stretch {
-            *last = *last << 8 | u32::from(byte);
-            *last_classes = *last_classes << 8 | u32::from(class(byte));
-            joints[joint_count] = *last;
-            joint_count += usize::from(is_joint(*last_classes));
-            see(*last & 0xff_ffff);
+            last = last << 8 | u32::from(byte);
+            last_classes = last_classes << 8 | u32::from(class(byte));
+            joints[joint_count] = last;
+            joint_count += usize::from(is_joint(last_classes));
+            see(last & 0xff_ffff);
         }
         joints[..joint_count].iter().for_each(|&bytes| see(joint_number(bytes)));
+        (self.count, self.last, self.last_classes) = (count, last, last_classes);
     }
 
     /// The distinct grams of the text so far that lie within a line, in no order that means anything.
