@@ -2,7 +2,7 @@
 //!
 //! The files are found by ripgrep's own walk, and matched and printed by ripgrep's own searcher and printers. The index
 //! only tells which files needn't be read: those that are still what they were when they were indexed, and whose
-//! trigrams rule a match out. So answers are ripgrep's by construction, with an index, with a stale one, or with none.
+//! grams rule a match out. So answers are ripgrep's by construction, with an index, with a stale one, or with none.
 //! Where the shared engine has the codebase open and is certain of what the walk would find, it isn't walked ([`warm`]).
 
 mod arguments;

@@ -100,8 +100,8 @@ impl Filling {
 }
 
 impl Update<'_> {
-    /// Works through the texts whose symbols aren't known. Packs are published as they fill, or some time has passed. Gives how many texts were
-    /// parsed.
+    /// Works through the texts whose symbols aren't known. Packs are published as they fill, or when some time has passed.
+    /// Gives how many texts were parsed.
     ///
     /// # Errors
     /// When a pack can't be written, or a file of the index not be read. What was parsed stays.
