@@ -127,22 +127,29 @@ local function test()
   assert(found.matches[1].text == 'local b = "a needle"')
   assert(found.fresh)
 
-  -- A save goes through the line.
-  local settled = wait('the deleted file is gone from the index', function()
+  -- A save goes through the line. No more than ten states a second are sent, so a quick save may end before the state in
+  -- which it waited is due: it is saved until one shows.
+  wait('the deleted file is gone from the index', function()
     local last = states[#states]
-    return last.phase == 'idle' and last.index.fresh and last.index.files == 2 and last
+    return last.phase == 'idle' and last.index.fresh and last.index.files == 2
   end)
-  local before = #states
-  vim.api.nvim_buf_set_lines(0, 0, -1, false, { 'local a = "saved, ünicode, then a needle"' })
-  vim.cmd.write()
-  wait('a new generation', function()
-    local last = states[#states]
-    return last.phase == 'idle' and last.index.fresh and last.index.generation > settled.index.generation
-  end)
-  local busy = vim.iter(states):skip(before):any(function(state)
-    return state.phase == 'waiting' or state.phase == 'syncing'
-  end)
-  assert(busy, 'the save shows in the states: ' .. vim.inspect(states))
+  local shows = false
+  for save = 1, 100 do
+    local before, generation = #states, states[#states].index.generation
+    vim.api.nvim_buf_set_lines(0, 0, -1, false, { ('local a = "saved %d, ünicode, then a needle"'):format(save) })
+    vim.cmd.write()
+    wait('a new generation', function()
+      local last = states[#states]
+      return last.phase == 'idle' and last.index.fresh and last.index.generation > generation
+    end)
+    shows = vim.iter(states):skip(before):any(function(state)
+      return state.phase == 'waiting' or state.phase == 'syncing'
+    end)
+    if shows then
+      break
+    end
+  end
+  assert(shows, 'the save shows in the states: ' .. vim.inspect(states))
   found = search(client, 'needle')
   assert(#found.matches == 2, vim.inspect(found))
   -- Columns are in the encoding that was agreed on, as Neovim's own functions take them.
