@@ -219,6 +219,8 @@ impl World {
             Err(IndexError::Segment(_)) => self.mend(who),
             Err(error) => panic!("{error}"),
         }
+        // What is in doubt is looked at.
+        overlay.mark(index.take_doubts().into_iter().map(|path| (path, Verdict::Read)));
     }
 
     fn merge(&self, who: usize) {
@@ -319,8 +321,8 @@ impl World {
     /// What a process answers.
     fn answer(&self, who: usize, pattern: &str) -> BTreeMap<String, Vec<String>> {
         let Process { index, overlay } = &self.processes[who];
-        // The overlay first.
-        let view = View { dirty: overlay.view(), snapshot: index.snapshot(), unsaved: Arc::new(Unsaved::new()) };
+        let (snapshot, dirty) = index.with_newer(overlay);
+        let view = View { dirty, snapshot, unsaved: Arc::new(Unsaved::new()) };
         let query = query(pattern);
         let candidates = view.candidates(&query.plan, |_| true);
         let found = self.search(&query, &candidates.files);
@@ -411,4 +413,25 @@ fn an_answer_is_what_a_scan_gives_whatever_happens() {
     if let Err(error) = outcome {
         panic!("after {} runs: {error}", last.borrow());
     }
+}
+
+/// A walk that sees a file as the walk before it did doesn't mark it once more. When the file had been read in between, and
+/// was away just then, it was taken out of the index and nothing told of it any more.
+#[test]
+fn what_was_away_just_while_it_was_read_is_found() {
+    let world = World::new();
+    let (folder, elsewhere) = (world.tree.join("d"), world.folder.with_file_name("elsewhere"));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a"), "line\n").unwrap();
+    world.reconcile(0);
+    std::fs::rename(&folder, &elsewhere).unwrap();
+    world.sync(0, &Dirty::Everything, || {
+        std::fs::rename(&elsewhere, &folder).unwrap();
+        world.reconcile(0);
+        Ok(())
+    });
+    assert_eq!(world.answer(0, "line"), world.scan("line"));
+    world.sync(0, &Dirty::Everything, || Ok(()));
+    assert_eq!(world.processes[0].index.snapshot().files(), 1);
+    assert!(world.processes[0].overlay.view().is_empty());
 }

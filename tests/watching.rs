@@ -468,3 +468,35 @@ async fn what_another_engine_takes_for_a_file_is_checked() {
     engine.shutdown().await;
     other.shutdown().await;
 }
+
+/// A file that was committed between the moment a look took the index and the moment it took what is newer was in neither:
+/// when it was deleted then, the index kept it.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_live_a_moment_leave_nothing_behind() {
+    let fixture = Fixture::new(&[]);
+    let mut settings = fixture.settings();
+    (settings.sync.debounce, settings.sync.max_wait) = (Duration::from_millis(1), Duration::from_millis(1));
+    let engine = Engine::new(&settings);
+    let workspace = engine.open(&fixture.root, &settings).unwrap();
+    until_fresh(&workspace).await;
+    let root = fixture.root.clone();
+    // Many at once, so that a look takes long enough for a batch to end meanwhile.
+    let life = std::thread::spawn(move || {
+        let mut random = Random::new(1);
+        for round in 0..60 {
+            for number in 0..400 {
+                std::fs::write(root.join(format!("{round}-{number}.txt")), "line\n").unwrap();
+            }
+            std::thread::sleep(Duration::from_micros(random.below(20000) as u64));
+            for number in 0..400 {
+                std::fs::remove_file(root.join(format!("{round}-{number}.txt"))).unwrap();
+            }
+            std::thread::sleep(Duration::from_micros(random.below(20000) as u64));
+        }
+    });
+    tokio::task::spawn_blocking(move || life.join().unwrap()).await.unwrap();
+    assert_equal_to_tree(&fixture, &workspace, "in the end").await;
+    let state = until_fresh(&workspace).await;
+    assert_eq!(state.index.files, 0);
+    engine.shutdown().await;
+}

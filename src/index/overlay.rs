@@ -27,6 +27,13 @@ pub struct Dirt {
     mark: u64,
 }
 
+impl Dirt {
+    /// A walk saw a file there, and what it looked like.
+    pub(super) fn is_seen(&self) -> bool {
+        self.seen.is_some()
+    }
+}
+
 /// The dirty paths at one moment.
 pub type Dirtied = Arc<BTreeMap<RelPath, Dirt>>;
 
@@ -81,10 +88,7 @@ impl Overlay {
         }
     }
 
-    /// The dirty paths as they are now.
-    ///
-    /// A search takes this before it takes the index's snapshot: a path that is settled in between is then read from
-    /// disk, and not missed.
+    /// The dirty paths as they are now. Together with the index: [`Index::with_newer`](super::Index::with_newer).
     pub fn view(&self) -> Dirtied {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).dirty.clone()
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 use super::manifest::{Committed, Generation, Manifest};
-use super::overlay::{Overlay, Verdict};
+use super::overlay::{Dirtied, Overlay, Verdict};
 use super::segment::{self, Segment, SegmentError, SegmentId, SegmentRef};
 use super::snapshot::{Part, Snapshot};
 use crate::core::RelPath;
@@ -112,6 +112,19 @@ impl Index {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The index, and what is newer than it, of one moment: what was ever put into `overlay` is in the one or the other.
+    /// Taken one after the other they could both lack a file that is committed, or comes into doubt, in between.
+    pub fn with_newer(&self, overlay: &Overlay) -> (Arc<Snapshot>, Dirtied) {
+        loop {
+            let snapshot = self.snapshot();
+            let dirty = overlay.view();
+            // A path leaves the overlay after its commit has become current, and comes into doubt before.
+            if Arc::ptr_eq(&snapshot, &self.snapshot()) {
+                return (snapshot, dirty);
+            }
+        }
+    }
+
     /// Makes `change` part of the index, on top of whatever other processes have committed meanwhile. What those know
     /// otherwise than this process did goes into `overlay`, for searches to read. Gives the number of this commit; others
     /// may have committed since.
@@ -206,8 +219,8 @@ impl Index {
         self.change(None, overlay, Own::InDoubt, |_| Ok(Some(Vec::new()))).map(drop)
     }
 
-    /// Files that changes have put into the overlay since this was asked last. They are to be looked at: another
-    /// process may not know yet that one is ignored by now.
+    /// Files that changes have put into the overlay, or left there, since this was asked last. They are to be looked at:
+    /// another process may not know yet that one is ignored by now, and what was away may be there again.
     pub fn take_doubts(&self) -> BTreeSet<RelPath> {
         std::mem::take(&mut *self.doubts.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -281,9 +294,14 @@ impl Index {
         doubts.retain(|path| before.find(path).is_some() || !dirty.contains_key(path));
         if !doubts.is_empty() {
             overlay.mark(doubts.iter().map(|path| (path.clone(), Verdict::Read)));
-            self.doubts.lock().unwrap_or_else(PoisonError::into_inner).append(&mut doubts);
+            self.doubt(doubts);
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// These are in the overlay, and are to be looked at.
+    pub(super) fn doubt(&self, paths: impl IntoIterator<Item = RelPath>) {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
     }
 
     /// Removes the files of `base` that `now` needs no more.

@@ -136,6 +136,8 @@ struct Worker<'a> {
     builder: SegmentBuilder,
     removed: Vec<RelPath>,
     settled: Vec<(&'a RelPath, Dirt)>,
+    /// These stay in the overlay, and are to be looked at.
+    in_doubt: Vec<RelPath>,
     bytes: Vec<u8>,
     updated: Updated,
 }
@@ -147,6 +149,7 @@ impl<'a> Worker<'a> {
             builder: SegmentBuilder::new(),
             removed: Vec::new(),
             settled: Vec::new(),
+            in_doubt: Vec::new(),
             bytes: Vec::new(),
             updated: Updated::default(),
         }
@@ -181,11 +184,16 @@ impl<'a> Worker<'a> {
             Verdict::Gone => None,
             Verdict::Read => self.read(&path.to_path(self.work.update.root)),
         };
+        // A walk may see it again before this is committed, the same as ever, and not mark it once more.
+        let in_doubt = known.is_none() && dirt.is_seen();
         match known {
             None => self.removed.push(path.clone()),
             Some(doc) => self.builder.add(path.as_bytes(), doc),
         }
-        self.settled.push((path, dirt));
+        match in_doubt {
+            true => self.in_doubt.push(path.clone()),
+            false => self.settled.push((path, dirt)),
+        }
         self.updated.files += 1;
     }
 
@@ -258,6 +266,7 @@ impl<'a> Worker<'a> {
             self.updated.generation = index.commit(&Change { added, removed, fence }, self.work.update.overlay)?;
         }
         self.work.update.overlay.settle(self.settled.drain(..));
+        index.doubt(self.in_doubt.drain(..));
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::shared::Shared;
 use crate::core::{Dirty, RelPath};
-use crate::index::{Snapshot, Verdict};
+use crate::index::{Dirtied, Snapshot, Verdict};
 use crate::watch::tree::{Enter, Tree, Unlisted, WalkError};
 use crate::watch::{Born, Changes};
 
@@ -49,11 +49,12 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
         &(Arc::new(move |folder: &Path| entered.enter(folder)) as Enter),
     )?;
     shared.watcher.finish(&rescan);
-    let mut difference = shared.index.snapshot().difference(&tree.files, shared.settings.index.max_file_bytes);
+    let (snapshot, dirty) = shared.index.with_newer(&shared.overlay);
+    let mut difference = snapshot.difference(&tree.files, shared.settings.index.max_file_bytes);
     // What is dirty was looked at before. It may be gone or ignored since; or it is a file again and as the index has it,
     // while the overlay, or a batch that reads it now, takes it for gone.
     let mut again = Vec::new();
-    for path in shared.overlay.view().keys() {
+    for path in dirty.keys() {
         match tree.files.binary_search_by(|file| file.path.cmp(path)) {
             Ok(_) if difference.changed.binary_search_by(|file| file.path.cmp(path)).is_ok() => {}
             Ok(at) => again.push(tree.files[at].clone()),
@@ -77,13 +78,8 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
 
 /// Looks at what changed. Blocks.
 pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
-    let mut look = Look {
-        shared,
-        snapshot: shared.index.snapshot(),
-        members: HashMap::new(),
-        dirty: BTreeMap::new(),
-        is_unsure: false,
-    };
+    let (snapshot, before) = shared.index.with_newer(&shared.overlay);
+    let mut look = Look { shared, snapshot, before, members: HashMap::new(), dirty: BTreeMap::new(), is_unsure: false };
     // What is gone comes first: a folder that moved is unwatched before it is watched under its new name.
     let (gone, there): (Vec<_>, Vec<_>) = changes
         .paths
@@ -109,7 +105,10 @@ pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
 pub(super) fn belongs(shared: &Shared, path: &RelPath) -> bool {
     let folder = path.to_path(shared.root());
     let entered = folder.parent().is_some_and(|folder| shared.watcher.is_entered(folder));
-    let known = || shared.index.snapshot().find(path).is_some() || shared.overlay.view().contains_key(path);
+    let known = || {
+        let (snapshot, dirty) = shared.index.with_newer(&shared.overlay);
+        snapshot.find(path).is_some() || dirty.contains_key(path)
+    };
     let member = || match kind(&path.to_path(shared.root())) {
         Kind::Gone => shared.rules.would_belong(shared.root(), path),
         _ => match shared.rules.members(shared.root(), path.parent().as_ref()) {
@@ -142,7 +141,9 @@ fn kind(path: &Path) -> Kind {
 
 struct Look<'a> {
     shared: &'a Shared,
+    /// The index before the look, and what was newer.
     snapshot: Arc<Snapshot>,
+    before: Dirtied,
     /// By folder, what belongs to the codebase.
     members: HashMap<Option<RelPath>, Vec<(RelPath, bool)>>,
     dirty: BTreeMap<RelPath, Verdict>,
@@ -152,7 +153,7 @@ struct Look<'a> {
 
 impl Look<'_> {
     fn at(&mut self, kind: Kind, path: RelPath, born: Born) {
-        let known = self.snapshot.find(&path).is_some() || self.shared.overlay.view().contains_key(&path);
+        let known = self.snapshot.find(&path).is_some() || self.before.contains_key(&path);
         let verdict = match kind {
             Kind::File if born == Born::Doubtful => match self.belongs(&path) {
                 true => Some(Verdict::Read),
@@ -170,8 +171,7 @@ impl Look<'_> {
         if kind != Kind::Folder || born != Born::No {
             // Files that were below it, as far as anybody knew.
             let below = self.snapshot.below(&path);
-            let dirty = self.shared.overlay.view();
-            let dirty_below = dirty.keys().filter(|p| p.is_below(&path)).cloned();
+            let dirty_below = self.before.keys().filter(|p| p.is_below(&path)).cloned();
             self.dirty.extend(below.into_iter().chain(dirty_below).map(|p| (p, Verdict::Read)));
         }
         if kind == Kind::Folder && born != Born::No && self.is_member(&path) {

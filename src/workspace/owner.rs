@@ -660,9 +660,8 @@ impl Owner {
             None if scanning && !self.tree_seen => Phase::Syncing,
             None => Phase::Idle,
         };
-        // In this order: what is committed in between is pending still, not missing from both.
-        let pending = self.shared.overlay.view().len();
-        let snapshot = self.shared.index.snapshot();
+        let (snapshot, dirty) = self.shared.index.with_newer(&self.shared.overlay);
+        let pending = dirty.len();
         let settled = pending == 0 && !self.looking && !self.look_at_tree && !self.shared.watcher.has_changes();
         let index = IndexState {
             generation: snapshot.generation,

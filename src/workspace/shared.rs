@@ -69,13 +69,7 @@ impl Shared {
     }
 
     pub(super) fn view(&self, unsaved: Arc<Unsaved>) -> View {
-        // What is settled meanwhile is in the first view of the overlay, what comes into doubt in the second.
-        let mut dirty = self.overlay.view();
-        let snapshot = self.index.snapshot();
-        let after = self.overlay.view();
-        if !Arc::ptr_eq(&dirty, &after) {
-            Arc::make_mut(&mut dirty).extend(after.iter().map(|(path, dirt)| (path.clone(), *dirt)));
-        }
+        let (snapshot, dirty) = self.index.with_newer(&self.overlay);
         View { dirty, snapshot, unsaved }
     }
 
