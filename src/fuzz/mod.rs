@@ -2,12 +2,9 @@
 //!
 //! They are compiled for the programs in `fuzz` and for the unit tests, and nowhere else.
 
+pub(crate) mod place;
 mod settings;
 mod wire;
-
-use std::path::Path;
-
-use tempfile::TempDir;
 
 use crate::{core, daemon, index, lsp};
 
@@ -54,16 +51,6 @@ fn values_seeds() -> Vec<Vec<u8>> {
     texts.iter().map(|text| core::cache::fuzz::sealed(text)).chain(texts.clone()).collect()
 }
 
-/// A folder that is removed when the check is over.
-pub(crate) fn scratch() -> TempDir {
-    tempfile::tempdir().unwrap_or_else(|error| panic!("no folder to work in: {error}"))
-}
-
-/// Writes a file.
-pub(crate) fn written(path: &Path, bytes: &[u8]) {
-    std::fs::write(path, bytes).unwrap_or_else(|error| panic!("can't write {}: {error}", path.display()));
-}
-
 /// Where the seeds of a program in `fuzz` are written to as it starts, if anywhere.
 #[cfg(fuzzing)]
 const SEEDS: &str = "SYNCLINE_FUZZ_SEEDS";
@@ -80,7 +67,7 @@ pub fn begin(name: &str) -> fn(&[u8]) {
         .unwrap_or_else(|error| panic!("no limit: {error}"));
     if let Some(folder) = std::env::var_os(SEEDS).map(std::path::PathBuf::from) {
         for (number, seed) in (target.seeds)().iter().enumerate() {
-            written(&folder.join(format!("seed-{number}")), seed);
+            place::written(&folder.join(format!("seed-{number}")), seed);
         }
     }
     target.check

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use super::{scratch, written};
+use super::place::{scratch, written};
 use crate::core::settings::{Loaded, QueueBackend, REPOSITORY_FILE, Settings, Sources, load, redacted_url};
 use crate::watch::tree::TreeRules;
 

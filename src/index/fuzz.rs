@@ -20,7 +20,7 @@ use super::segment::{self, Segment, SegmentBuilder, SegmentId, SegmentRef};
 use super::stat::FileStat;
 use super::text::searched_part;
 use crate::core::cache::{Fence, FencingToken};
-use crate::fuzz::{scratch, written};
+use crate::fuzz::place::{scratch, written};
 
 thread_local! {
     // Both hold much memory, and neither remembers anything that matters.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ignore::overrides::OverrideBuilder;
 use tracing_subscriber::EnvFilter;
 
-use super::raw::Raw;
+use super::raw::{Misread, Raw};
 use super::redact::shown;
 use super::{QueueBackend, Settings, WatchMode};
 
@@ -254,6 +254,43 @@ impl Kind {
             Globs(_) => "a list of globs, each a text".to_owned(),
         }
     }
+
+    /// The value in a variable's text: as in TOML, where quotes may be left out, and a list may be items between commas.
+    ///
+    /// # Errors
+    /// When quotes or brackets are opened and not closed.
+    pub(super) fn read_variable(&self, text: &str) -> Result<Raw, Misread> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Raw::Nothing);
+        }
+        let is_quoted = text.starts_with(['"', '\'']);
+        match self {
+            Choice(_) | Text { .. } | Path(_) if !is_quoted => Ok(Raw::Text(text.to_owned())),
+            // `[ab]*.c` is a glob, `["ab*.c"]` a list.
+            Globs(_) if !text.strip_prefix('[').is_some_and(|t| t.trim_start().starts_with(['"', '\'', ']'])) => {
+                Ok(Raw::List(items(text).map(|glob| Raw::Text(glob.to_owned())).collect()))
+            }
+            // What isn't a number is a wrong value, and said to be that.
+            Number { .. } | Switch(_) => Ok(Raw::of_toml_value(text).unwrap_or_else(|_| Raw::Text(text.to_owned()))),
+            _ => Raw::of_toml_value(text),
+        }
+    }
+}
+
+/// The items between the commas that stand in no braces: `*.{c,h},*.o` are two.
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0usize;
+    text.split(move |c| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+    .map(str::trim)
+    .filter(|item| !item.is_empty())
 }
 
 /// Those of `globs` that can be used, and what was left out.

@@ -242,7 +242,7 @@ impl Merge {
                 });
                 continue;
             };
-            match Raw::of_variable(text, &key.kind) {
+            match key.kind.read_variable(text) {
                 Ok(value) => self.set(&layer, key, None, value),
                 Err(Misread { why, .. }) => self.problem(Place::Environment, || {
                     format!("{name} begins as TOML but isn't: {why}; write it as in TOML, or without quotes")

@@ -3,8 +3,6 @@
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::keys::Kind;
-
 /// Deeper than any setting: a section in a section, a list in it, its items.
 const DEEPEST: usize = 5;
 
@@ -79,47 +77,15 @@ impl Raw {
         json(value, 0)
     }
 
-    /// A variable's text, for a key that takes `kind`: as in TOML, where quotes may be left out, and a list may be
-    /// items between commas.
+    /// A single value in the form of TOML.
     ///
     /// # Errors
-    /// When quotes or brackets are opened and not closed.
-    pub(super) fn of_variable(text: &str, kind: &Kind) -> Result<Raw, Misread> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Ok(Raw::Nothing);
-        }
-        let toml = |text: &str| {
-            let lines = Lines::of(text);
-            DeValue::parse(text).map(|value| toml(value.get_ref(), &lines, 0)).map_err(|error| misread(&error, &lines))
-        };
-        let is_quoted = text.starts_with(['"', '\'']);
-        match kind {
-            Kind::Choice(_) | Kind::Text { .. } | Kind::Path(_) if !is_quoted => Ok(Raw::Text(text.to_owned())),
-            // `[ab]*.c` is a glob, `["ab*.c"]` a list.
-            Kind::Globs(_) if !text.strip_prefix('[').is_some_and(|t| t.trim_start().starts_with(['"', '\'', ']'])) => {
-                Ok(Raw::List(items(text).map(|glob| Raw::Text(glob.to_owned())).collect()))
-            }
-            // What isn't a number is a wrong value, and said to be that.
-            Kind::Number { .. } | Kind::Switch(_) => Ok(toml(text).unwrap_or_else(|_| Raw::Text(text.to_owned()))),
-            _ => toml(text),
-        }
+    /// When it isn't that.
+    pub(super) fn of_toml_value(text: &str) -> Result<Raw, Misread> {
+        let lines = Lines::of(text);
+        let value = DeValue::parse(text).map_err(|error| misread(&error, &lines))?;
+        Ok(toml(value.get_ref(), &lines, 0))
     }
-}
-
-/// The items between the commas that stand in no braces: `*.{c,h},*.o` are two.
-fn items(text: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0usize;
-    text.split(move |c| {
-        match c {
-            '{' => depth += 1,
-            '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && depth == 0
-    })
-    .map(str::trim)
-    .filter(|item| !item.is_empty())
 }
 
 fn misread(error: &toml::de::Error, lines: &Lines) -> Misread {

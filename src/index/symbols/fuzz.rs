@@ -2,7 +2,7 @@
 
 use super::pack::{self, Letters, Pack, PackBuilder, PackId, Place, TextKey};
 use super::{Column, Language, Symbol, SymbolKind, text};
-use crate::fuzz::{scratch, written};
+use crate::fuzz::place::{scratch, written};
 use crate::index::docs::ContentHash;
 
 /// A file of any bytes is a pack that can be asked for everything and merged, or is refused.
