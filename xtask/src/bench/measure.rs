@@ -72,14 +72,23 @@ pub(crate) fn run_search(command: &mut Command) -> Result<Finished> {
     }
 }
 
-/// The length of a file, or of all files below a folder, in bytes.
+/// The length of a file, or of all files below a folder, in bytes. What goes meanwhile takes no room.
 pub(crate) fn bytes_on_disk(path: &Path) -> Result<u64> {
-    let metadata = fs::symlink_metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if gone(&error) => return Ok(0),
+        metadata => metadata.with_context(|| format!("cannot read {}", path.display()))?,
+    };
     if !metadata.is_dir() {
         return Ok(metadata.len());
     }
-    let entries = fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
-    entries.map(|entry| bytes_on_disk(&entry?.path())).sum()
+    match fs::read_dir(path) {
+        Err(error) if gone(&error) => Ok(0),
+        entries => entries
+            .with_context(|| format!("cannot list {}", path.display()))?
+            .map(|entry| bytes_on_disk(&entry?.path()))
+            .sum(),
+    }
 }
 
 /// The memory that a process has resident now, in bytes.
