@@ -1,5 +1,7 @@
 //! The definitions in a text.
 
+mod macros;
+
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -33,6 +35,16 @@ impl Extractor {
     /// The definitions in `text`, in the order they stand there. `None` when it was cancelled. A text that can't be
     /// parsed in time has none.
     pub fn symbols(&mut self, language: Language, text: &[u8], cancel: &CancellationToken) -> Option<Vec<Symbol>> {
+        if matches!(language, Language::C | Language::Header | Language::Cpp)
+            && let Some(found) = macros::macros(text)
+        {
+            return Some(found);
+        }
+        self.parsed(language, text, cancel)
+    }
+
+    /// The same, as the grammar finds them.
+    fn parsed(&mut self, language: Language, text: &[u8], cancel: &CancellationToken) -> Option<Vec<Symbol>> {
         let prepared = language.prepared(text);
         if let Err(error) = self.parser.set_language(&prepared.grammar) {
             tracing::error!(?language, %error, "a grammar can't be used");
