@@ -37,8 +37,10 @@ for name, command in pairs({
     child:wait_screen('local needle = 1')
     child:wait_screen('local y = "needle"')
     child:type('<BS><BS><BS>dle"')
+    -- While the list is empty, nothing would be chosen.
     child:wait('only one', function()
-      return not child:screen_text():find('a.lua:1', 1, true)
+      local text = child:screen_text()
+      return text:find('local y = "needle"', 1, true) and not text:find('a.lua:1', 1, true)
     end)
     child:type('<CR>')
     child:wait('the place', function()
