@@ -342,6 +342,8 @@ async function openFile(window: Window, name: string): Promise<void> {
 }
 
 async function openSearch(window: Window, text: string): Promise<void> {
+  // One that is closing still gives the focus back, which may close this one.
+  await window.page.locator('.quick-input-widget').waitFor({ state: 'hidden', timeout: PATIENCE_MS });
   await window.page.keyboard.press('Control+Alt+f');
   await window.waitForTitle('Search Text');
   await window.type(text);
