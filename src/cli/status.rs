@@ -158,7 +158,7 @@ fn look(
                 &(Arc::new(|_: &Path| {}) as Enter),
             );
             let tree = tree.map_err(|error| error.to_string())?;
-            let difference = snapshot.difference(&tree.files, settings.index.max_file_bytes);
+            let difference = snapshot.proven_difference(root.as_path(), &tree.files, settings.index.max_file_bytes);
             let differing = difference.changed.len() + difference.gone.len();
             let paths = difference.gone.into_iter().chain(difference.changed.into_iter().map(|file| file.path));
             Some(IndexStatus {

@@ -1,8 +1,16 @@
-//! Opening somebody's files.
+//! Opening and reading somebody's files.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::docs::ContentHash;
+use super::text::until_nul;
+
+/// Larger files are read in pieces of this size, bytes.
+pub(super) const PIECE: u64 = 4 << 20;
 
 /// Opens a file to be read, or gives `None` when no regular one is there (any more). Links aren't followed, and nothing can
 /// block: a pipe in somebody's tree must not.
@@ -23,4 +31,18 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
         Err(e) => return Err(e),
     };
     Ok(file.metadata()?.is_file().then_some(file))
+}
+
+/// The hash of what an index takes in of a file: pieces up to the first with a NUL. `None` when no regular one is there.
+pub(super) fn hash_of(path: &Path) -> io::Result<Option<ContentHash>> {
+    let Some(mut file) = open_regular(path)? else { return Ok(None) };
+    let (mut hash, mut piece) = (Xxh3::new(), Vec::new());
+    while (&mut file).take(PIECE).read_to_end(&mut piece)? > 0 {
+        hash.update(&piece);
+        if until_nul(&piece).len() < piece.len() {
+            break;
+        }
+        piece.clear();
+    }
+    Ok(Some(ContentHash(hash.digest128())))
 }

@@ -2,9 +2,11 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::docs::{ContentHash, Doc, DocId, is_indexed};
+use super::file::hash_of;
 use super::gram::Gram;
 use super::manifest::{Ancestry, Fences, Generation, Manifest};
 use super::plan::Plan;
@@ -230,6 +232,20 @@ impl Snapshot {
             }
         }
         known.for_each(|(path, _)| gone(path, &mut difference));
+        difference
+    }
+
+    /// [`Snapshot::difference`], less what only may differ: files of the tree in `root` that changed too shortly before
+    /// they were indexed for their stat to tell are compared by content. Blocks.
+    pub fn proven_difference(&self, root: &Path, tree: &[TreeFile], max_file_bytes: u64) -> Difference {
+        let mut difference = self.difference(tree, max_file_bytes);
+        let holds = |file: &TreeFile| {
+            let doc = self.find(&file.path).filter(|doc| doc.racy && !doc.scanned && doc.stat == file.stat);
+            // What can't be read isn't known to be the same.
+            let now = || hash_of(&file.path.to_path(root)).ok().flatten();
+            doc.is_some_and(|doc| now() == Some(doc.hash))
+        };
+        difference.changed.retain(|file| !holds(file));
         difference
     }
 

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::Generation;
 use super::docs::{ContentHash, Doc, is_indexed};
-use super::file::open_regular;
+use super::file::{PIECE, open_regular};
 use super::overlay::{Dirt, Overlay, Verdict};
 use super::segment::SegmentBuilder;
 use super::stat::{FileStat, now_ns};
@@ -29,8 +29,6 @@ const LEAST_SEGMENT_MEMORY: u64 = 16 << 20;
 const THREAD: u64 = 40_000_000;
 /// What the program holds without any of it, bytes: the files of a large tree by name.
 const REST: u64 = 90_000_000;
-/// Larger files are read in pieces of this size, bytes.
-const PIECE: u64 = 4 << 20;
 /// Files a worker takes at a time.
 const CHUNK: usize = 64;
 
