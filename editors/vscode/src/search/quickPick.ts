@@ -82,7 +82,9 @@ export function registerSearch(context: ExtensionContext, server: Server, result
       pick.toggle('wholeWord');
     }),
     whileOpen('syncline.search.editGlobs', (pick) => void pick.editGlobs()),
-    whileOpen('syncline.search.openToSide', (pick) => void pick.openToSide()),
+    whileOpen('syncline.search.openToSide', (pick) => {
+      pick.openToSide();
+    }),
     whileOpen('syncline.search.openAllInEditor', (pick) => void pick.openAllInEditor()),
     whileOpen('syncline.search.keepResults', (pick) => void pick.keepResults()),
     new Disposable(() => open?.dispose()),
@@ -118,6 +120,10 @@ class SearchPick implements Disposable {
   /** The files that were open before. */
   readonly #openBefore = openFiles();
   #hasLeft = false;
+  /** What was typed has no results yet: the entries, if any, are of what was there before. */
+  #isAwaited = false;
+  /** What was chosen before there were results of what was typed; its first result is meant. */
+  #whenFound: ((match: SearchMatch) => void) | undefined;
   #previewTimer: NodeJS.Timeout | undefined;
   #previewing: Promise<unknown> = Promise.resolve();
 
@@ -191,12 +197,8 @@ class SearchPick implements Disposable {
     this.#search();
   }
 
-  async openToSide(entry = this.#pick.activeItems[0]): Promise<void> {
-    if (entry?.match !== undefined) {
-      this.#leave();
-      await this.#comeBack();
-      await showMatch(entry.match, { viewColumn: ViewColumn.Beside, preview: false });
-    }
+  openToSide(): void {
+    this.#choose((match) => void this.#openToSide(match));
   }
 
   async openAllInEditor(): Promise<void> {
@@ -249,12 +251,13 @@ class SearchPick implements Disposable {
         void this.editGlobs();
       }
     });
-    pick.onDidTriggerItemButton(({ item }) => void this.openToSide(item));
-    pick.onDidAccept(() => {
-      const match = pick.activeItems[0]?.match;
+    pick.onDidTriggerItemButton(({ item: { match } }) => {
       if (match !== undefined) {
-        void this.#open(match);
+        void this.#openToSide(match);
       }
+    });
+    pick.onDidAccept(() => {
+      this.#choose((match) => void this.#open(match));
     });
     pick.onDidHide(() => {
       if (!this.#isEditingGlobs) {
@@ -269,6 +272,8 @@ class SearchPick implements Disposable {
   #search(): void {
     const query = this.#query();
     this.#pick.title = this.#titleOf();
+    this.#whenFound = undefined;
+    this.#isAwaited = query.text !== '';
     if (query.text === '') {
       this.#session.cancel();
       this.#pick.busy = false;
@@ -281,6 +286,8 @@ class SearchPick implements Disposable {
 
   #present(found: Found): void {
     const pick = this.#pick;
+    const isMore = !this.#isAwaited;
+    this.#isAwaited = false;
     pick.busy = found.state === 'searching';
     pick.title = this.#titleOf(found);
     if (found.state === 'failed') {
@@ -291,11 +298,46 @@ class SearchPick implements Disposable {
         : l10n.t('Nothing found');
       pick.items = [notice('$(info)', nothing)];
     } else {
-      pick.items = byFile(found.matches).flatMap(({ uri, matches }) => {
-        const path = pathOf(uri);
-        const separator: Entry = { label: path, kind: QuickPickItemKind.Separator };
-        return [separator, ...matches.map((match) => this.#entry(match))];
-      });
+      this.#showMatches(found.matches, isMore);
+    }
+    const [first] = found.matches;
+    if (first !== undefined) {
+      this.#whenFound?.(first);
+    }
+    this.#whenFound = undefined;
+  }
+
+  /** `isMore`: the first of them are shown already. */
+  #showMatches(matches: readonly SearchMatch[], isMore: boolean): void {
+    const pick = this.#pick;
+    if (isMore && matches.length === pick.items.filter(({ match }) => match !== undefined).length) {
+      return;
+    }
+    const active = isMore ? pick.activeItems[0]?.match : undefined;
+    pick.items = byFile(matches).flatMap(({ uri, matches }) => {
+      const path = pathOf(uri);
+      const separator: Entry = { label: path, kind: QuickPickItemKind.Separator };
+      return [separator, ...matches.map((match) => this.#entry(match))];
+    });
+    // New entries make the first one active, also when somebody has moved on since.
+    const chosen = active !== undefined && active !== matches[0] && pick.items.find(({ match }) => match === active);
+    if (chosen) {
+      pick.activeItems = [chosen];
+    }
+  }
+
+  /** Does something with the active match, or, while there is none of what was typed, with the first to come. */
+  #choose(act: (match: SearchMatch) => void): void {
+    if (this.#isAwaited) {
+      this.#whenFound = act;
+      return;
+    }
+    const { activeItems, items } = this.#pick;
+    // VS Code says a moment later which of new entries is active. Until then it's one of those before.
+    const [active] = activeItems.filter((entry) => items.includes(entry));
+    const match = (active ?? items.find(({ match }) => match !== undefined))?.match;
+    if (match !== undefined) {
+      act(match);
     }
   }
 
@@ -355,6 +397,12 @@ class SearchPick implements Disposable {
         // A file that can't be shown, or is gone, has no preview; choosing it says why.
       });
     }, PREVIEW_AFTER_MS);
+  }
+
+  async #openToSide(match: SearchMatch): Promise<void> {
+    this.#leave();
+    await this.#comeBack();
+    await showMatch(match, { viewColumn: ViewColumn.Beside, preview: false });
   }
 
   async #open(match: SearchMatch): Promise<void> {

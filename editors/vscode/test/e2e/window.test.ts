@@ -1,6 +1,6 @@
 /** The extension as its users see it, installed from its vsix into a real VS Code. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
@@ -37,11 +37,17 @@ describe('a window with a repository of 10,000 files', () => {
 
   test('indexes, then is up to date', async () => {
     await window.waitForLabel(/Syncline: up to date/);
-    const labels = await window.labels();
-    assert.ok(
-      labels.some((label) => /syncing|indexing \d+%/.test(label)),
-      labels.join(' | '),
-    );
+    // What is over between two states isn't drawn: it may take writing all files anew until it shows.
+    await until('it has shown that it indexes', async () => {
+      if ((await window.labels()).some((label) => /syncing|indexing \d+%/.test(label))) {
+        return true;
+      }
+      const last = await lastSync(rig, root);
+      await makeRepository(root, 10_000);
+      await until('it has synced', async () => (await lastSync(rig, root)) !== last);
+      await window.waitForLabel(/Syncline: up to date/);
+      return false;
+    });
     await window.status('Syncline').hover();
     await window.page.locator('.monaco-hover', { hasText: 'Files: 10,000' }).waitFor({ timeout: PATIENCE_MS });
     await window.shot('idle');
@@ -90,8 +96,8 @@ describe('a window with a repository of 10,000 files', () => {
 
   test('a search streams, previews and opens', async () => {
     await openSearch(window, 'Some(format!("worker 100');
-    await window.rows().filter({ hasText: 'worker 100 did' }).first().waitFor({ timeout: PATIENCE_MS });
     await window.waitForTitle('11 results in 11 files');
+    await window.rows().filter({ hasText: 'worker 100 did' }).first().waitFor({ timeout: PATIENCE_MS });
     await activeTab(window, 'worker_00100.rs');
     await window.shot('search');
     await window.page.keyboard.press('ArrowDown');
@@ -105,6 +111,46 @@ describe('a window with a repository of 10,000 files', () => {
     await window.page.keyboard.press('Enter');
     await activeTab(window, 'worker_01000.rs');
     await window.page.locator('.statusbar-item', { hasText: /Ln 15, Col/ }).waitFor({ timeout: PATIENCE_MS });
+  });
+
+  test('Enter opens a result of what was typed, not of a part of it, however soon', async () => {
+    for (const number of ['0300', '0400', '0500', '0600', '0700']) {
+      await openSearch(window, `/// How long worker ${Number(number)} waits`);
+      await window.page.keyboard.press('Enter');
+      await window.page.locator('.quick-input-widget').waitFor({ state: 'hidden', timeout: PATIENCE_MS });
+      await activeTab(window, `worker_0${number}.rs`);
+      await closeTab(window);
+    }
+  });
+
+  test('whoever moves on while more results come stays there', async () => {
+    // What is in a vast file, which takes long to be searched, comes after what is in small ones before it.
+    const [first, last] = [path.join(root, 'a'), path.join(root, 'z')];
+    await Promise.all([first, last].map((folder) => mkdir(folder)));
+    await Promise.all([0, 1, 2].map((n) => writeFile(path.join(first, `small_${n}.txt`), `small ${n} did\n`)));
+    await writeFile(path.join(last, 'vast.txt'), `${'workers wait in the pool\n'.repeat(8_000_000)}vast 3 did\n`);
+    const engines = await rig.servers('daemon');
+    await openSearch(window, '');
+    await window.page.keyboard.press('Alt+r');
+    await window.page.keyboard.insertText('\\w+ \\d \\w{3}$');
+    await window.rows().filter({ hasText: 'small 2 did' }).waitFor({ timeout: PATIENCE_MS });
+    engines.forEach((pid) => process.kill(pid, 'SIGSTOP'));
+    const chosen = window.page.locator('.quick-input-list .monaco-list-row.focused');
+    await until('it has moved on', async () => {
+      // A key that crosses more results on their way counts for nothing.
+      if ((await chosen.innerText()).includes('small 0')) {
+        await window.page.keyboard.press('ArrowDown');
+      }
+      return await window.page.locator('.tab.active', { hasText: 'small_1.txt' }).isVisible();
+    }).finally(() => {
+      engines.forEach((pid) => process.kill(pid, 'SIGCONT'));
+    });
+    await window.waitForTitle('4 results in 4 files');
+    await window.rows().filter({ hasText: 'vast 3 did' }).waitFor({ timeout: PATIENCE_MS });
+    assert.match(await chosen.innerText(), /small 1 did/);
+    await window.page.keyboard.press('Alt+r');
+    await window.page.keyboard.press('Escape');
+    await Promise.all([first, last].map((folder) => rm(folder, { recursive: true })));
   });
 
   test('regular expression, case, words and globs are toggled by keys, and remembered', async () => {
@@ -341,10 +387,14 @@ async function openFile(window: Window, name: string): Promise<void> {
   await window.page.locator('.editor-instance .view-line').first().click({ timeout: PATIENCE_MS });
 }
 
+/** Opens the search and types into it. Results of what it opens with are gone then. */
 async function openSearch(window: Window, text: string): Promise<void> {
   // One that is closing still gives the focus back, which may close this one.
   await window.page.locator('.quick-input-widget').waitFor({ state: 'hidden', timeout: PATIENCE_MS });
   await window.page.keyboard.press('Control+Alt+f');
   await window.waitForTitle('Search Text');
-  await window.type(text);
+  await window.type('');
+  await window.page.locator('.quick-input-title').getByText('Search Text', { exact: true }).waitFor({ timeout: PATIENCE_MS });
+  await window.rows().first().waitFor({ state: 'hidden', timeout: PATIENCE_MS });
+  await window.page.keyboard.type(text);
 }
