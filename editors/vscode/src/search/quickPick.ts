@@ -36,6 +36,8 @@ const MOST_ENTRIES = 500;
 const LONGEST_ENTRY = 160;
 /** Moving on within this time shows no preview: holding an arrow key opens no files. */
 const PREVIEW_AFTER_MS = 90;
+/** A new search waits no longer than this for the one before to be gone. */
+const LONGEST_WAY_MS = 1000;
 /** While the pick is open, this context key is set, and its keys count. */
 const CONTEXT_KEY = 'syncline.searchOpen';
 const OPTIONS_KEY = 'search.options';
@@ -56,18 +58,21 @@ interface Origin {
 
 /** Registers the search and what can be done while it is open. */
 export function registerSearch(context: ExtensionContext, server: Server, results: ResultsView): Disposable[] {
-  let open: SearchPick | undefined;
-  const start = (text?: string): void => {
-    open?.dispose();
-    open = new SearchPick(context, server, results, () => {
-      open = undefined;
-    });
-    open.show(typeof text === 'string' ? text : undefined);
+  let pick: SearchPick | undefined;
+  const start = async (text?: string): Promise<void> => {
+    pick?.dispose();
+    // The one before may still be on its way to where the user is to be. This one starts from there; and VS Code closes
+    // it when something else takes the focus.
+    const arrived = Promise.allSettled([pick?.way]);
+    await Promise.race([arrived, new Promise((resolve) => setTimeout(resolve, LONGEST_WAY_MS))]);
+    pick?.dispose();
+    pick = new SearchPick(context, server, results);
+    pick.show(typeof text === 'string' ? text : undefined);
   };
   const whileOpen = (command: string, act: (pick: SearchPick) => void): Disposable =>
     commands.registerCommand(command, () => {
-      if (open !== undefined) {
-        act(open);
+      if (pick?.isOpen === true) {
+        act(pick);
       }
     });
   return [
@@ -87,15 +92,17 @@ export function registerSearch(context: ExtensionContext, server: Server, result
     }),
     whileOpen('syncline.search.openAllInEditor', (pick) => void pick.openAllInEditor()),
     whileOpen('syncline.search.keepResults', (pick) => void pick.keepResults()),
-    new Disposable(() => open?.dispose()),
+    new Disposable(() => pick?.dispose()),
   ];
 }
 
 class SearchPick implements Disposable {
+  isOpen = true;
+  /** To where the user is once the pick has closed. */
+  way: Promise<unknown> = Promise.resolve();
   readonly #context: ExtensionContext;
   readonly #server: Server;
   readonly #results: ResultsView;
-  readonly #closed: () => void;
   readonly #pick: QuickPick<Entry> = window.createQuickPick<Entry>();
   readonly #session: SearchSession;
   readonly #origin: Origin | undefined;
@@ -123,15 +130,14 @@ class SearchPick implements Disposable {
   /** What was typed has no results yet: the entries, if any, are of what was there before. */
   #isAwaited = false;
   /** What was chosen before there were results of what was typed; its first result is meant. */
-  #whenFound: ((match: SearchMatch) => void) | undefined;
+  #whenFound: ((match: SearchMatch) => Promise<void>) | undefined;
   #previewTimer: NodeJS.Timeout | undefined;
   #previewing: Promise<unknown> = Promise.resolve();
 
-  constructor(context: ExtensionContext, server: Server, results: ResultsView, closed: () => void) {
+  constructor(context: ExtensionContext, server: Server, results: ResultsView) {
     this.#context = context;
     this.#server = server;
     this.#results = results;
-    this.#closed = closed;
     this.#options = optionsFrom(context.globalState.get(OPTIONS_KEY));
     this.#origin = originOf(window.activeTextEditor);
     this.#session = new SearchSession(
@@ -198,7 +204,7 @@ class SearchPick implements Disposable {
   }
 
   openToSide(): void {
-    this.#choose((match) => void this.#openToSide(match));
+    this.#choose((match) => this.#openToSide(match));
   }
 
   async openAllInEditor(): Promise<void> {
@@ -218,12 +224,15 @@ class SearchPick implements Disposable {
   }
 
   dispose(): void {
+    if (!this.isOpen) {
+      return;
+    }
+    this.isOpen = false;
     clearTimeout(this.#previewTimer);
     this.#session.cancel();
     void this.#context.workspaceState.update(TEXT_KEY, this.#pick.value);
     this.#pick.dispose();
     void commands.executeCommand('setContext', CONTEXT_KEY, false);
-    this.#closed();
   }
 
   #prepare(): void {
@@ -253,16 +262,18 @@ class SearchPick implements Disposable {
     });
     pick.onDidTriggerItemButton(({ item: { match } }) => {
       if (match !== undefined) {
-        void this.#openToSide(match);
+        this.way = this.#openToSide(match);
       }
     });
     pick.onDidAccept(() => {
-      this.#choose((match) => void this.#open(match));
+      this.#choose((match) => this.#open(match));
     });
     pick.onDidHide(() => {
       if (!this.#isEditingGlobs) {
         if (!this.#hasLeft) {
-          void this.#comeBack();
+          this.way = this.#comeBack().catch(() => {
+            // Where the user was may be gone by now.
+          });
         }
         this.dispose();
       }
@@ -301,10 +312,11 @@ class SearchPick implements Disposable {
       this.#showMatches(found.matches, isMore);
     }
     const [first] = found.matches;
-    if (first !== undefined) {
-      this.#whenFound?.(first);
-    }
+    const act = this.#whenFound;
     this.#whenFound = undefined;
+    if (first !== undefined && act !== undefined) {
+      this.way = act(first);
+    }
   }
 
   /** `isMore`: the first of them are shown already. */
@@ -327,7 +339,7 @@ class SearchPick implements Disposable {
   }
 
   /** Does something with the active match, or, while there is none of what was typed, with the first to come. */
-  #choose(act: (match: SearchMatch) => void): void {
+  #choose(act: (match: SearchMatch) => Promise<void>): void {
     if (this.#isAwaited) {
       this.#whenFound = act;
       return;
@@ -337,7 +349,7 @@ class SearchPick implements Disposable {
     const [active] = activeItems.filter((entry) => items.includes(entry));
     const match = (active ?? items.find(({ match }) => match !== undefined))?.match;
     if (match !== undefined) {
-      act(match);
+      this.way = act(match);
     }
   }
 

@@ -3,7 +3,7 @@
  * Chromium that shows it. Nothing outlives {@link Rig.stop}.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
@@ -309,8 +309,11 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
   }
 }
 
+/** At once, so that nobody reads half of them. */
 async function writeSettings(folder: string, settings: Record<string, unknown>): Promise<void> {
-  await writeFile(path.join(folder, 'data/User/settings.json'), JSON.stringify(settings, null, 2));
+  const file = path.join(folder, 'data/User/settings.json');
+  await writeFile(`${file}.new`, JSON.stringify(settings, null, 2));
+  await rename(`${file}.new`, file);
 }
 
 /** The port that code-server has taken, from what it prints. */
