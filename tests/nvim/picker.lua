@@ -83,6 +83,24 @@ test('what is typed is found, by file, with a preview, aligned', function()
   child:stop()
 end)
 
+test('Enter opens the first of what is typed, however soon', function()
+  for _, sent in ipairs({ 'needles<CR>', 'n|eedles<CR>', 'needle_eye<BS><BS><BS><BS>s<CR>' }) do
+    local child, root = open()
+    local before, after = sent:match('^(.*)|(.*)$')
+    if before then
+      -- What is shown now is of a part of it.
+      child:type(before)
+      child:wait_screen('matches in 4 files')
+    end
+    child:type(after or sent)
+    child:wait('the file', function()
+      return child:lua('return vim.api.nvim_buf_get_name(0)') == root .. '/src/b.lua'
+    end)
+    equal(child:lua('return vim.api.nvim_win_get_cursor(0)[1]'), 3, 'line')
+    child:stop()
+  end
+end)
+
 test('filters: regex, case, words, files', function()
   local child = open()
   child:type('Needle')

@@ -316,7 +316,11 @@ describe('a window with a repository of 10,000 files', () => {
     const program = path.join(scratch, 'syncline');
     await rig.set({ 'syncline.server.path': program });
     const missing = window.notification('which the setting syncline.server.path names');
-    await missing.waitFor({ timeout: PATIENCE_MS });
+    await until('it says that the server is missing', async () => {
+      // A window was seen to go on with the settings of before, also once it had been loaded anew.
+      await window.page.reload();
+      return await missing.waitFor({ timeout: 6000 }).then(() => true, () => false);
+    });
     await window.waitForLabel(/Syncline: error\. There is no file/);
     for (const name of ['Open Settings', 'How to Install', 'Retry']) {
       await missing.getByRole('button', { name }).waitFor({ timeout: PATIENCE_MS });

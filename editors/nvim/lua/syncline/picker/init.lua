@@ -45,6 +45,8 @@ M.sources = {
 ---@field ended? syncline.SearchEnd
 ---@field problem? string
 ---@field searching boolean
+---@field outdated boolean What is shown isn't of what is typed
+---@field when_found? 'open'|'split'|'vsplit'|'tab' What is to be done with the first row of what is typed
 ---@field selected? integer Row
 ---@field show_preview boolean
 ---@field show_help boolean
@@ -361,6 +363,7 @@ end
 
 function Picker:search_soon()
   self.show_help = false
+  self.outdated, self.when_found = true, nil
   self:decorate()
   self.search_timer:start(
     DEBOUNCE_MS,
@@ -388,6 +391,7 @@ function Picker:search()
   local width = vim.api.nvim_win_get_width(self.windows.list)
   local content = self.source.rows(root_of(self.client), width)
   local function take_over()
+    self.outdated = false
     if self.content ~= content then
       self.content = content
       self.selected = nil
@@ -415,13 +419,16 @@ function Picker:search()
         self:select(1, 1)
       end
       self:footer()
+      if self.when_found then
+        self:choose(self.when_found)
+      end
     end,
     done = function(ended, problem)
       if self.closed then
         return
       end
       self.searching, self.cancel = false, nil
-      self.ended, self.problem = ended, problem
+      self.ended, self.problem, self.when_found = ended, problem, nil
       if problem then
         content = self.source.rows(root_of(self.client), width)
       end
@@ -489,9 +496,14 @@ function M.open(item, how)
   vim.cmd('normal! zvzz')
 end
 
+--- Opens what is selected, or, while there is nothing of what is typed, the first of it that comes.
 function Picker:choose(how)
+  -- Keys that come together are told as a change later.
+  self:changed()
   local item = self:item()
-  if item then
+  if self.outdated then
+    self.when_found = how
+  elseif item then
     self:close(function()
       M.open(item, how)
     end)
@@ -689,6 +701,7 @@ function M.start(name, client, query)
     buffers = {},
     content = { rows = {} },
     searching = false,
+    outdated = false,
     closed = false,
     show_preview = config.get().picker.preview,
     show_help = false,
