@@ -9,7 +9,7 @@ use std::time::Duration;
 use support::{DEADLINE, Fixture, Random, open, ripgrep, search, until_fresh, until_state};
 use syncline::core::settings::WatchMode;
 use syncline::index::Unsaved;
-use syncline::sync::Verdict;
+use syncline::sync::{SyncOutcome, Verdict};
 use syncline::workspace::{CodebaseState, Engine, Health, Phase};
 
 /// Asks for every line of the tree, which shows every file that counts.
@@ -98,6 +98,11 @@ async fn two_overlapping_saves_and_a_hundred_are_all_synced() {
     engine.shutdown().await;
 }
 
+/// Whether a state is not older than a sync. What was seen meanwhile may have been synced since.
+fn tells_of(state: &CodebaseState, synced: &SyncOutcome) -> bool {
+    state.last_sync.as_ref().is_some_and(|last| last.id == synced.id || last.finished_at >= synced.finished_at)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn random_life_ends_with_the_index_equal_to_the_tree() {
     for seed in 1..=3 {
@@ -126,8 +131,7 @@ async fn random_life_ends_with_the_index_equal_to_the_tree() {
         assert_equal_to_tree(&fixture, &workspace, &format!("seed {seed}, at the end")).await;
         let synced = workspace.sync().await;
         assert_eq!(synced.verdict, Verdict::Synced);
-        let told = |state: &CodebaseState| state.last_sync.as_ref().is_some_and(|last| last.id == synced.id);
-        let state = until_state(&workspace, |state| told(state) && state.index.fresh).await;
+        let state = until_state(&workspace, |state| tells_of(state, &synced) && state.index.fresh).await;
         assert_eq!(state.index.files, ripgrep(&fixture.root, "").len());
         engine.shutdown().await;
 
@@ -406,8 +410,7 @@ async fn a_sync_during_the_first_one_does_not_index_again() {
     let (engine, workspace) = open(&fixture);
     let synced = workspace.sync().await;
     assert_eq!(synced.verdict, Verdict::Synced);
-    let told = |state: &CodebaseState| state.last_sync.as_ref().is_some_and(|last| last.id == synced.id);
-    let state = until_state(&workspace, |state| told(state) && state.index.fresh).await;
+    let state = until_state(&workspace, |state| tells_of(state, &synced) && state.index.fresh).await;
     assert_eq!((state.index.files, state.index.generation.0), (50, 1));
     engine.shutdown().await;
 }
