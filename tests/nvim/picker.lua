@@ -101,6 +101,21 @@ test('Enter opens the first of what is typed, however soon', function()
   end
 end)
 
+test('Enter waits for what is typed while more of what was typed before comes in', function()
+  local files = { ['z/last.lua'] = 'needles\n' }
+  for index = 1, 40 do
+    files[('many/f%d.txt'):format(index)] = ('no\n'):rep(5000)
+  end
+  local child, root = open(files, { picker = { max_results = 200000 } })
+  child:type('n')
+  child:wait_screen('matches in')
+  child:type('eedles<CR>')
+  child:wait('the file', function()
+    return child:lua('return vim.api.nvim_buf_get_name(0)') == root .. '/z/last.lua'
+  end)
+  child:stop()
+end)
+
 test('filters: regex, case, words, files', function()
   local child = open()
   child:type('Needle')
@@ -176,6 +191,11 @@ test('all matches go to the quickfix list, shown or not', function()
   equal(child:lua('return { #vim.fn.getqflist(), vim.fn.getqflist({ title = 0 }).title }'), { 300, 'Syncline: needle' })
   child:command('cc 7')
   equal(child:lua('return vim.api.nvim_win_get_cursor(0)'), { 7, 0 }, 'place')
+  child:command('Syncline search')
+  child:wait_screen('Search in tree')
+  child:type('needle 29<C-q>')
+  child:wait_said('11 matches in 1 file')
+  equal(child:lua('return #vim.fn.getqflist()'), 11, 'matches')
   child:stop()
 end)
 

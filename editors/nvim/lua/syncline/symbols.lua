@@ -49,6 +49,21 @@ function M.run(client, query, sink)
   end)
 end
 
+--- Puts definitions into a new quickfix list.
+---@param pattern string
+---@param items syncline.Item[]
+local function fill_quickfix(pattern, items)
+  if #items == 0 then
+    return client_of.tell(('no definition found for %s'):format(pattern))
+  end
+  local list = vim.tbl_map(function(item)
+    local text = ('%s %s%s'):format(item.kind, item.text, item.container and ' in ' .. item.container or '')
+    return { filename = item.path, lnum = item.lnum, col = item.col + 1, text = text }
+  end, items)
+  vim.fn.setqflist({}, ' ', { title = 'Syncline: symbols ' .. pattern, items = list })
+  vim.cmd('botright copen')
+end
+
 --- Asks for definitions into a new quickfix list.
 ---@param client vim.lsp.Client
 ---@param query syncline.Query
@@ -57,7 +72,7 @@ function M.to_quickfix(client, query)
   M.run(client, query, {
     items = function(items)
       count = #items
-      M.quickfix(query.pattern, items)
+      fill_quickfix(query.pattern, items)
     end,
     done = function(ended, problem)
       if problem then
@@ -68,21 +83,6 @@ function M.to_quickfix(client, query)
       end
     end,
   })
-end
-
---- Puts definitions into a new quickfix list.
----@param pattern string
----@param items syncline.Item[]
-function M.quickfix(pattern, items)
-  if #items == 0 then
-    return client_of.tell(('no definition found for %s'):format(pattern))
-  end
-  local list = vim.tbl_map(function(item)
-    local text = ('%s %s%s'):format(item.kind, item.text, item.container and ' in ' .. item.container or '')
-    return { filename = item.path, lnum = item.lnum, col = item.col + 1, text = text }
-  end, items)
-  vim.fn.setqflist({}, ' ', { title = 'Syncline: symbols ' .. pattern, items = list })
-  vim.cmd('botright copen')
 end
 
 return M

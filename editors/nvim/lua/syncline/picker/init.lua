@@ -26,12 +26,25 @@ local cursor_namespace = vim.api.nvim_create_namespace('syncline-picker-cursor')
 ---@field title string
 ---@field run fun(client: vim.lsp.Client, query: syncline.Query, sink: syncline.Sink): fun()
 ---@field rows fun(root: string, width: integer): table
+---@field to_quickfix fun(client: vim.lsp.Client, query: syncline.Query)
 ---@field has_filters boolean Whether regex, case, words and globs mean something
 
 ---@type table<string, syncline.Source>
 M.sources = {
-  search = { title = 'Search', run = search.run, rows = rows_of.of_text, has_filters = true },
-  symbols = { title = 'Symbols', run = symbols.run, rows = rows_of.of_symbols, has_filters = false },
+  search = {
+    title = 'Search',
+    run = search.run,
+    rows = rows_of.of_text,
+    to_quickfix = search.to_quickfix,
+    has_filters = true,
+  },
+  symbols = {
+    title = 'Symbols',
+    run = symbols.run,
+    rows = rows_of.of_symbols,
+    to_quickfix = symbols.to_quickfix,
+    has_filters = false,
+  },
 }
 
 ---@class syncline.Picker
@@ -233,7 +246,7 @@ function Picker:instead()
       end
     end
     say('Unsaved text is found too.')
-  elseif not self.searching then
+  elseif not self.searching and not self.outdated then
     say(('Nothing found for “%s”.'):format(self.query.pattern))
     local query = self.query
     local function hint(condition, text, name)
@@ -361,7 +374,9 @@ function Picker:changed()
   self:search_soon()
 end
 
+--- Searches once typing pauses. What runs is outdated and ends now, so that it can't pass for what is typed.
 function Picker:search_soon()
+  self:stop_search()
   self.show_help = false
   self.outdated, self.when_found = true, nil
   self:decorate()
@@ -510,20 +525,15 @@ function Picker:choose(how)
   end
 end
 
+--- All that is found of what is typed, which may be more than is shown, or nothing yet.
 function Picker:to_quickfix()
-  if self.query.pattern == '' or #self.content.rows == 0 then
+  self:changed()
+  if self.query.pattern == '' or (#self.content.rows == 0 and not self.outdated) then
     return
   end
-  local client, query, rows = self.client, vim.deepcopy(self.query), self.content.rows
+  local client, query, source = self.client, vim.deepcopy(self.query), self.source
   self:close(function()
-    if self.source.has_filters then
-      return search.to_quickfix(client, query)
-    end
-    local items = {}
-    for _, row in ipairs(rows) do
-      items[#items + 1] = row.item
-    end
-    symbols.quickfix(query.pattern, items)
+    source.to_quickfix(client, query)
   end)
 end
 
