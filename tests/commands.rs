@@ -72,6 +72,11 @@ fn status_names_files_that_differ() {
     run(&mut command(&fixture, &["index"]));
     let status = json_of(&mut command(&fixture, &["status", "--json"]));
     assert_eq!(status["codebases"][0]["index"]["fresh"], true, "{status}");
+    // So is what is too large to be indexed: searches read it.
+    fixture.write("large.txt", vec![b'\n'; 5_000_000]);
+    run(&mut command(&fixture, &["index"]));
+    let status = json_of(&mut command(&fixture, &["status", "--json"]));
+    assert_eq!(status["codebases"][0]["index"]["fresh"], true, "{status}");
     std::fs::remove_file(fixture.root.join("a.txt")).unwrap();
     std::fs::write(fixture.root.join("b.txt"), "another\n").unwrap();
     std::fs::write(fixture.root.join("new\n.txt"), "new\n").unwrap();

@@ -236,14 +236,15 @@ impl Snapshot {
     }
 
     /// [`Snapshot::difference`], less what only may differ: files of the tree in `root` that changed too shortly before
-    /// they were indexed for their stat to tell are compared by content. Blocks.
+    /// they were indexed for their stat to tell are compared by content, unless searches read them in any case. Blocks.
     pub fn proven_difference(&self, root: &Path, tree: &[TreeFile], max_file_bytes: u64) -> Difference {
         let mut difference = self.difference(tree, max_file_bytes);
-        let holds = |file: &TreeFile| {
-            let doc = self.find(&file.path).filter(|doc| doc.racy && !doc.scanned && doc.stat == file.stat);
+        let now = now_ns();
+        let holds = |file: &TreeFile| match self.find(&file.path).filter(|doc| doc.racy && doc.stat == file.stat) {
+            None => false,
+            Some(doc) if doc.scanned => !is_indexed(&doc.stat, max_file_bytes, now),
             // What can't be read isn't known to be the same.
-            let now = || hash_of(&file.path.to_path(root)).ok().flatten();
-            doc.is_some_and(|doc| now() == Some(doc.hash))
+            Some(doc) => hash_of(&file.path.to_path(root)).ok().flatten() == Some(doc.hash),
         };
         difference.changed.retain(|file| !holds(file));
         difference
