@@ -351,6 +351,25 @@ async fn folders_come_and_go() {
     server.shut_down().await;
 }
 
+/// Two work trees of a repository whose settings name it: one codebase in the line, two places here.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_roots_may_share_their_codebase_s_name() {
+    let named = (".syncline.toml", "[queue]\ncodebase = \"app\"\n");
+    let (one, other) = (Fixture::new(&[("a.txt", "needle\n"), named]), Fixture::new(&[("b.txt", "needle\n"), named]));
+    let mut server = Server::start(&one, &Engine::new(&one.settings()));
+    let client = &mut server.client;
+    client.initialize(&[&one.root, &other.root], json!({}), Value::Null).await;
+    client.open(&other.root.join("b.txt"), "unsaved needle\n").await;
+    assert_eq!(client.search(search("needle")).await, ["a.txt:0:0-6:needle", "b.txt:0:8-14:unsaved needle"]);
+    let states = client.request("syncline/queue", json!({"codebase": "app"})).await.unwrap();
+    let roots: Vec<_> = states.as_array().unwrap().iter().map(|state| &state["codebase"]["root"]).collect();
+    assert_eq!(roots, [&uri(&one.root), &uri(&other.root)]);
+    let states = client.request("syncline/queue", json!({"codebase": uri(&other.root)})).await.unwrap();
+    assert_eq!(states.as_array().unwrap().len(), 1);
+    assert_eq!(states[0]["codebase"]["root"], uri(&other.root));
+    server.shut_down().await;
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_reached_by_a_link_keeps_the_client_s_spelling() {

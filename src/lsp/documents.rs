@@ -9,7 +9,7 @@ use tower_lsp::lsp_types::{TextDocumentContentChangeEvent, Url};
 
 use super::positions::Encoding;
 use super::roots::Place;
-use crate::core::{CodebaseId, RelPath};
+use crate::core::{CodebaseRoot, RelPath};
 use crate::workspace::Workspace;
 
 /// The documents a client has open. Those that aren't files are not kept: no codebase holds them.
@@ -28,8 +28,8 @@ struct Document {
     members: Members,
 }
 
-/// Where a document is in each codebase, once somebody found out.
-type Members = HashMap<CodebaseId, Arc<OnceCell<Option<RelPath>>>>;
+/// Where a document is in each codebase, once somebody found out. Several roots may share a codebase's id.
+type Members = HashMap<CodebaseRoot, Arc<OnceCell<Option<RelPath>>>>;
 
 /// An open document's text, and where it belongs.
 #[derive(Clone)]
@@ -62,20 +62,20 @@ impl Documents {
         self.open.remove(uri);
     }
 
-    /// The texts of all documents, as seen by one codebase.
-    pub fn texts<'a>(&'a mut self, codebase: &'a CodebaseId) -> impl Iterator<Item = OpenText> + 'a {
-        self.open.values_mut().map(|document| document.open_text(codebase))
+    /// The texts of all documents, as seen by the codebase at `root`.
+    pub fn texts<'a>(&'a mut self, root: &'a CodebaseRoot) -> impl Iterator<Item = OpenText> + 'a {
+        self.open.values_mut().map(|document| document.open_text(root))
     }
 
-    /// The document that was opened or edited last, if it is still open, as seen by one codebase.
-    pub fn latest(&mut self, codebase: &CodebaseId) -> Option<OpenText> {
+    /// The document that was opened or edited last, if it is still open, as seen by the codebase at `root`.
+    pub fn latest(&mut self, root: &CodebaseRoot) -> Option<OpenText> {
         let latest = self.latest.clone()?;
-        self.text(&latest, codebase)
+        self.text(&latest, root)
     }
 
-    /// The text of the document `uri`, as seen by one codebase.
-    pub fn text(&mut self, uri: &Url, codebase: &CodebaseId) -> Option<OpenText> {
-        self.open.get_mut(uri).map(|document| document.open_text(codebase))
+    /// The text of the document `uri`, as seen by the codebase at `root`.
+    pub fn text(&mut self, uri: &Url, root: &CodebaseRoot) -> Option<OpenText> {
+        self.open.get_mut(uri).map(|document| document.open_text(root))
     }
 
     /// Where the document `uri` is in each codebase must be found out anew.
@@ -92,9 +92,9 @@ impl Documents {
 }
 
 impl Document {
-    fn open_text(&mut self, codebase: &CodebaseId) -> OpenText {
+    fn open_text(&mut self, root: &CodebaseRoot) -> OpenText {
         let text = self.shared.get_or_insert_with(|| Arc::from(self.text.as_str())).clone();
-        let member = self.members.entry(codebase.clone()).or_default().clone();
+        let member = self.members.entry(root.clone()).or_default().clone();
         OpenText { path: self.path.clone(), text, member }
     }
 }
@@ -140,7 +140,6 @@ mod tests {
     use tower_lsp::lsp_types::{Position, Range};
 
     use super::*;
-    use crate::core::{Codebase, codebase::CodebaseRoot};
 
     fn edit(from: (u32, u32), to: (u32, u32), text: &str) -> TextDocumentContentChangeEvent {
         let range = Range::new(Position::new(from.0, from.1), Position::new(to.0, to.1));
@@ -149,12 +148,12 @@ mod tests {
 
     fn text_after(start: &str, changes: Vec<TextDocumentContentChangeEvent>) -> String {
         let dir = tempfile::tempdir().unwrap();
-        let codebase = Codebase::new(CodebaseRoot::open(dir.path()).unwrap(), None);
+        let root = CodebaseRoot::open(dir.path()).unwrap();
         let uri = Url::from_file_path(dir.path().join("a.txt")).unwrap();
         let mut documents = Documents::default();
         documents.open(uri.clone(), start.to_owned());
         documents.change(&uri, changes, Encoding::Utf16);
-        let texts: Vec<_> = documents.texts(&codebase.id).collect();
+        let texts: Vec<_> = documents.texts(&root).collect();
         assert_eq!(texts.len(), 1);
         texts[0].text.to_string()
     }

@@ -78,11 +78,11 @@ impl Roots {
         self.open.iter()
     }
 
-    /// Those that are meant by `name` (an id or a root's URI), or all, without one. `None` when there is none of that
-    /// name.
+    /// Those that are meant by `name` (an id, which several roots may share, or a root's URI), or all, without one.
+    /// `None` when there is none of that name.
     pub fn named(&self, name: Option<&str>) -> Option<Vec<&Root>> {
-        let Some(name) = name else { return Some(self.open.iter().collect()) };
-        self.open.iter().find(|root| root.is_called(name)).map(|root| vec![root])
+        let named: Vec<_> = self.open.iter().filter(|root| name.is_none_or(|name| root.is_called(name))).collect();
+        (name.is_none() || !named.is_empty()).then_some(named)
     }
 
     /// Adds a folder that `workspace` was opened for, under the name the client gave it. When the codebase is here

@@ -316,7 +316,7 @@ impl Session {
         // Found out now, in the background, so that no search has to.
         for root in self.roots.iter() {
             let (workspace, place) = (root.workspace.clone(), root.place());
-            if let Some(open) = self.documents.text(&uri, root.id()) {
+            if let Some(open) = self.documents.text(&uri, &workspace.codebase().root) {
                 tokio::spawn(async move { drop(open.place_in(&workspace, &place).await) });
             }
         }
@@ -386,8 +386,8 @@ impl Session {
     /// Codebases to search, with the documents the client has open there.
     fn targets(&mut self, places: Places) -> Vec<Target> {
         let targets = places.into_iter().map(|(workspace, place, inner)| {
-            let id = &workspace.codebase().id;
-            let (texts, latest) = (self.documents.texts(id).collect(), self.documents.latest(id));
+            let root = &workspace.codebase().root;
+            let (texts, latest) = (self.documents.texts(root).collect(), self.documents.latest(root));
             Target { workspace, place, inner, texts, latest }
         });
         targets.collect()
