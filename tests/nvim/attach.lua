@@ -299,6 +299,30 @@ test('a program that is too old to know `lsp` is told once, and not started agai
   child:stop()
 end)
 
+test('a restart makes a server end that doesn’t by itself', function()
+  local root = suite.tree({ ['a.lua'] = 'local a\n' })
+  -- It answers `initialize`, and nothing after it.
+  local hangs = suite.program([[
+    text='{"jsonrpc":"2.0","id":1,"result":{"capabilities":{"experimental":{"syncline":{"protocol":1}}}}}'
+    printf 'Content-Length: %d\r\n\r\n%s' ${#text} "$text"
+    exec sleep 600]])
+  local child = suite.child({ cmd = { hangs, 'lsp' } })
+  child:lua('require("syncline.client").PATIENCE_MS = 300')
+  child:command('edit ' .. root .. '/a.lua')
+  local function id()
+    local client = child:lua('local c = vim.lsp.get_clients()[1] return c and c.id')
+    return client ~= vim.NIL and client or nil
+  end
+  local first = child:wait('a server', id)
+  child:command('Syncline restart')
+  child:wait_said('started again')
+  child:wait('another server', function()
+    return (id() or first) ~= first
+  end)
+  equal(child:lua('return #vim.lsp.get_clients({ _uninitialized = true })'), 1, 'servers')
+  child:stop()
+end)
+
 test('without autostart, a command starts the server of the current folder', function()
   local root = suite.tree({ ['a.lua'] = 'local a = "needle"\n' })
   local child = suite.child({ autostart = false }, { cwd = root })

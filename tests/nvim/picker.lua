@@ -96,7 +96,7 @@ test('Enter opens the first of what is typed, however soon', function()
     child:wait('the file', function()
       return child:lua('return vim.api.nvim_buf_get_name(0)') == root .. '/src/b.lua'
     end)
-    equal(child:lua('return vim.api.nvim_win_get_cursor(0)[1]'), 3, 'line')
+    equal(child:lua('return vim.api.nvim_win_get_cursor(0)'), { 3, 8 }, 'place')
     child:stop()
   end
 end)
@@ -113,6 +113,45 @@ test('Enter waits for what is typed while more of what was typed before comes in
   child:wait('the file', function()
     return child:lua('return vim.api.nvim_buf_get_name(0)') == root .. '/z/last.lua'
   end)
+  child:stop()
+end)
+
+test('keys behind the command that opens it are for it, also while its server starts', function()
+  local root = suite.tree(FILES)
+  local child = suite.child()
+  child:type(':edit ' .. root .. '/a.lua<CR>:Syncline search<CR>needle')
+  child:wait_screen('6 matches in 4 files')
+  child:type('<C-c>')
+  child:wait('closed', function()
+    return child:lua('return #vim.api.nvim_list_wins()') == 1
+  end)
+  equal(child:lua('return vim.bo.modified'), false, 'modified')
+  child:stop()
+end)
+
+test('help may be read while matches come in; so may the picker be opened anew', function()
+  local files = {}
+  for index = 1, 40 do
+    files[('many/f%d.txt'):format(index)] = ('no\n'):rep(1000)
+  end
+  files['a.lua'] = 'one\n'
+  local child = open(files, { picker = { max_results = 200000 } })
+  child:lua([[vim.keymap.set('i', '<F5>', function() require('syncline').search('one') end)]])
+  child:type('n')
+  child:wait_screen('matches in')
+  child:type('<F1>')
+  child:wait_screen('<CR>          open')
+  child:wait_screen('40,001 matches in 41 files')
+  child:type('<F1>')
+  child:wait_screen('1  one')
+  child:type('<F5>')
+  wait_list(child, { ' a.lua', '      1  one' })
+  equal(child:mode().mode, 'i', 'mode')
+  child:type('<C-c>')
+  child:wait('closed', function()
+    return child:lua('return #vim.api.nvim_list_wins()') == 1
+  end)
+  equal(child:said(), {}, 'complaints')
   child:stop()
 end)
 

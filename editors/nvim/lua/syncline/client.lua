@@ -181,6 +181,9 @@ local function adopt(client)
     return
   end
   initialized[client.id] = true
+  -- Whoever started it, it runs.
+  local known = record(client.config.root_dir or '')
+  known.stopped, known.blocked = nil, nil
   -- Matches of a search come by the method of work-done progress, but are none: neither Neovim nor a plugin that shows
   -- progress is to see them.
   local theirs = client.handlers['$/progress']
@@ -337,14 +340,26 @@ function M.current_buffer()
   return bufnr
 end
 
---- The client that a person means: the current buffer's, or else that of the current folder, which is started when it
---- doesn't run.
+---@param problem string
+local function warn(problem)
+  M.tell(problem, vim.log.levels.WARN)
+end
+
+--- Calls with the client that a person means, once that has answered `initialize`.
 ---@param use fun(client: vim.lsp.Client)
 ---@param otherwise? fun(problem: string) Without it the problem is told
 function M.with_current(use, otherwise)
-  otherwise = otherwise or function(problem)
-    M.tell(problem, vim.log.levels.WARN)
-  end
+  M.find_current(function(client)
+    M.when_ready(client, use, otherwise or warn)
+  end, otherwise)
+end
+
+--- Calls with the client that a person means, at once: the current buffer's, or else that of the current folder, which
+--- is started when it doesn't run.
+---@param use fun(client: vim.lsp.Client)
+---@param otherwise? fun(problem: string) Without it the problem is told
+function M.find_current(use, otherwise)
+  otherwise = otherwise or warn
   local bufnr = M.current_buffer()
   local client = M.clients({ bufnr = bufnr })[1]
   if not client then
@@ -371,7 +386,7 @@ function M.with_current(use, otherwise)
       return
     end
   end
-  M.when_ready(client, use, otherwise)
+  use(client)
 end
 
 --- Calls when a client has answered `initialize`, at once if it has.
@@ -491,10 +506,10 @@ function M.command(client, command, codebase, reply)
   }, reply)
 end
 
---- Ends all servers, and starts those of the open files.
+--- Ends all servers, and starts those of the open files. A server that doesn't end when it is asked is made to.
 ---@param done? fun()
 function M.restart(done)
-  local deadline = vim.uv.now() + M.PATIENCE_MS
+  local deadline, forced = vim.uv.now() + M.PATIENCE_MS, false
   local ending = M.clients()
   told = {}
   for _, client in ipairs(ending) do
@@ -505,11 +520,18 @@ function M.restart(done)
     local alive = vim.tbl_filter(function(client)
       return vim.lsp.get_client_by_id(client.id) ~= nil
     end, ending)
+    if #alive > 0 and not forced and vim.uv.now() >= deadline then
+      deadline, forced = vim.uv.now() + M.PATIENCE_MS, true
+      for _, client in ipairs(alive) do
+        -- Neovim 0.11 has no way to force what was asked before.
+        client.rpc.terminate()
+      end
+    end
     if #alive > 0 and vim.uv.now() < deadline then
       return vim.defer_fn(look, 20)
     end
     for _, client in ipairs(alive) do
-      stop(client, true)
+      M.tell(('%s: its server doesn’t end'):format(M.label(client)), vim.log.levels.ERROR)
     end
     roots = {}
     M.attach_all()
@@ -548,7 +570,8 @@ function M.listen()
       local id = event.data.client_id
       -- Of clients that we didn't start nobody tells the end.
       vim.schedule(function()
-        if not vim.lsp.get_client_by_id(id) and initialized[id] then
+        local client = vim.lsp.get_client_by_id(id)
+        if initialized[id] and (not client or client:is_stopped()) then
           initialized[id] = nil
           states.forget(id)
         end

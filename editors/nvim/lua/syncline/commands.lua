@@ -149,10 +149,12 @@ local function find(name)
     if call.bang and pattern == '' then
       return client_of.tell(('`:Syncline! %s` wants what to find behind it'):format(name), vim.log.levels.ERROR)
     end
+    if not call.bang then
+      return client_of.find_current(function(client)
+        require('syncline.picker').start(name, client, query)
+      end)
+    end
     client_of.with_current(function(client)
-      if not call.bang then
-        return require('syncline.picker').start(name, client, query)
-      end
       if name == 'search' then
         search.to_quickfix(client, query)
       else

@@ -12,7 +12,7 @@ end
 ---@param query? string|syncline.Query
 local function pick(name, query)
   local given = type(query) == 'table' and query or { pattern = query }
-  require('syncline.client').with_current(function(client)
+  require('syncline.client').find_current(function(client)
     require('syncline.picker').start(name, client, require('syncline.search').query(given.pattern or '', given))
   end)
 end

@@ -27,6 +27,7 @@ local cursor_namespace = vim.api.nvim_create_namespace('syncline-picker-cursor')
 ---@field run fun(client: vim.lsp.Client, query: syncline.Query, sink: syncline.Sink): fun()
 ---@field rows fun(root: string, width: integer): table
 ---@field to_quickfix fun(client: vim.lsp.Client, query: syncline.Query)
+---@field known fun(state: syncline.State): integer? With what else is found, where that comes after the index is fresh
 ---@field has_filters boolean Whether regex, case, words and globs mean something
 
 ---@type table<string, syncline.Source>
@@ -36,6 +37,7 @@ M.sources = {
     run = search.run,
     rows = rows_of.of_text,
     to_quickfix = search.to_quickfix,
+    known = function() end,
     has_filters = true,
   },
   symbols = {
@@ -43,6 +45,9 @@ M.sources = {
     run = symbols.run,
     rows = rows_of.of_symbols,
     to_quickfix = symbols.to_quickfix,
+    known = function(state)
+      return state.index.symbols
+    end,
     has_filters = false,
   },
 }
@@ -58,6 +63,7 @@ M.sources = {
 ---@field ended? syncline.SearchEnd
 ---@field problem? string
 ---@field searching boolean
+---@field known? integer What the source knew when the search began
 ---@field outdated boolean What is shown isn't of what is typed
 ---@field when_found? 'open'|'split'|'vsplit'|'tab' What is to be done with the first row of what is typed
 ---@field selected? integer Row
@@ -384,7 +390,7 @@ function Picker:search_soon()
     DEBOUNCE_MS,
     0,
     vim.schedule_wrap(function()
-      if not self.closed then
+      if self:is_shown() then
         self:search()
       end
     end)
@@ -397,6 +403,11 @@ function Picker:stop_search()
     self.cancel = nil
   end
   self.searching = false
+end
+
+--- Whether there is something to draw in. What closes a window is told only after it has.
+function Picker:is_shown()
+  return not self.closed and vim.api.nvim_win_is_valid(self.windows.list)
 end
 
 --- Searches for the query of now. What an earlier one found stays until something newer is there.
@@ -422,16 +433,28 @@ function Picker:search()
     return
   end
   self.searching = true
+  local state = states.at(self.client.id)
+  self.known = state and self.source.known(state)
   local query = vim.tbl_extend('keep', self.query, { max_results = config.get().picker.max_results })
-  self.cancel = self.source.run(self.client, query, {
+  local cancelled, cancel = false, nil
+  self.cancel = function()
+    cancelled = true
+    if cancel then
+      cancel()
+    end
+  end
+  local sink = {
     items = function(items)
-      if self.closed or #items == 0 then
+      if not self:is_shown() or #items == 0 then
         return
       end
       take_over()
-      self:draw(content.rows, content:add(items))
-      if not self.selected then
-        self:select(1, 1)
+      local first = content:add(items)
+      if not self.show_help then
+        self:draw(content.rows, first)
+        if not self.selected then
+          self:select(1, 1)
+        end
       end
       self:footer()
       if self.when_found then
@@ -439,7 +462,7 @@ function Picker:search()
       end
     end,
     done = function(ended, problem)
-      if self.closed then
+      if not self:is_shown() then
         return
       end
       self.searching, self.cancel = false, nil
@@ -453,7 +476,17 @@ function Picker:search()
       end
       self:footer()
     end,
-  })
+  }
+  -- Keys that follow the command that opens this are for it, also while its server starts.
+  client_of.when_ready(self.client, function(client)
+    if not cancelled then
+      cancel = self.source.run(client, query, sink)
+    end
+  end, function(problem)
+    if not cancelled then
+      sink.done(nil, problem)
+    end
+  end)
   self:footer()
 end
 
@@ -486,8 +519,10 @@ function Picker:close(go_on)
     end
   end
   if inserting then
-    -- Insert mode ends in the prompt, so that no other window's cursor moves with it.
-    vim.schedule(leave)
+    -- Insert mode ends in the prompt, so that no other window's cursor moves with it. It hasn't ended yet. (After
+    -- CTRL-C, InsertLeave isn't told.)
+    local ends = { pattern = 'i*:*', once = true, callback = vim.schedule_wrap(leave) }
+    vim.api.nvim_create_autocmd('ModeChanged', ends)
   else
     leave()
   end
@@ -645,7 +680,7 @@ function Picker:listen()
   end
   -- By mouse, or by the keys of windows: the row under the cursor is the selected one.
   on('CursorMoved', self.buffers.list, function()
-    if vim.api.nvim_get_current_win() == self.windows.list and #self.content.rows > 0 then
+    if vim.api.nvim_get_current_win() == self.windows.list and #self.content.rows > 0 and not self.show_help then
       local row = vim.api.nvim_win_get_cursor(self.windows.list)[1]
       if row ~= self.selected then
         self:select(row, row > (self.selected or 0) and 1 or -1)
@@ -673,17 +708,26 @@ function Picker:listen()
     group = self.group,
     pattern = 'SynclineState',
     callback = function(event)
-      if event.data.client_id == self.client.id and not self.closed then
+      if event.data.client_id == self.client.id and self:is_shown() then
         if not event.data.state then
           return self:ended_server()
         end
         if self.query.pattern == '' and not self.show_help then
           self:draw_instead()
+        elseif self:may_find_now(event.data.state) then
+          return self:search()
         end
         self:footer()
       end
     end,
   })
+end
+
+--- Whether nothing was found, of what has become more since.
+---@param state syncline.State
+function Picker:may_find_now(state)
+  local is_over = not self.searching and not self.outdated and not self.problem and not self.show_help
+  return is_over and #self.content.rows == 0 and self.source.known(state) ~= self.known
 end
 
 --- The server is gone, and with it the answer that was waited for.
@@ -700,7 +744,9 @@ end
 ---@param query syncline.Query
 function M.start(name, client, query)
   if current then
-    current:close()
+    return current:close(function()
+      M.start(name, client, query)
+    end)
   end
   local self = setmetatable({
     source = M.sources[name],
