@@ -191,7 +191,7 @@ impl World {
 
     fn reconcile(&self, who: usize) {
         let Process { index, overlay } = &self.processes[who];
-        overlay.mark_difference(index.snapshot().difference(&self.walk(), MAX_FILE_BYTES));
+        overlay.mark_difference(index.snapshot().difference(&self.walk(), MAX_FILE_BYTES), &overlay.view());
     }
 
     fn restart(&mut self, who: usize) {

@@ -59,9 +59,10 @@ impl Overlay {
         dirty.extend(paths.into_iter().map(|(path, verdict)| (path, Dirt { verdict, seen: None, mark })));
     }
 
-    /// Puts in what a walk found to differ from the index. A file that is in already, and looks as it did to the walk
-    /// that put it in, isn't dirty once more: the work that is under way for it needn't be done again.
-    pub fn mark_difference(&self, difference: Difference) {
+    /// Puts in what a walk found to differ from the index, as it and the overlay were together when the overlay was
+    /// `before`. A file that is in already, and looks as it did to the walk that put it in, isn't dirty once more: the
+    /// work that is under way for it, or was done since, needn't be done again.
+    pub fn mark_difference(&self, difference: Difference, before: &Dirtied) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.next_mark += 1;
         let mark = state.next_mark;
@@ -69,7 +70,9 @@ impl Overlay {
         let changed = difference.changed.into_iter().map(|file| (file.path, Verdict::Read, Some(file.stat)));
         let gone = difference.gone.into_iter().map(|path| (path, Verdict::Gone, None));
         for (path, verdict, seen) in changed.chain(gone) {
-            let known = dirty.get(&path).is_some_and(|dirt| dirt.verdict == verdict && dirt.seen == seen);
+            let is_same = |dirt: &Dirt| dirt.verdict == verdict && dirt.seen == seen;
+            // What has left since was settled: the index holds it.
+            let known = dirty.get(&path).or_else(|| before.get(&path)).is_some_and(is_same);
             if !known {
                 dirty.insert(path, Dirt { verdict, seen, mark });
             }
@@ -91,5 +94,30 @@ impl Overlay {
     /// The dirty paths as they are now. Together with the index: [`Index::with_newer`](super::Index::with_newer).
     pub fn view(&self) -> Dirtied {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).dirty.clone()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::index::TreeFile;
+
+    /// A commit may come between a walk's comparison with the index and its marks. What it settled was indexed again.
+    #[test]
+    fn what_was_settled_since_is_not_dirty_again() {
+        let overlay = Overlay::default();
+        let path = RelPath::new(std::path::Path::new("a.txt")).unwrap();
+        let found = |size| {
+            let stat = FileStat { size, ..FileStat::default() };
+            Difference { changed: vec![TreeFile { path: path.clone(), stat }], ..Difference::default() }
+        };
+        overlay.mark_difference(found(1), &overlay.view());
+        let before = overlay.view();
+        overlay.settle(before.iter().map(|(path, dirt)| (path, *dirt)));
+        overlay.mark_difference(found(1), &before);
+        assert_eq!(overlay.view().len(), 0);
+        overlay.mark_difference(found(2), &before);
+        assert_eq!(overlay.view().len(), 1, "it has changed since");
     }
 }

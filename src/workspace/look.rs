@@ -68,7 +68,7 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
     }
     let differing = difference.gone.len() + difference.changed.len();
     if differing > 0 {
-        shared.overlay.mark_difference(difference);
+        shared.overlay.mark_difference(difference, &dirty);
     }
     let Tree { unreadable, lacked_descriptors, files } = tree;
     let (files, took) = (files.len(), started.elapsed());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use syncline::core::{CodebaseId, CodebaseRoot, Dirty};
 use syncline::index::{Index, Overlay, Update};
@@ -71,7 +71,7 @@ impl Place {
             .unwrap();
         let difference = index.snapshot().difference(&tree.files, MAX_FILE_BYTES);
         let overlay = Overlay::default();
-        overlay.mark_difference(difference);
+        overlay.mark_difference(difference, &overlay.view());
         let update = Update {
             index: &index,
             root: root.as_path(),
@@ -138,7 +138,14 @@ impl Place {
 
     /// Whether the shared engine knows which files a search has to read.
     pub fn is_asked(&self, arguments: &[&str]) -> bool {
-        self.log(arguments).contains("asked=true")
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // An engine that has no time leaves the search to walk the tree by itself.
+        while !self.log(arguments).contains("asked=true") {
+            if Instant::now() > deadline {
+                return false;
+            }
+        }
+        true
     }
 
     /// How many files a search reads, and how many the index rules out.
