@@ -70,6 +70,7 @@ async fn damage_under_an_open_index_is_noticed_and_mended() {
     let (engine, workspace) = open(&fixture);
     until_fresh(&workspace).await;
     let segments = || files_of(&fixture).into_iter().filter(|path| path.extension().is_some_and(|e| e == "segment"));
+    let before = workspace.state().borrow().index.generation;
     for path in segments() {
         // In place, as a faulty disk or another program would.
         let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
@@ -77,7 +78,7 @@ async fn damage_under_an_open_index_is_noticed_and_mended() {
     }
     assert_eq!(search(&workspace, "number 7").await, ripgrep(&fixture.root, "number 7"), "from a cut index");
     let mended = |state: &syncline::workspace::CodebaseState| state.index.fresh && state.health == Health::Ok;
-    until_state(&workspace, |state| mended(state) && state.index.files == 60).await;
+    until_state(&workspace, |state| mended(state) && state.index.files == 60 && state.index.generation > before).await;
     assert_eq!(search(&workspace, "number 7").await, ripgrep(&fixture.root, "number 7"), "once it was mended");
 
     std::fs::remove_dir_all(&fixture.index_dir).unwrap();

@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 const LINE: Namespace = Namespace::SyncBatches;
 /// Long enough for nothing to end by itself.
 const LONG: Duration = Duration::from_secs(60);
-/// Short enough to wait for.
-const SHORT: Duration = Duration::from_millis(400);
+/// Short enough to wait for, and long enough for the next step of a test on a busy machine.
+const SHORT: Duration = Duration::from_secs(2);
 
 /// A place where lines live, and the caches of several processes that use it.
 enum Place {
@@ -421,10 +421,9 @@ async fn a_batch_that_loses_its_turn_goes_back_in_line(place: Place) {
 async fn a_batch_that_loses_its_place_goes_back_in_line(place: Place) {
     let fixture = Fixture::new(&[]);
     let target = Target::new(&fixture, |_, _| Box::pin(async { Ok(()) }));
-    let cache = place.cache();
+    let (cache, owner) = (place.cache(), SyncManager::new(place.cache(), Owner::new()));
     let busy = batch(&Owner::new(), &["x"]);
     head_at_once(&cache, &busy).await;
-    let owner = SyncManager::new(place.cache(), Owner::new());
     let path = |name: &str| Dirty::from_iter([RelPath::new(name.as_ref()).unwrap()]);
     let first = owner.enqueue(target.clone(), path("a")).await.unwrap();
     let second = owner.enqueue(target.clone(), path("b")).await.unwrap();

@@ -173,8 +173,12 @@ async fn folders_and_bars_survive_as_the_editor_knows_them() {
     assert_eq!(client.search(plain("needle")).await, ["b.txt:0:0-6:needle"]);
     kill(home.daemon());
     assert_eq!(client.search(plain("needle")).await, ["b.txt:0:0-6:needle"]);
-    let bars = client.take_kept(|message| message["method"] == "$/progress");
-    let kinds = |kind: &str| bars.iter().filter(|bar| bar["params"]["value"]["kind"] == kind).count();
-    assert_eq!(kinds("begin"), kinds("end"), "{bars:?}");
+    let is_bar =
+        |message: &Value, kind: &str| message["method"] == "$/progress" && message["params"]["value"]["kind"] == kind;
+    for begun in client.take_kept(|message| is_bar(message, "begin")) {
+        let token = &begun["params"]["token"];
+        client.until("the end of a bar", |m| is_bar(m, "end") && m["params"]["token"] == *token).await;
+    }
+    assert_eq!(client.take_kept(|message| is_bar(message, "end")), [Value::Null; 0], "each end has a beginning");
     end(child, client).await;
 }

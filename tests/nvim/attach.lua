@@ -341,7 +341,7 @@ test('Neovim leaves at once, and its server with it', function()
   child:wait_fresh()
   local pid = server_pid(child)
   child:stop()
-  local ended = vim.wait(10000, function()
+  local ended = vim.wait(60000, function()
     -- One that has ended may still wait to be reaped by whoever has it now.
     local state = vim.trim(vim.system({ 'ps', '-o', 'stat=', '-p', tostring(pid) }):wait().stdout)
     return state == '' or state:sub(1, 1) == 'Z'

@@ -16,6 +16,11 @@ local function open(options, child_options)
   return suite.open(FILES, options, child_options)
 end
 
+--- They are read after the index is up to date.
+local function wait_symbols(child)
+  child:wait_lua('symbols', 'return (require("syncline").state().index.symbols or 0) >= 2')
+end
+
 local function quickfix(child)
   return child:lua([[return vim.tbl_map(function(item)
     return ('%s:%d:%d:%s'):format(vim.fn.fnamemodify(vim.api.nvim_buf_get_name(item.bufnr), ':t'), item.lnum, item.col,
@@ -56,6 +61,8 @@ end)
 
 test('what a search streams is no progress to others', function()
   local child = open()
+  -- Of the first index, which may have been worth a progress bar.
+  child:lua('vim.lsp.status()')
   child:lua([[_G.strange = 0
     vim.api.nvim_create_autocmd('LspProgress', { callback = function(event)
       if not event.data.params.value.kind then _G.strange = _G.strange + 1 end
@@ -90,6 +97,7 @@ test('a count before a mapping bounds what is found', function()
   local child = open()
   child:lua([[vim.keymap.set('n', 'gw', '<Plug>(syncline-word)') vim.keymap.set('n', 'gs', '<Plug>(syncline-search)')
     vim.keymap.set('n', 'gm', '<Plug>(syncline-symbols)')]])
+  wait_symbols(child)
   child:type('gg0fn1gw')
   child:wait_screen('1+ match in 1 file')
   child:type('<Esc><Esc>2gsneedle')
@@ -102,6 +110,7 @@ end)
 
 test('symbols: definitions, or a sentence where the server has none', function()
   local child = open()
+  wait_symbols(child)
   child:type(':Syncline symbols needle<CR>')
   child:wait_screen('Symbols in tree')
   child:wait_screen('src/b.rs:1')
@@ -143,7 +152,7 @@ test('status, sync, pause, resume, rebuild', function()
       :match('✓ tree: up to date · 3 files, [^\n]+ · synced 3 files in [^\n]+ ago')
   end)
   child:command('Syncline sync')
-  child:wait_said('^syncline: tree: synced %d files? in %d+ ms$')
+  child:wait_said('^syncline: tree: synced %d files? in %d+ m?s$')
   child:command('Syncline pause')
   child:wait_said('^syncline: tree: paused; answers stay right$')
   child:wait_lua('paused', 'return require("syncline").state().phase == "paused"')

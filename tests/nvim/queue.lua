@@ -64,6 +64,9 @@ test('the window is aligned and live, and its keys act', function()
   child:type('R')
   child:wait_question()
   child:type('n')
+  child:wait('the question is over', function()
+    return child:mode().mode == 'n'
+  end)
   child:type('R')
   child:wait_question()
   child:type('y')
@@ -88,6 +91,7 @@ end)
 test('batches of others, and what is wrong, are shown in full', function()
   local child = open(nil, { columns = 100 })
   child:command('Syncline queue')
+  mute_server(child)
   tell(child, {
     backend = 'redis',
     health = 'degraded',
