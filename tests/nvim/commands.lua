@@ -59,6 +59,19 @@ test('search to the quickfix list, with flags and a count', function()
   child:stop()
 end)
 
+test('a list that comes while one types interrupts nobody', function()
+  local child, root = open()
+  child:type(':Syncline! search needle<CR>Ahello')
+  child:wait_said('5 matches')
+  child:type(' you<Esc>')
+  child:wait('the text', function()
+    return child:lua('return vim.api.nvim_get_current_line()') == 'local a = "needle"hello you'
+  end)
+  equal(child:lua('return vim.api.nvim_buf_get_name(0)'), root .. '/a.lua', 'where one is')
+  equal(#quickfix(child), 5, 'matches')
+  child:stop()
+end)
+
 test('what a search streams is no progress to others', function()
   local child = open()
   -- Of the first index, which may have been worth a progress bar.

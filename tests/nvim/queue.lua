@@ -81,6 +81,10 @@ test('the window is aligned and live, and its keys act', function()
   child:wait_screen('syncline://log')
   child:type('q:Syncline<CR>')
   child:wait_screen('╭ The line ')
+  -- One after the other, before anything else can run.
+  child:type(':q<CR>:Syncline<CR>')
+  child:type(':lua vim.wait(50)<CR>')
+  child:wait_screen('╭ The line ')
   child:type('<Esc>')
   child:wait('closed', function()
     return child:lua('return #vim.api.nvim_list_wins()') == 1

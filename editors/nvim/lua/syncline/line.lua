@@ -273,6 +273,7 @@ function M.open()
     vim.api.nvim_set_current_win(current.window)
     return
   end
+  M.close()
   local page = page_of_now(math.min(MAX_WIDTH, vim.o.columns - 4))
   local bufnr = vim.api.nvim_create_buf(false, true)
   vim.bo[bufnr].bufhidden = 'wipe'
@@ -299,7 +300,12 @@ function M.open()
   vim.api.nvim_create_autocmd({ 'WinLeave', 'BufWipeout' }, {
     group = current.group,
     buffer = bufnr,
-    callback = vim.schedule_wrap(M.close),
+    callback = vim.schedule_wrap(function()
+      -- Another may have been opened meanwhile.
+      if current and current.bufnr == bufnr then
+        M.close()
+      end
+    end),
   })
   local function map(key, action)
     vim.keymap.set('n', key, action, { buffer = bufnr, nowait = true })

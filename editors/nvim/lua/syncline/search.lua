@@ -2,6 +2,7 @@
 
 local client_of = require('syncline.client')
 local config = require('syncline.config')
+local quickfix = require('syncline.quickfix')
 local wording = require('syncline.wording')
 
 local M = {}
@@ -161,6 +162,7 @@ function M.to_quickfix(client, query, done)
     cancel_quickfix()
   end
   local title = 'Syncline: ' .. M.describe(query)
+  local asked = vim.api.nvim_get_current_win()
   local id, count, files, last_path
   count, files = 0, 0
   cancel_quickfix = M.run(client, query, {
@@ -178,7 +180,7 @@ function M.to_quickfix(client, query, done)
       else
         vim.fn.setqflist({}, ' ', { title = title, items = M.quickfix_items(items), nr = '$' })
         id = vim.fn.getqflist({ id = 0 }).id
-        vim.cmd('botright copen')
+        quickfix.open(asked)
       end
     end,
     done = function(ended, problem)

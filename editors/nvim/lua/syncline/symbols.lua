@@ -1,6 +1,7 @@
 --- Definitions by name, from `workspace/symbol`.
 
 local client_of = require('syncline.client')
+local quickfix = require('syncline.quickfix')
 local wording = require('syncline.wording')
 
 local M = {}
@@ -52,7 +53,8 @@ end
 --- Puts definitions into a new quickfix list.
 ---@param pattern string
 ---@param items syncline.Item[]
-local function fill_quickfix(pattern, items)
+---@param asked integer The window they were asked for in
+local function fill_quickfix(pattern, items, asked)
   if #items == 0 then
     return client_of.tell(('no definition found for %s'):format(pattern))
   end
@@ -61,18 +63,18 @@ local function fill_quickfix(pattern, items)
     return { filename = item.path, lnum = item.lnum, col = item.col + 1, text = text }
   end, items)
   vim.fn.setqflist({}, ' ', { title = 'Syncline: symbols ' .. pattern, items = list })
-  vim.cmd('botright copen')
+  quickfix.open(asked)
 end
 
 --- Asks for definitions into a new quickfix list.
 ---@param client vim.lsp.Client
 ---@param query syncline.Query
 function M.to_quickfix(client, query)
-  local count = 0
+  local count, asked = 0, vim.api.nvim_get_current_win()
   M.run(client, query, {
     items = function(items)
       count = #items
-      fill_quickfix(query.pattern, items)
+      fill_quickfix(query.pattern, items, asked)
     end,
     done = function(ended, problem)
       if problem then

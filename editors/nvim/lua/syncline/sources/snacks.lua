@@ -21,7 +21,14 @@ local function finder(client)
         end
       end)
       vim.schedule(function()
+        -- One that was aborted would put its items into the list of the one after it.
+        if not async:running() then
+          return
+        end
         cancel = live:ask(prompt, function(items)
+          if not async:running() then
+            return
+          end
           for _, item in ipairs(items) do
             put({
               text = item.path .. ' ' .. item.text,
