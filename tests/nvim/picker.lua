@@ -136,7 +136,7 @@ test('help may be read while matches come in; so may the picker be opened anew',
   end
   files['a.lua'] = 'one\n'
   local child = open(files, { picker = { max_results = 200000 } })
-  child:lua([[vim.keymap.set('i', '<F5>', function() require('syncline').search('one') end)]])
+  child:lua([[vim.keymap.set({ 'n', 'i' }, '<F5>', function() require('syncline').search('one') end)]])
   child:type('n')
   child:wait_screen('matches in')
   child:type('<F1>')
@@ -152,6 +152,9 @@ test('help may be read while matches come in; so may the picker be opened anew',
     return child:lua('return #vim.api.nvim_list_wins()') == 1
   end)
   equal(child:said(), {}, 'complaints')
+  child:type('q:<F5>')
+  child:wait_said('no other window can be opened beside the command%-line window')
+  child:type('<C-c><C-c>')
   child:stop()
 end)
 

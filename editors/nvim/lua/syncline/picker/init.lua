@@ -743,7 +743,9 @@ end
 ---@param client vim.lsp.Client
 ---@param query syncline.Query
 function M.start(name, client, query)
-  if current then
+  if vim.fn.getcmdwintype() ~= '' then
+    return client_of.tell('no other window can be opened beside the command-line window', vim.log.levels.WARN)
+  elseif current then
     return current:close(function()
       M.start(name, client, query)
     end)
