@@ -103,7 +103,8 @@ export async function offerRestart(server: Server, change: ConfigurationChangeEv
 /** A command on a row of the waiting line is about that codebase, elsewhere about all. */
 function paramsOf(target: unknown): CodebaseParams {
   const state = (target as { state?: QueueState } | undefined)?.state;
-  return state === undefined ? {} : { codebase: state.codebase.id };
+  // By its root, since folders may share an id.
+  return state === undefined ? {} : { codebase: state.codebase.root };
 }
 
 async function syncNow(server: Server, params: CodebaseParams): Promise<void> {

@@ -23,7 +23,7 @@ const TICK_MS = 1000;
 
 type QueueNode =
   | { kind: 'codebase'; state: QueueState }
-  | { kind: 'batch'; batch: Batch; position: number }
+  | { kind: 'batch'; root: string; batch: Batch; position: number }
   | { kind: 'note'; icon: string; text: string; description?: string };
 
 export class QueueView implements TreeDataProvider<QueueNode>, Disposable {
@@ -64,7 +64,7 @@ export class QueueView implements TreeDataProvider<QueueNode>, Disposable {
       case 'codebase':
         return this.#codebaseItem(node.state);
       case 'batch':
-        return batchItem(node.batch, node.position);
+        return batchItem(node.root, node.batch, node.position);
       case 'note': {
         const item = new TreeItem(node.text);
         item.iconPath = new ThemeIcon(node.icon);
@@ -85,7 +85,8 @@ export class QueueView implements TreeDataProvider<QueueNode>, Disposable {
 
   #codebaseItem(state: QueueState): TreeItem {
     const item = new TreeItem(state.codebase.name, TreeItemCollapsibleState.Expanded);
-    item.id = state.codebase.id;
+    // Folders may share a codebase's id, and with it the line.
+    item.id = state.codebase.root;
     item.description = words.state(state);
     item.iconPath = new ThemeIcon(iconOf(state));
     const glance = glanceOf(this.#server.status, [state]);
@@ -111,7 +112,8 @@ function below(state: QueueState): QueueNode[] {
   if (state.message !== undefined) {
     nodes.push({ kind: 'note', icon: state.health === 'error' ? 'error' : 'warning', text: words.sentence(state.message) });
   }
-  nodes.push(...state.queue.map((batch, position): QueueNode => ({ kind: 'batch', batch, position })));
+  const { root } = state.codebase;
+  nodes.push(...state.queue.map((batch, position): QueueNode => ({ kind: 'batch', root, batch, position })));
   if (state.phase === 'paused') {
     const description = l10n.t('searches stay right');
     nodes.push({ kind: 'note', icon: 'debug-pause', text: l10n.t('Paused'), description });
@@ -127,11 +129,11 @@ function below(state: QueueState): QueueNode[] {
   return nodes;
 }
 
-function batchItem(batch: Batch, position: number): TreeItem {
+function batchItem(root: string, batch: Batch, position: number): TreeItem {
   const item = new TreeItem(words.files(batch.files));
   const state = words.batchState(batch, position);
   const age = words.age(batch.createdAt, Date.now());
-  item.id = batch.id;
+  item.id = `${root}/${batch.id}`;
   item.description = `${state} · ${age} · ${words.owner(batch)}`;
   item.iconPath = new ThemeIcon(batch.state === 'syncing' ? 'sync~spin' : 'watch');
   item.tooltip = new MarkdownString()

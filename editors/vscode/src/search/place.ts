@@ -1,5 +1,15 @@
 /** Where matches are: paths for people, and showing a match in an editor. */
-import { Range, type TextEditor, TextEditorRevealType, type TextDocumentShowOptions, Uri, window, workspace } from 'vscode';
+import {
+  commands,
+  Range,
+  type TextEditor,
+  TextEditorRevealType,
+  type TextDocumentShowOptions,
+  Uri,
+  ViewColumn,
+  window,
+  workspace,
+} from 'vscode';
 
 import type { SearchMatch } from '../ext.ts';
 
@@ -23,4 +33,15 @@ export async function showMatch(match: SearchMatch, options: TextDocumentShowOpt
   const editor = await window.showTextDocument(document, { ...options, selection: range });
   editor.revealRange(range, TextEditorRevealType.InCenterIfOutsideViewport);
   return editor;
+}
+
+/** Opens a match for good. */
+export async function openMatch(match: SearchMatch, viewColumn = ViewColumn.Active): Promise<void> {
+  const options = { viewColumn, preview: false };
+  try {
+    await showMatch(match, options);
+  } catch {
+    // Extensions get no document of a file that is vast, binary or gone; VS Code itself shows it, or says why not.
+    await commands.executeCommand('vscode.open', Uri.parse(match.uri), { ...options, selection: rangeOf(match) });
+  }
 }

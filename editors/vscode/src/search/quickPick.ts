@@ -23,7 +23,7 @@ import type { Server } from '../server.ts';
 import { maxResults, previewsOnMove } from '../config.ts';
 import type { SearchMatch } from '../ext.ts';
 import * as words from '../words.ts';
-import { pathOf, showMatch } from './place.ts';
+import { openMatch, pathOf, showMatch } from './place.ts';
 import { type Options, optionsFrom, parseGlobs, printGlobs, type Query } from './query.ts';
 import { byFile, snippet } from './results.ts';
 import type { ResultsView } from './resultsView.ts';
@@ -71,7 +71,7 @@ export function registerSearch(context: ExtensionContext, server: Server, result
   };
   const whileOpen = (command: string, act: (pick: SearchPick) => void): Disposable =>
     commands.registerCommand(command, () => {
-      if (pick?.isOpen === true) {
+      if (pick?.takesCommands === true) {
         act(pick);
       }
     });
@@ -86,18 +86,17 @@ export function registerSearch(context: ExtensionContext, server: Server, result
     whileOpen('syncline.search.toggleWord', (pick) => {
       pick.toggle('wholeWord');
     }),
-    whileOpen('syncline.search.editGlobs', (pick) => void pick.editGlobs()),
+    whileOpen('syncline.search.editGlobs', (pick) => void telling(pick.editGlobs())),
     whileOpen('syncline.search.openToSide', (pick) => {
       pick.openToSide();
     }),
-    whileOpen('syncline.search.openAllInEditor', (pick) => void pick.openAllInEditor()),
-    whileOpen('syncline.search.keepResults', (pick) => void pick.keepResults()),
+    whileOpen('syncline.search.openAllInEditor', (pick) => void telling(pick.openAllInEditor())),
+    whileOpen('syncline.search.keepResults', (pick) => void telling(pick.keepResults())),
     new Disposable(() => pick?.dispose()),
   ];
 }
 
 class SearchPick implements Disposable {
-  isOpen = true;
   /** To where the user is once the pick has closed. */
   way: Promise<unknown> = Promise.resolve();
   readonly #context: ExtensionContext;
@@ -121,6 +120,7 @@ class SearchPick implements Disposable {
     tooltip: l10n.t('Open to the side (Ctrl+Enter)'),
   };
   #options: Options;
+  #isOpen = true;
   #isEditingGlobs = false;
   /** The file that was previewed last. */
   #previewed: Uri | undefined;
@@ -166,6 +166,11 @@ class SearchPick implements Disposable {
     this.#prepare();
   }
 
+  /** The pick is what the user sees, and nothing of it has been chosen. */
+  get takesCommands(): boolean {
+    return this.#isOpen && !this.#hasLeft && !this.#isEditingGlobs;
+  }
+
   /** Opens with `text`, or what is selected, or what was searched last. */
   show(text?: string): void {
     void commands.executeCommand('setContext', CONTEXT_KEY, true);
@@ -188,12 +193,18 @@ class SearchPick implements Disposable {
   /** Asks for globs, then comes back to the search. */
   async editGlobs(): Promise<void> {
     this.#isEditingGlobs = true;
+    this.#whenFound = undefined;
     const answer = await window.showInputBox({
       title: l10n.t('Files to Search'),
       value: printGlobs(this.#options),
       placeHolder: l10n.t('for example: src, *.rs, !src/generated'),
       prompt: l10n.t('Globs with commas between, in the style of .gitignore; ! leaves files out. Empty for all files.'),
+      // Whoever goes elsewhere would have the pick come over what they do there.
+      ignoreFocusOut: true,
     });
+    if (!this.#isOpen) {
+      return;
+    }
     this.#isEditingGlobs = false;
     if (answer !== undefined) {
       this.#setOptions({ ...this.#options, ...parseGlobs(answer) });
@@ -224,10 +235,12 @@ class SearchPick implements Disposable {
   }
 
   dispose(): void {
-    if (!this.isOpen) {
+    if (!this.#isOpen) {
       return;
     }
-    this.isOpen = false;
+    this.#isOpen = false;
+    // A pick that goes meanwhile is hidden for good.
+    this.#isEditingGlobs = false;
     clearTimeout(this.#previewTimer);
     this.#session.cancel();
     void this.#context.workspaceState.update(TEXT_KEY, this.#pick.value);
@@ -249,20 +262,23 @@ class SearchPick implements Disposable {
       this.#preview(entry);
     });
     pick.onDidTriggerButton((button) => {
+      if (!this.takesCommands) {
+        return;
+      }
       const toggled = (Object.keys(this.#buttons) as Toggle[]).find((key) => this.#buttons[key] === button);
       if (toggled !== undefined) {
         this.toggle(toggled);
       } else if (button === this.#editorButton) {
-        void this.openAllInEditor();
+        void telling(this.openAllInEditor());
       } else if (button === this.#keepButton) {
-        void this.keepResults();
+        void telling(this.keepResults());
       } else {
-        void this.editGlobs();
+        void telling(this.editGlobs());
       }
     });
     pick.onDidTriggerItemButton(({ item: { match } }) => {
-      if (match !== undefined) {
-        this.way = this.#openToSide(match);
+      if (match !== undefined && this.takesCommands) {
+        this.way = telling(this.#openToSide(match));
       }
     });
     pick.onDidAccept(() => {
@@ -271,9 +287,9 @@ class SearchPick implements Disposable {
     pick.onDidHide(() => {
       if (!this.#isEditingGlobs) {
         if (!this.#hasLeft) {
-          this.way = this.#comeBack().catch(() => {
-            // Where the user was may be gone by now.
-          });
+          // Disposing of it hides it once more.
+          this.#hasLeft = true;
+          this.way = telling(this.#comeBack());
         }
         this.dispose();
       }
@@ -315,7 +331,7 @@ class SearchPick implements Disposable {
     const act = this.#whenFound;
     this.#whenFound = undefined;
     if (first !== undefined && act !== undefined) {
-      this.way = act(first);
+      this.way = telling(act(first));
     }
   }
 
@@ -340,6 +356,9 @@ class SearchPick implements Disposable {
 
   /** Does something with the active match, or, while there is none of what was typed, with the first to come. */
   #choose(act: (match: SearchMatch) => Promise<void>): void {
+    if (!this.takesCommands) {
+      return;
+    }
     if (this.#isAwaited) {
       this.#whenFound = act;
       return;
@@ -349,7 +368,7 @@ class SearchPick implements Disposable {
     const [active] = activeItems.filter((entry) => items.includes(entry));
     const match = (active ?? items.find(({ match }) => match !== undefined))?.match;
     if (match !== undefined) {
-      this.way = act(match);
+      this.way = telling(act(match));
     }
   }
 
@@ -404,37 +423,55 @@ class SearchPick implements Disposable {
       return;
     }
     this.#previewTimer = setTimeout(() => {
-      this.#previewed = Uri.parse(match.uri);
-      this.#previewing = showMatch(match, { preview: true, preserveFocus: true }).catch(() => {
-        // A file that can't be shown, or is gone, has no preview; choosing it says why.
-      });
+      this.#previewing = showMatch(match, { preview: true, preserveFocus: true }).then(
+        ({ document }) => {
+          this.#previewed = document.uri;
+        },
+        () => {
+          // A file that can't be shown, or is gone, has no preview; choosing it says why.
+        },
+      );
     }, PREVIEW_AFTER_MS);
   }
 
   async #openToSide(match: SearchMatch): Promise<void> {
     this.#leave();
     await this.#comeBack();
-    await showMatch(match, { viewColumn: ViewColumn.Beside, preview: false });
+    await openMatch(match, ViewColumn.Beside);
   }
 
   async #open(match: SearchMatch): Promise<void> {
     this.#leave();
     // A preview that is on its way would come after it.
     await this.#previewing;
-    await showMatch(match, { preview: false });
+    try {
+      await openMatch(match);
+    } finally {
+      await this.#closePreview();
+    }
+  }
+
+  /** Back to where the user was, unless they have gone elsewhere meanwhile. */
+  async #comeBack(): Promise<void> {
+    await this.#previewing;
+    try {
+      if (this.#previewed !== undefined && this.#origin !== undefined && !this.#isElsewhere()) {
+        const { uri, selection, column } = this.#origin;
+        // VS Code gives the focus back by itself; taken once more, it would close a search that was opened meanwhile.
+        const options = { selection, preserveFocus: true };
+        await window.showTextDocument(uri, column === undefined ? options : { ...options, viewColumn: column });
+      }
+    } catch {
+      // Where the user was may be gone by now.
+    }
     await this.#closePreview();
   }
 
-  /** Back to where the user was. */
-  async #comeBack(): Promise<void> {
-    await this.#previewing;
-    if (this.#previewed !== undefined && this.#origin !== undefined) {
-      const { uri, selection, column } = this.#origin;
-      // VS Code gives the focus back by itself; taken once more, it would close a search that was opened meanwhile.
-      const options = { selection, preserveFocus: true };
-      await window.showTextDocument(uri, column === undefined ? options : { ...options, viewColumn: column });
-    }
-    await this.#closePreview();
+  /** Whether the user has gone to what is neither the preview nor where they were. */
+  #isElsewhere(): boolean {
+    // A click on a tab tells of the tab before it hides the pick, and of the tab's editor only later.
+    const tab = window.tabGroups.activeTabGroup.activeTab;
+    return tab !== undefined && ![this.#previewed, this.#origin?.uri].some((uri) => uri?.toString() === fileIn(tab));
   }
 
   /** Closes the preview, unless its file was open before or has been opened for good. */
@@ -489,6 +526,15 @@ export async function findAll(server: Server, query: Query): Promise<Found | und
     return undefined;
   }
   return last;
+}
+
+/** What the user has asked for; when it fails, they are told why. */
+async function telling(action: Promise<void>): Promise<void> {
+  try {
+    await action;
+  } catch (error) {
+    void window.showErrorMessage(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function notice(icon: string, text: string): Entry {

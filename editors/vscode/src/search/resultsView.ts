@@ -35,6 +35,7 @@ export class ResultsView implements TreeDataProvider<Node>, Disposable {
   readonly #view: TreeView<Node>;
   readonly #session: SearchSession;
   readonly #disposables: Disposable[];
+  #query: Query | undefined;
   #found: Found | undefined;
   #files: Node[] = [];
 
@@ -51,7 +52,7 @@ export class ResultsView implements TreeDataProvider<Node>, Disposable {
     this.#disposables = [
       this.#view,
       this.#changed,
-      commands.registerCommand('syncline.results.refresh', () => this.#found && this.search(this.#found.query)),
+      commands.registerCommand('syncline.results.refresh', () => this.#query && this.search(this.#query)),
       commands.registerCommand('syncline.results.clear', () => {
         this.#clear();
       }),
@@ -61,6 +62,8 @@ export class ResultsView implements TreeDataProvider<Node>, Disposable {
 
   /** Shows the view, with what a search for `query` finds. */
   async search(query: Query): Promise<void> {
+    this.#query = query;
+    this.#forget();
     await commands.executeCommand('syncline.results.focus');
     this.#view.description = query.text;
     this.#view.message = l10n.t('Searching…');
@@ -118,12 +121,18 @@ export class ResultsView implements TreeDataProvider<Node>, Disposable {
   }
 
   #clear(): void {
-    this.#session.cancel();
-    this.#found = undefined;
-    this.#files = [];
+    this.#query = undefined;
+    this.#forget();
     this.#view.description = '';
     this.#view.message = '';
     void commands.executeCommand('setContext', CONTEXT_KEY, false);
+  }
+
+  /** What was found before is neither shown nor acted on any more. */
+  #forget(): void {
+    this.#session.cancel();
+    this.#found = undefined;
+    this.#files = [];
     this.#changed.fire();
   }
 }

@@ -27,6 +27,9 @@ export interface Found {
 
 /** While matches stream in, they are shown at most this often: showing costs more than finding. */
 const BETWEEN_SHOWS_MS = 80;
+/** LSP's `ContentModified`: the engine has died while it answered, and there is another to ask. */
+const CONTENT_MODIFIED = -32801;
+const MOST_ASKED_AGAIN = 2;
 
 export class SearchSession {
   readonly #ask: Ask;
@@ -68,7 +71,16 @@ export class SearchSession {
           }, BETWEEN_SHOWS_MS);
         }
       };
-      const { limitHit, fresh } = await this.#ask(paramsOf(query, maxResults), onMatches, running.signal);
+      const ask = (again: number): Promise<SearchResult> =>
+        this.#ask(paramsOf(query, maxResults), onMatches, running.signal).catch((error: unknown) => {
+          const isModified = (error as { code?: unknown }).code === CONTENT_MODIFIED;
+          // Matches that came would come once more.
+          if (again === 0 || !isModified || running.signal.aborted || matches.length > 0) {
+            throw error;
+          }
+          return ask(again - 1);
+        });
+      const { limitHit, fresh } = await ask(MOST_ASKED_AGAIN);
       if (!running.signal.aborted) {
         this.#end();
         show({ state: 'done', limitHit, fresh });

@@ -96,14 +96,11 @@ describe('a window whose line is in Redis', () => {
 
 /** Waits until the tooltip of the status bar says this, and takes a picture of it. */
 async function tooltip(window: Window, text: string, picture?: string): Promise<void> {
-  await window.status('Syncline').hover();
-  await window.page.locator('.monaco-hover', { hasText: text }).waitFor({ timeout: PATIENCE_MS });
+  await window.waitForTooltip(text);
   if (picture !== undefined) {
     await window.shot(picture);
   }
   await window.page.keyboard.press('Escape');
-  // Away from the item, so that it can be hovered anew.
-  await window.page.mouse.move(640, 300);
 }
 
 /** Another engine, as another host would have it, on a codebase of the same name. */

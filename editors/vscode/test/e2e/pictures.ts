@@ -54,8 +54,7 @@ try {
   await window.type('>Syncline: Sync Now');
   await page.keyboard.press('Enter');
   await page.locator('.monaco-list-row', { hasText: 'Last sync' }).waitFor({ timeout: PATIENCE_MS });
-  await window.status('Syncline').hover();
-  await page.locator('.monaco-hover', { hasText: 'Files:' }).waitFor({ timeout: PATIENCE_MS });
+  await window.waitForTooltip('Files:');
   await window.shot('line', images);
   await window.close();
 } finally {

@@ -216,6 +216,17 @@ export class Window {
     return this.page.locator('.statusbar-item[id="syncline.syncline.status"]', { hasText: text });
   }
 
+  /** Hovers our item of the status bar until its tooltip says this. */
+  async waitForTooltip(text: string): Promise<void> {
+    const tooltip = this.page.locator('.monaco-hover', { hasText: text });
+    await until(`the tooltip says: ${text}`, async () => {
+      // A tooltip that changes while it is to be shown is not shown.
+      await this.page.mouse.move(640, 300);
+      await this.status('Syncline').hover();
+      return await tooltip.waitFor({ timeout: 3000 }).then(() => true, () => false);
+    });
+  }
+
   async waitForStatus(text: string | RegExp): Promise<void> {
     await this.status(text).waitFor({ timeout: PATIENCE_MS });
   }

@@ -93,6 +93,23 @@ const tests: Record<string, () => Promise<void>> = {
     await server.restart();
   },
 
+  'a command is about the row it is asked on, also when folders share an id': async () => {
+    const { server } = api();
+    const settings = vscode.workspace.getConfiguration('syncline');
+    await settings.update('queue.codebase', 'shared', vscode.ConfigurationTarget.Global);
+    await server.restart();
+    await until('it is started anew', () => server.states.filter((state) => state.index.fresh).length === 2);
+    assert.deepEqual(server.states.map((state) => state.codebase.id), ['shared', 'shared']);
+    const phases = (): string => server.states.map((state) => state.phase).join(' ');
+    await until('nothing is in line', () => phases() === 'idle idle');
+    await vscode.commands.executeCommand('syncline.pauseSync', { state: server.states[1] });
+    await until('the second is paused', () => phases() === 'idle paused');
+    await vscode.commands.executeCommand('syncline.resumeSync', { state: server.states[1] });
+    await until('it goes on', () => phases() === 'idle idle');
+    await settings.update('queue.codebase', undefined, vscode.ConfigurationTarget.Global);
+    await server.restart();
+  },
+
   'a workspace can not name a program or a host': async () => {
     const settings = vscode.workspace.getConfiguration('syncline');
     for (const key of ['server.path', 'queue.redisUrl', 'index.dir', 'log.file']) {

@@ -118,7 +118,64 @@ describe('a session', () => {
     await cancelled;
     assert.equal(shown.length, 1);
   });
+
+  describe('whose server asks to be asked again', () => {
+    const modified = (): Error => Object.assign(new Error('asked again'), { code: -32801 });
+
+    test('asks again, and shows what comes then', async () => {
+      const server = new Asked();
+      const shown: Found[] = [];
+      const session = new SearchSession(server.ask, (found) => {
+        shown.push(found);
+      });
+      const over = session.search(query('x'), 10);
+      server.asks[0]?.fail(modified());
+      await until(() => server.asks.length === 2);
+      assert.deepEqual(server.asks[1]?.params, server.asks[0]?.params);
+      server.asks[1]?.give([match('a', 0, 'x', 0, 1)]);
+      server.asks[1]?.answer(DONE);
+      await over;
+      assert.deepEqual(shown.map(({ state, matches }) => [state, matches.length]), [['searching', 1], ['done', 1]]);
+    });
+
+    test('asks twice more, and no more', async () => {
+      const server = new Asked();
+      const shown: string[] = [];
+      const session = new SearchSession(server.ask, ({ state }) => {
+        shown.push(state);
+      });
+      const over = session.search(query('x'), 10);
+      for (const times of [1, 2, 3]) {
+        await until(() => server.asks.length === times);
+        server.asks[times - 1]?.fail(modified());
+      }
+      await over;
+      assert.deepEqual([server.asks.length, shown], [3, ['failed']]);
+    });
+
+    test('does not ask again once there are matches, or when it is outdated', async () => {
+      const server = new Asked();
+      const session = new SearchSession(server.ask, () => undefined);
+      const streamed = session.search(query('x'), 10);
+      server.asks[0]?.give([match('a', 0, 'x', 0, 1)]);
+      server.asks[0]?.fail(modified());
+      await streamed;
+      const outdated = session.search(query('y'), 10);
+      session.cancel();
+      server.asks[1]?.fail(modified());
+      await outdated;
+      assert.equal(server.asks.length, 2);
+    });
+  });
 });
+
+/** Lets what was answered have its effects, until something is so. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 100 && !isSo(); turn++) {
+    await Promise.resolve();
+  }
+  assert.ok(isSo());
+}
 
 describe('a snippet', () => {
   test('leaves indentation out and knows where the match is', () => {
