@@ -41,8 +41,12 @@ const tests: Record<string, () => Promise<void>> = {
     assert.ok(await vscode.workspace.applyEdit(edit));
     const found = await search('needle');
     assert.deepEqual(found, ['a.txt:1:0', 'a.txt:1:20', 'a.txt:2:4', 'b.txt:1:4'], 'columns are in UTF-16 units');
-    await vscode.window.showTextDocument(document);
-    await vscode.commands.executeCommand('workbench.action.files.revert');
+    await until('it is as it was saved', async () => {
+      // What the command is about, the active editor, may be another a moment later.
+      await vscode.window.showTextDocument(document);
+      await vscode.commands.executeCommand('workbench.action.files.revert');
+      return !document.isDirty;
+    });
     assert.deepEqual(await search('needle'), ['a.txt:1:4', 'b.txt:1:4']);
   },
 
