@@ -25,6 +25,9 @@ const LOOPS: u64 = 2;
 /// again.
 const ASK_AGAIN: &[i64] = &[-32801, -32803];
 
+/// How much longer the command `symbols` may take: it waits while it gets on, and half a minute without.
+const SYMBOLS_WAIT: Duration = Duration::from_secs(90);
+
 /// All who work.
 pub(super) struct Clients {
     stop: Arc<AtomicBool>,
@@ -217,7 +220,8 @@ impl Worker {
 
     fn run(&self, arguments: &[&str]) -> Result<()> {
         let start = Instant::now();
-        let output = place::run(&mut self.place.syncline(arguments)?, self.place.patience)?;
+        let patience = self.place.patience + if arguments[0] == "symbols" { SYMBOLS_WAIT } else { Duration::ZERO };
+        let output = place::run(&mut self.place.syncline(arguments)?, patience)?;
         let name = arguments[..1 + usize::from(arguments[0] == "daemon")].join(" ");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let code = output.status.code().with_context(|| format!("`{arguments:?}` was killed: {said}"))?;
