@@ -297,7 +297,11 @@ impl Engine {
     pub async fn wind_down(&self) {
         for (workspace, _) in self.codebases() {
             workspace.pause();
-            let idle = |state: &Arc<CodebaseState>| !state.queue.iter().any(|batch| batch.is_own && batch.syncing);
+            let idle = |state: &Arc<CodebaseState>| {
+                // One at the head has its turn, or will in a moment.
+                let mut line = state.queue.iter().enumerate();
+                !line.any(|(at, batch)| batch.is_own && (at == 0 || batch.syncing))
+            };
             // It fails when the codebase was closed meanwhile.
             let _ = workspace.state().wait_for(idle).await;
         }

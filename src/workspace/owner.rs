@@ -284,8 +284,9 @@ impl Owner {
                     self.submit();
                 }
             }
+            Event::InLine(batch, _) if self.is_syncing(batch.id) => {}
             Event::InLine(batch, position) => {
-                // It may be at its turn by now; that it waited is worth showing.
+                // It may be at its turn by now; that it waited is worth showing, unless its turn was shown already.
                 let mut waiting = self.state();
                 (waiting.phase, waiting.position) = (Phase::Waiting, Some(position));
                 waiting.queue.retain(|other| other.id != batch.id);
@@ -636,6 +637,11 @@ impl Owner {
                 let _ = request.send(outcome);
             }
         }
+    }
+
+    /// Whether a look at the line has seen a batch at its turn.
+    fn is_syncing(&self, id: BatchId) -> bool {
+        self.queue.iter().any(|item| item.batch.id == id && item.state != BatchState::Waiting)
     }
 
     fn state(&self) -> CodebaseState {
