@@ -32,6 +32,12 @@ local function list(child)
   end, rows)
 end
 
+local function wait_closed(child)
+  child:wait('closed', function()
+    return child:lua('return #vim.api.nvim_list_wins()') == 1
+  end)
+end
+
 --- Waits until the list is this.
 local function wait_list(child, expected)
   child:wait('the list: ' .. vim.inspect(expected), function()
@@ -122,9 +128,7 @@ test('keys behind the command that opens it are for it, also while its server st
   child:type(':edit ' .. root .. '/a.lua<CR>:Syncline search<CR>needle')
   child:wait_screen('6 matches in 4 files')
   child:type('<C-c>')
-  child:wait('closed', function()
-    return child:lua('return #vim.api.nvim_list_wins()') == 1
-  end)
+  wait_closed(child)
   equal(child:lua('return vim.bo.modified'), false, 'modified')
   child:stop()
 end)
@@ -148,9 +152,7 @@ test('help may be read while matches come in; so may the picker be opened anew',
   wait_list(child, { ' a.lua', '      1  one' })
   equal(child:mode().mode, 'i', 'mode')
   child:type('<C-c>')
-  child:wait('closed', function()
-    return child:lua('return #vim.api.nvim_list_wins()') == 1
-  end)
+  wait_closed(child)
   equal(child:said(), {}, 'complaints')
   child:type('q:<F5>')
   child:wait_said('no other window can be opened beside the command%-line window')
@@ -196,9 +198,7 @@ test('nothing found says which filters are on; a bad pattern says what is wrong'
   child:type('<F1>')
   child:wait_screen('unclosed group')
   child:type('<Esc><Esc>')
-  child:wait('closed', function()
-    return child:lua('return #vim.api.nvim_list_wins()') == 1
-  end)
+  wait_closed(child)
   child:stop()
 end)
 
@@ -244,9 +244,7 @@ end)
 test('unsaved text is found, and shown in the preview', function()
   local child = open()
   child:type('<C-c>')
-  child:wait('closed', function()
-    return child:lua('return #vim.api.nvim_list_wins()') == 1
-  end)
+  wait_closed(child)
   child:type('onot saved yet<Esc>:Syncline search saved<CR>')
   child:wait_screen('1 match in 1 file')
   child:wait_screen('  2 not saved yet')
@@ -324,9 +322,7 @@ test('leaving it closes it; so does the end of its server, in words', function()
     end]])
   child:wait_screen('The server has ended.')
   child:lua('vim.api.nvim_set_current_win(vim.fn.win_getid(1))')
-  child:wait('closed', function()
-    return child:lua('return #vim.api.nvim_list_wins()') == 1
-  end)
+  wait_closed(child)
   child:stop()
 end)
 
@@ -338,9 +334,7 @@ test('keys may be others, or none', function()
   child:wait_screen('<C-w>         whole words')
   equal(child:screen_text():find('regex or plain', 1, true), nil, 'a key that was taken away')
   child:type('<C-g>')
-  child:wait('closed', function()
-    return child:lua('return #vim.api.nvim_list_wins()') == 1
-  end)
+  wait_closed(child)
   child:stop()
 end)
 
