@@ -243,7 +243,8 @@ impl Watcher {
 
     /// The walk of the whole tree is over, and has found `tree`.
     pub fn end_walk(&self, tree: &mut Tree) {
-        for (path, id) in lock(&self.shared.folders).end_walk(&tree.unlisted) {
+        let lost = lock(&self.shared.folders).end_walk(&tree.unlisted);
+        for (path, id) in lost {
             self.unwatch(&path);
             // The same folder may be there under another name.
             let names = lock(&self.shared.folders).names_without_a_watch(id);

@@ -483,3 +483,7 @@ impl Met {
         self.lacked_descriptors |= other.lacked_descriptors;
     }
 }
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests;
