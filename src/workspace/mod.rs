@@ -88,6 +88,9 @@ impl Lines {
         if let Some((_, syncs)) = opened.iter().find(|(known, _)| *known == settings) {
             return syncs.clone();
         }
+        // Settings come and go; the first are the engine's own.
+        let mut is_first = true;
+        opened.retain(|(_, syncs)| std::mem::take(&mut is_first) || syncs.is_used());
         let syncs = SyncManager::new(CacheManager::open(&settings), self.owner.clone());
         opened.push((settings, syncs.clone()));
         syncs

@@ -1,5 +1,6 @@
 //! The one task that owns an open codebase: it decides when to look, when to sync, and what to tell.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,8 @@ pub(super) struct Owner {
 
     // Symbols.
     symbols_wanted: bool,
+    /// These are damaged, and what they know is to be parsed again.
+    symbols_damaged: BTreeSet<PackId>,
     symbols_running: bool,
     symbols_at: Option<Instant>,
     /// The index whose symbols are known.
@@ -191,6 +194,7 @@ impl Owner {
             tidying: false,
             mending: false,
             symbols_wanted: false,
+            symbols_damaged: BTreeSet::new(),
             symbols_running: false,
             symbols_at: None,
             symbols_of: None,
@@ -257,7 +261,7 @@ impl Owner {
                 Event::Forgotten(shared.index.clear(&shared.overlay).map(|()| Dirty::Everything))
             }),
             Command::DamagedSymbols(packs) => {
-                packs.into_iter().for_each(|pack| self.shared.symbols.forget(pack));
+                self.symbols_damaged.extend(packs);
                 self.symbols_of = None;
                 self.symbols_wanted = true;
             }
@@ -616,8 +620,9 @@ impl Owner {
         if wanted && self.symbols_of != Some(self.shared.index.snapshot().generation) {
             self.symbols_running = true;
             let (shared, report, cache) = (self.shared.clone(), self.report.clone(), self.syncs.cache().clone());
+            let damaged = std::mem::take(&mut self.symbols_damaged);
             tokio::spawn(async move {
-                let work = move || symbols::bring_up_to_date(&shared, &cache);
+                let work = move || symbols::bring_up_to_date(&shared, &cache, damaged);
                 let done = on_background_thread("syncline-symbols", work).await;
                 let broke =
                     || Err("parsing for symbols broke off by a fault of syncline; its log says where".to_owned());
