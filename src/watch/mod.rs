@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::core::RelPath;
 use crate::core::settings::WatchMode;
+use crate::index::{create_private, make_below};
 use tree::decides_what_is_ignored;
 
 /// Changed paths that are kept apart; more become "look at everything".
@@ -294,9 +295,9 @@ impl Watcher {
             let (seen, came) = oneshot::channel();
             lock(&self.shared.cookies).insert(cookie.clone(), seen);
             let _cookie = Cookie { shared: &self.shared, path: cookie.clone() };
-            let made = tokio::task::spawn_blocking(move || std::fs::write(cookie, b"")).await;
+            let made = tokio::task::spawn_blocking(move || create_private(&cookie)).await;
             let came = match made {
-                Ok(Ok(())) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
+                Ok(Ok(_)) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
                     Ok(()) => Came::Seen,
                     // Another rescan has begun, whose watches may have missed it.
                     Err(_) => Came::Missed,
@@ -323,7 +324,7 @@ impl Watcher {
         let number = self.next_events.fetch_add(1, Ordering::Relaxed);
         let mut events = notify::recommended_watcher(move |event| shared.take_event(number, event))?;
         // Without it, all is seen but nobody can tell when: `catch_up` says so.
-        let cookies = std::fs::create_dir_all(&self.shared.cookie_folder).map_err(notify::Error::from);
+        let cookies = make_below(&self.shared.cookie_folder).map_err(notify::Error::from);
         if let Err(error) = cookies.and_then(|()| events.watch(&self.shared.cookie_folder, RecursiveMode::NonRecursive))
         {
             tracing::debug!(%error, "no folder for cookies");
