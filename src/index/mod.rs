@@ -7,6 +7,7 @@
 mod checksum;
 mod docs;
 mod file;
+mod folder;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod gram;
@@ -26,6 +27,7 @@ mod varint;
 pub use crate::core::stat::FileStat;
 pub use docs::{ContentHash, Doc};
 pub use file::open_regular;
+pub use folder::{Ours, is_index, make_below};
 pub use manifest::Generation;
 pub use overlay::{Dirt, Dirtied, Overlay, Verdict};
 pub use plan::Plan;
@@ -34,6 +36,7 @@ pub use search::{
     Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Unsaved, View, WholeFile, find_matches,
     in_order, wears_out_a_searcher,
 };
+pub use segment::create_private;
 pub use snapshot::{Difference, Snapshot, TreeFile};
 pub use store::{Change, Index, IndexError};
 pub use update::{Update, Updated};

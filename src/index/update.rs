@@ -74,7 +74,8 @@ impl Update<'_> {
     /// # Errors
     /// When the index can't be written, or the work was cancelled. What isn't committed stays in the overlay.
     pub fn run(&self, dirty: &Dirty) -> Result<Updated, IndexError> {
-        self.index.ready()?;
+        // What was lost may have been made anew by others meanwhile, who saw the tree at another time.
+        let dirty = if self.index.restore(self.overlay)? { &Dirty::Everything } else { dirty };
         let view = self.overlay.view();
         let targets: Vec<(&RelPath, Dirt)> = match dirty {
             Dirty::Everything => view.iter().map(|(path, dirt)| (path, *dirt)).collect(),

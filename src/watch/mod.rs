@@ -32,6 +32,7 @@ use self::unseen::Unseen;
 use crate::core::files::{FolderId, folder_at};
 use crate::core::settings::WatchMode;
 use crate::core::{RelPath, files};
+use crate::index::{create_private, make_below};
 
 /// Changed paths that are kept apart; more become "look at everything".
 const MOST_PATHS: usize = 10_000;
@@ -425,9 +426,9 @@ impl Watcher {
             let (seen, came) = oneshot::channel();
             lock(&self.shared.cookies).insert(cookie.clone(), seen);
             let _cookie = Cookie { shared: &self.shared, path: cookie.clone() };
-            let made = tokio::task::spawn_blocking(move || std::fs::write(cookie, b"")).await;
+            let made = tokio::task::spawn_blocking(move || create_private(&cookie)).await;
             let came = match made {
-                Ok(Ok(())) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
+                Ok(Ok(_)) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
                     Ok(()) => Came::Seen,
                     // Another rescan has begun, whose watches may have missed it.
                     Err(_) => Came::Missed,
@@ -465,7 +466,7 @@ impl Watcher {
         let watcher = notify::recommended_watcher(move |event| shared.take_event(number, event))?;
         let mut events = Events { no_opens: None, watcher };
         // Without it, all is seen but nobody can tell when: `catch_up` says so.
-        let cookies = std::fs::create_dir_all(&self.shared.cookie_folder).map_err(notify::Error::from);
+        let cookies = make_below(&self.shared.cookie_folder).map_err(notify::Error::from);
         if let Err(error) = cookies.and_then(|()| events.watch(&self.shared.cookie_folder)) {
             tracing::debug!(%error, "no folder for cookies");
         }

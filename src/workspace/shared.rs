@@ -146,6 +146,7 @@ impl SyncTarget for Shared {
                 // Also when only the index knows.
                 head.give_up();
             }
+            self.symbols.restore();
             self.set_progress(None);
             tracing::debug!(?updated, files = self.index.snapshot().files(), "updated the index");
             updated
