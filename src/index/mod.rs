@@ -14,6 +14,7 @@ mod manifest;
 mod overlay;
 mod plan;
 mod query;
+mod returns;
 mod search;
 mod segment;
 mod snapshot;
