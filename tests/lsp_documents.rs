@@ -375,3 +375,35 @@ async fn a_document_is_the_same_however_it_is_escaped_and_a_part_of_a_file_isn_t
     assert_eq!(editor.lines("needle").await, ["a+~b.txt: needle on disk", "nb.py: needle in notebook"]);
     editor.shut_down().await;
 }
+
+// Its text wasn't found until it was saved.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_in_a_folder_that_is_still_to_be_made_is_found_as_it_would_be() {
+    let fixture =
+        Fixture::new(&[("a.txt", "on disk\n"), (".ignore", "out/\n*.log\n!keep.log\n"), ("src/a.txt", "x\n")]);
+    let mut editor = Editor::new(&fixture).await;
+    let names = [
+        "new/deep/b.txt",
+        "src/new/c.txt",
+        "new/keep.log",
+        "new/d.log",
+        "out/e.txt",
+        "new/out/f.txt",
+        ".hidden/g.txt",
+        "new/.h.txt",
+        "a.txt/i.txt",
+    ];
+    for name in names {
+        editor.open(&uri(&fixture.root.join(name)), "needle\n").await;
+    }
+    let found = ["b.txt: needle", "keep.log: needle", "c.txt: needle"];
+    assert_eq!(editor.lines("needle").await, found);
+    fixture.write("new/deep/b.txt", "on disk\n");
+    editor.save(&uri(&fixture.root.join("new/deep/b.txt"))).await;
+    assert_eq!(editor.lines("needle").await, found);
+    for name in names {
+        editor.close(&uri(&fixture.root.join(name))).await;
+    }
+    assert_eq!(editor.lines("on disk").await, ["a.txt: on disk", "b.txt: on disk"]);
+    editor.shut_down().await;
+}

@@ -234,16 +234,16 @@ impl TreeRules {
 }
 
 impl TreeRules {
-    /// Whether a file at `path` would belong to the codebase if there were one. Its folder must belong to it.
+    /// Whether a file at `path`, or a folder, would belong to the codebase if there were one. Its folder must belong to it.
     ///
     /// Ripgrep's precedence: `.rgignore` of any folder, then `.ignore`, then git's rules within its work tree.
-    pub fn would_belong(&self, root: &Path, path: &RelPath) -> bool {
+    pub fn would_belong(&self, root: &Path, path: &RelPath, is_dir: bool) -> bool {
         let file = path.to_path(root);
-        if self.exclude.matched(&file, false).is_ignore() || !self.hidden && path.file_name().starts_with(b".") {
+        if self.exclude.matched(&file, is_dir).is_ignore() || !self.hidden && path.file_name().starts_with(b".") {
             return false;
         }
         let folders = || file.ancestors().skip(1);
-        let decide = |rules: &Gitignore| match rules.matched(&file, false) {
+        let decide = |rules: &Gitignore| match rules.matched(&file, is_dir) {
             ignore::Match::Ignore(_) => Some(false),
             ignore::Match::Whitelist(_) => Some(true),
             ignore::Match::None => None,

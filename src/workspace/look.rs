@@ -103,21 +103,25 @@ pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
 
 /// Whether a file at `path`, which need not exist, belongs to the codebase. Blocks.
 pub(super) fn belongs(shared: &Shared, path: &RelPath) -> bool {
-    let folder = path.to_path(shared.root());
-    let entered = folder.parent().is_some_and(|folder| shared.watcher.is_entered(folder));
+    let root = shared.root();
+    // Folders that aren't there yet are judged as they would be, in the nearest one that is.
+    let folders = std::iter::successors(path.parent(), RelPath::parent);
+    let to_be: Vec<_> = folders.take_while(|folder| kind(&folder.to_path(root)) == Kind::Gone).collect();
+    let outermost = to_be.last().unwrap_or(path).to_path(root);
+    let entered = outermost.parent().is_some_and(|folder| shared.watcher.is_entered(folder));
     let known = || {
         let (snapshot, dirty) = shared.index.with_newer(&shared.overlay);
         snapshot.find(path).is_some() || dirty.contains_key(path)
     };
-    let member = || match kind(&path.to_path(shared.root())) {
-        Kind::Gone => shared.rules.would_belong(shared.root(), path),
-        _ => match shared.rules.members(shared.root(), path.parent().as_ref()) {
+    let member = || match kind(&path.to_path(root)) {
+        Kind::Gone => shared.rules.would_belong(root, path, false),
+        _ => match shared.rules.members(root, path.parent().as_ref()) {
             Ok(members) => members.iter().any(|(member, _)| member == path),
             // It is there, and what isn't listed now can be asked for by name.
-            Err(Unlisted) => shared.rules.would_belong(shared.root(), path),
+            Err(Unlisted) => shared.rules.would_belong(root, path, false),
         },
     };
-    entered && (known() || member())
+    entered && to_be.iter().all(|folder| shared.rules.would_belong(root, folder, true)) && (known() || member())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
