@@ -15,6 +15,7 @@ mod manifest;
 mod overlay;
 mod plan;
 mod query;
+mod returns;
 mod search;
 mod segment;
 mod snapshot;

@@ -17,6 +17,7 @@ use super::file::open_regular;
 use super::overlay::{Dirtied, Verdict};
 use super::plan::Plan;
 use super::query::Query;
+use super::returns::{LoneReturn, Recount, Returns};
 use super::snapshot::Snapshot;
 use crate::core::RelPath;
 use crate::core::path::cmp_bytes;
@@ -94,6 +95,8 @@ pub struct FileMatches {
 pub struct MatchedLine {
     /// From 0.
     pub number: u64,
+    /// Carriage returns in the lines before it that end a line too, for an editor.
+    pub lone_returns: u64,
     /// Its bytes, without the line's end.
     pub text: Vec<u8>,
     /// The matches in it, bytes from its beginning. Empty matches are among them.
@@ -222,15 +225,28 @@ fn search_file(
     candidate: &Candidate,
     cancel: &CancellationToken,
 ) -> io::Result<Vec<MatchedLine>> {
-    let mut lines = Lines { matcher: &query.matcher, cancel, lines: Vec::new() };
+    let mut lines = Lines { matcher: &query.matcher, cancel, lines: Vec::new(), returns: Returns::default() };
     match &candidate.text {
-        Some(text) => searcher.search_slice(&query.matcher, text.as_bytes(), &mut lines)?,
+        Some(text) => {
+            searcher.search_slice(&query.matcher, text.as_bytes(), &mut lines)?;
+            lines.recount(|returns, sink| searcher.search_slice(returns, text.as_bytes(), sink))?;
+        }
         None => {
             let Some(mut file) = open_regular(&candidate.path.to_path(root))? else { return Ok(Vec::new()) };
             match whole.read(&mut file)? {
-                Some(bytes) => searcher.search_slice(&query.matcher, bytes, &mut lines)?,
+                Some(bytes) => {
+                    searcher.search_slice(&query.matcher, bytes, &mut lines)?;
+                    lines.recount(|returns, sink| searcher.search_slice(returns, bytes, sink))?;
+                }
                 None => {
-                    let searched = searcher.search_file(&query.matcher, &file, &mut lines);
+                    let searched = searcher.search_file(&query.matcher, &file, &mut lines).and_then(|()| {
+                        lines.recount(|returns, sink| {
+                            // What is behind the last match isn't read again.
+                            let read = file.stream_position()?;
+                            file.rewind()?;
+                            searcher.search_reader(returns, (&mut file).take(read), sink)
+                        })
+                    });
                     if wears_out_a_searcher(&file) {
                         *searcher = implicit_searcher();
                     }
@@ -247,6 +263,14 @@ struct Lines<'a> {
     matcher: &'a RegexMatcher,
     cancel: &'a CancellationToken,
     lines: Vec<MatchedLine>,
+    returns: Returns,
+}
+
+impl Lines<'_> {
+    /// Has the carriage returns before each line counted, where they weren't.
+    fn recount(&mut self, search: impl FnOnce(LoneReturn, Recount<'_>) -> io::Result<()>) -> io::Result<()> {
+        std::mem::take(&mut self.returns).recount(&mut self.lines, search)
+    }
 }
 
 impl Sink for Lines<'_> {
@@ -264,7 +288,8 @@ impl Sink for Lines<'_> {
         collected.map_err(io::Error::other)?;
         // The searcher counts lines from 1.
         let number = found.line_number().unwrap_or(1) - 1;
-        self.lines.push(MatchedLine { number, text: text.to_vec(), matches });
+        let lone_returns = self.returns.before(found);
+        self.lines.push(MatchedLine { number, lone_returns, text: text.to_vec(), matches });
         Ok(!self.cancel.is_cancelled())
     }
 }

@@ -389,6 +389,12 @@ impl FileUri {
     }
 }
 
+impl From<&Url> for FileUri {
+    fn from(uri: &Url) -> Self {
+        FileUri(uri.as_str().to_owned())
+    }
+}
+
 impl From<&Codebase> for CodebaseInfo {
     fn from(codebase: &Codebase) -> Self {
         let root = &codebase.root;

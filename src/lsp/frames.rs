@@ -105,6 +105,49 @@ fn header_line(line: &[u8]) -> HeaderLine {
     }
 }
 
+/// Puts U+FFFD where the JSON of `body` has half a surrogate pair, by an escape: it stands for no character, so that no
+/// parser takes it, but editors whose strings are UTF-16 send it when somebody cuts an emoji in halves. U+FFFD is one
+/// UTF-16 unit too, so that columns stay right.
+pub fn replace_halves(body: &mut [u8]) {
+    let Some(mut at) = memchr::memmem::find(body, b"\\u") else { return };
+    // From the string's beginning on: a backslash may be escaped itself.
+    at = memchr::memrchr(b'"', &body[..at]).unwrap_or(0);
+    while let Some(next) = memchr::memchr(b'\\', &body[at..]) {
+        at += next;
+        at += match escaped_unit(&body[at..]) {
+            None => 2,
+            Some(0xd800..=0xdbff) if matches!(escaped_unit(&body[at + 6..]), Some(0xdc00..=0xdfff)) => 12,
+            Some(0xd800..=0xdfff) => {
+                body[at..at + 6].copy_from_slice(b"\\ufffd");
+                6
+            }
+            Some(_) => 6,
+        };
+        at = at.min(body.len());
+    }
+}
+
+/// `body` with U+FFFD for what isn't UTF-8, as editors send it whose strings are bytes; `None` when all of it is. Half a
+/// surrogate pair is one U+FFFD.
+pub fn as_text(body: &[u8]) -> Option<Vec<u8>> {
+    std::str::from_utf8(body).err()?;
+    let mut body = body.to_vec();
+    let is_half = |bytes: &[u8]| matches!(bytes, [0xed, 0xa0..=0xbf, 0x80..=0xbf]);
+    for at in 0..body.len().saturating_sub(2) {
+        if is_half(&body[at..at + 3]) {
+            body[at..at + 3].copy_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    Some(String::from_utf8_lossy(&body).into_owned().into_bytes())
+}
+
+/// The UTF-16 unit whose escape `json` begins with.
+fn escaped_unit(json: &[u8]) -> Option<u16> {
+    let digits = json.strip_prefix(b"\\u")?.get(..4)?;
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
 /// `body` as a frame.
 pub fn frame(body: &[u8]) -> Vec<u8> {
     let mut frame = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
@@ -153,6 +196,41 @@ mod tests {
         let bytes = b"Content-Length: 99999999999\r\n\r\nContent-Length: 2\r\n\r\n{}";
         let found = frames(bytes).await;
         assert!(matches!(&found[..], [Err(_), Ok(_)]), "{found:?}");
+    }
+
+    #[test]
+    fn halves_of_surrogate_pairs_are_replaced_and_nothing_else_is() {
+        let cases = [
+            (r#"{"a":"\ud83d"}"#, r#"{"a":"\ufffd"}"#),
+            (r#"{"a":"\uDE00x\uD83D"}"#, r#"{"a":"\ufffdx\ufffd"}"#),
+            (r#"{"a":"\ud83d\ude00"}"#, r#"{"a":"\ud83d\ude00"}"#),
+            (r#"{"a":"\ud83d\ud83d\ude00\ude00"}"#, r#"{"a":"\ufffd\ud83d\ude00\ufffd"}"#),
+            (r#"{"a":"\ud83d","b":"\ude00"}"#, r#"{"a":"\ufffd","b":"\ufffd"}"#),
+            // Escaped backslashes: what follows is text.
+            (r#"{"a":"\\ud83d"}"#, r#"{"a":"\\ud83d"}"#),
+            (r#"{"a":"\\\ud83d"}"#, r#"{"a":"\\\ufffd"}"#),
+            (r#"{"a":"\"\ud83d\\\ude00"}"#, r#"{"a":"\"\ufffd\\\ufffd"}"#),
+            (r#"{"a":"\ud83d\\ude00"}"#, r#"{"a":"\ufffd\\ude00"}"#),
+            (r#"{"a":"\u00e9\n\ud83d\u0041"}"#, r#"{"a":"\u00e9\n\ufffd\u0041"}"#),
+            // What is no escape is the parser's to refuse.
+            (r#"{"a":"\ud8"}"#, r#"{"a":"\ud8"}"#),
+            (r#"{"a":"\ud+3d \u"#, r#"{"a":"\ud+3d \u"#),
+            (r"\", r"\"),
+            (r"\u", r"\u"),
+            (r#"\ud83d"#, r#"\ufffd"#),
+        ];
+        for (given, wanted) in cases {
+            let mut body = given.as_bytes().to_vec();
+            replace_halves(&mut body);
+            assert_eq!(String::from_utf8_lossy(&body), wanted, "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_utf_8_is_replaced() {
+        assert_eq!(as_text("é".as_bytes()), None);
+        let text = as_text(b"a\xed\xa0\xbdb\xed\xb8\x80\xed\x9f\xbfc\xff\xed\xa0").unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), "a\u{fffd}b\u{fffd}\u{d7ff}c\u{fffd}\u{fffd}\u{fffd}");
     }
 
     #[tokio::test]

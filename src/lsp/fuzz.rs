@@ -10,14 +10,16 @@ use tower_lsp::jsonrpc::{Request, Response};
 use tower_lsp::lsp_types::{
     DidChangeConfigurationParams, DidChangeTextDocumentParams, DidChangeWatchedFilesParams,
     DidChangeWorkspaceFoldersParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, ExecuteCommandParams,
-    InitializeParams, Position, WorkspaceSymbolParams,
+    InitializeParams, Position, Url, WorkspaceSymbolParams,
 };
 
 use super::client::ClientFacts;
-use super::documents::{Documents, changes_rules, edit};
+use super::documents::{Documents, changes_rules, file_of};
+use super::edits::LOST_TEXT;
 use super::ext::{CodebaseParams, SearchParams};
 use super::frames::{Frame, FrameReader, frame};
 use super::inbox::{Incoming, accept};
+use super::model::Model;
 use super::positions::{Encoding, ShownLine};
 use super::settings::{log_level, section_of};
 use crate::core::{CodebaseRoot, RelPath};
@@ -70,7 +72,6 @@ pub fn lsp(data: &[u8]) {
 }
 
 fn said(method: &str, params: Value, documents: &mut Documents, encoding: Encoding) {
-    let own = CodebaseRoot::open(&std::env::temp_dir()).unwrap_or_else(|error| panic!("{error}"));
     match method {
         "initialize" => {
             let Some(params) = read::<InitializeParams>(params) else { return };
@@ -79,34 +80,34 @@ fn said(method: &str, params: Value, documents: &mut Documents, encoding: Encodi
             let _ = log_level(&facts.section);
         }
         "textDocument/didOpen" => {
+            documents.hear(method, params.clone(), encoding);
             let Some(DidOpenTextDocumentParams { text_document: document }) = read(params) else { return };
-            documents.open(document.uri.clone(), document.text.clone());
-            if document.uri.to_file_path().is_ok() {
-                let latest = documents.latest(&own).map(|open| open.text.to_string());
-                assert_eq!(latest, Some(document.text));
+            if file_of(&document.uri).is_some() {
+                assert_eq!(text_of(documents, &document.uri), Some(document.text));
             }
         }
         "textDocument/didChange" => {
-            let changes = params.get("contentChanges").cloned().unwrap_or_default();
-            let Some(params) = read::<DidChangeTextDocumentParams>(params) else { return };
-            let uri = params.text_document.uri;
-            let Some(before) = documents.text(&uri, &own) else { return };
-            documents.change(&uri, params.content_changes, encoding);
-            let after = documents.text(&uri, &own).map(|open| open.text.to_string()).unwrap_or_default();
-            // As it is remembered for the death of an engine.
-            let mut remembered = before.text.to_string();
-            edit(changes, &mut remembered, encoding);
-            assert_eq!(after, remembered);
+            let before = read(params.clone()).and_then(|params: DidChangeTextDocumentParams| {
+                let uri = params.text_document.uri;
+                Some((text_of(documents, &uri)?, uri, params.content_changes))
+            });
+            documents.hear(method, params, encoding);
+            let Some((before, uri, changes)) = before else { return };
+            let after = text_of(documents, &uri).unwrap_or_default();
+            let mut model = Model::new(&before);
+            changes.into_iter().for_each(|change| model.edit(change.range, &change.text, encoding));
+            assert!(model.shows(&after), "{before:?} became {after:?}");
             for number in [0, 1, 2, 7, u32::MAX] {
                 let at = encoding.offset(&after, Position::new(number % 3, number));
                 assert!(after.is_char_boundary(at));
             }
         }
         "textDocument/didClose" => {
+            documents.hear(method, params.clone(), encoding);
             let Some(params) = read::<DidCloseTextDocumentParams>(params) else { return };
-            documents.close(&params.text_document.uri);
-            assert!(documents.text(&params.text_document.uri, &own).is_none());
+            assert!(text_of(documents, &params.text_document.uri).is_none());
         }
+        "textDocument/didSave" | LOST_TEXT => documents.hear(method, params, encoding),
         "workspace/didChangeWatchedFiles" => {
             let changes = read::<DidChangeWatchedFilesParams>(params).map(|params| params.changes);
             let paths = changes.into_iter().flatten().filter_map(|change| change.uri.to_file_path().ok());
@@ -125,6 +126,13 @@ fn said(method: &str, params: Value, documents: &mut Documents, encoding: Encodi
         "workspace/didChangeWorkspaceFolders" => _ = read::<DidChangeWorkspaceFoldersParams>(params),
         _ => {}
     }
+}
+
+/// The text of a document as its client has it.
+fn text_of(documents: &mut Documents, uri: &Url) -> Option<String> {
+    let own = CodebaseRoot::open(&std::env::temp_dir()).unwrap_or_else(|error| panic!("{error}"));
+    let open = documents.text(uri, &own)?;
+    Some([if open.has_mark { "\u{feff}" } else { "" }, &open.text].concat())
 }
 
 fn read<T: DeserializeOwned>(params: Value) -> Option<T> {

@@ -15,6 +15,7 @@ use tower_lsp::lsp_types::{
 use tower_lsp::{Client, ClientSocket, LanguageServer, LspService, async_trait};
 
 use super::client::ClientFacts;
+use super::edits::{LOST_TEXT, LostText};
 use super::ext::{self, CodebaseParams, LastSync, QueueState, SearchParams, SearchResult};
 use super::life::Life;
 use super::session::{Event, Posted, Reply};
@@ -42,6 +43,7 @@ pub fn service(
         .custom_method(ext::QUEUE, Handlers::queue)
         .custom_method(ext::SEARCH, Handlers::search)
         .custom_method(ext::SYNC, Handlers::sync)
+        .custom_method(LOST_TEXT, Handlers::lost_text)
         .finish()
 }
 
@@ -75,6 +77,10 @@ impl Handlers {
 
     async fn search(&self, params: SearchParams) -> Result<SearchResult> {
         self.ask(|reply| Event::Search(params, reply)).await
+    }
+
+    async fn lost_text(&self, lost: LostText) {
+        self.tell(Event::Lost(lost)).await;
     }
 
     async fn sync(&self, params: CodebaseParams) -> Result<LastSync> {

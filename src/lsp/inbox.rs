@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWriteExt, DuplexStream};
 use tower_lsp::jsonrpc::{Error, Id, Request, Response};
 
-use super::frames::{Frame, FrameReader, frame};
+use super::edits;
+use super::frames::{Frame, FrameReader, as_text, frame, replace_halves};
 use super::life::Life;
 use super::outbox::Outbox;
 
@@ -50,9 +51,17 @@ pub async fn receive(reader: impl AsyncRead + Unpin, mut server: DuplexStream, o
 }
 
 /// The message in `body`, or the reply that says why it is none.
-pub(super) fn accept(body: Vec<u8>) -> Result<Incoming, Response> {
-    let mut message: Value = serde_json::from_slice(&body)
-        .map_err(|error| refusal(Id::Null, Error::parse_error(), &format!("a message isn't JSON: {error}")))?;
+pub(super) fn accept(mut body: Vec<u8>) -> Result<Incoming, Response> {
+    replace_halves(&mut body);
+    let mut parsed = serde_json::from_slice(&body);
+    if parsed.is_err()
+        && let Some(text) = as_text(&body)
+    {
+        body = text;
+        parsed = serde_json::from_slice(&body);
+    }
+    let mut message: Value =
+        parsed.map_err(|error| refusal(Id::Null, Error::parse_error(), &format!("a message isn't JSON: {error}")))?;
     let Some(method) = message.get("method").and_then(Value::as_str).map(str::to_owned) else {
         return match serde_json::from_slice::<Response>(&body) {
             Ok(_) => Ok(Incoming::Message(body)),
@@ -62,7 +71,8 @@ pub(super) fn accept(body: Vec<u8>) -> Result<Incoming, Response> {
     if method == "exit" {
         return Ok(Incoming::Exit);
     }
-    let body = if tidy_params(&method, &mut message) { message.to_string().into_bytes() } else { body };
+    let is_tidied = tidy_params(&method, &mut message) | edits::tidy(&method, &mut message);
+    let body = if is_tidied { message.to_string().into_bytes() } else { body };
     // The bytes, not the value: a name that comes twice is lost in that, but ends tower-lsp's session.
     match serde_json::from_slice::<Request>(&body) {
         Ok(_) => Ok(Incoming::Message(body)),

@@ -7,6 +7,7 @@
 mod ask;
 mod client;
 mod documents;
+mod edits;
 pub mod ext;
 mod frames;
 #[cfg(any(test, fuzzing))]
@@ -15,6 +16,8 @@ mod globs;
 mod handlers;
 mod inbox;
 mod life;
+#[cfg(any(test, fuzzing))]
+mod model;
 mod outbox;
 mod positions;
 mod progress;
@@ -26,7 +29,8 @@ mod session;
 mod settings;
 mod symbols;
 
-pub(crate) use documents::edit;
+pub(crate) use documents::Documents;
+pub(crate) use edits::LOST_TEXT;
 pub(crate) use frames::{Frame, FrameReader, LONGEST_MESSAGE, frame};
 pub(crate) use inbox::receive;
 pub use life::Ended;

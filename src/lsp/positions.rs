@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use tower_lsp::lsp_types::{InitializeParams, Position, PositionEncodingKind, Range};
 
+/// What a text may begin with, and what is no part of it for a search. Editors don't show it, and few send it.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The unit of columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encoding {
@@ -47,30 +50,75 @@ impl Encoding {
         }
     }
 
-    /// The byte of `line` at `column`: its end when the column is beyond it, the beginning of the character when it is
-    /// within one.
-    fn byte(self, line: &str, column: usize) -> usize {
-        if self == Encoding::Utf8 {
-            return floor_char_boundary(line, column);
+    /// Units that a byte order mark takes.
+    pub fn mark(self) -> u32 {
+        match self {
+            Encoding::Utf8 => 3,
+            Encoding::Utf16 | Encoding::Utf32 => 1,
         }
-        let mut units = 0;
-        for (at, c) in line.char_indices() {
-            units += if self == Encoding::Utf16 { c.len_utf16() } else { 1 };
-            if units > column {
-                return at;
-            }
-        }
-        line.len()
     }
 
-    /// The byte of `text` at `position`. A line beyond the last means the text's end, a column beyond the line's end
-    /// means that end, as the protocol says.
+    /// The byte of `line` at `column`: its end when the column is beyond it, the beginning of the character when it is
+    /// within one.
+    fn byte(self, line: &str, column: usize) -> Cut {
+        if self == Encoding::Utf8 {
+            return Cut { byte: floor_char_boundary(line, column), in_pair: false };
+        }
+        let mut units = 0;
+        for (byte, c) in line.char_indices() {
+            units += if self == Encoding::Utf16 { c.len_utf16() } else { 1 };
+            if units > column {
+                // A unit is left over: the column is behind the first half of a pair.
+                return Cut { byte, in_pair: self == Encoding::Utf16 && c.len_utf16() == 2 && units == column + 1 };
+            }
+        }
+        Cut { byte: line.len(), in_pair: false }
+    }
+
+    /// The byte of `text` at `position`.
+    #[cfg(any(test, fuzzing))]
     pub fn offset(self, text: &str, position: Position) -> usize {
-        let Some(start) = line_start(text.as_bytes(), position.line) else { return text.len() };
+        self.cut(text, position).byte
+    }
+
+    /// The place in `text` of `position`. A line beyond the last means the text's end, a column beyond the line's end means
+    /// that end, as the protocol says.
+    fn cut(self, text: &str, position: Position) -> Cut {
+        let Some(start) = line_start(text.as_bytes(), position.line) else {
+            return Cut { byte: text.len(), in_pair: false };
+        };
         let rest = &text[start..];
         let line = &rest[..memchr::memchr2(b'\n', b'\r', rest.as_bytes()).unwrap_or(rest.len())];
-        start + self.byte(line, usize::try_from(position.character).unwrap_or(usize::MAX))
+        let cut = self.byte(line, usize::try_from(position.character).unwrap_or(usize::MAX));
+        Cut { byte: start + cut.byte, ..cut }
     }
+
+    /// Puts `new` in the place of `range`, whichever of its ends comes first. An editor whose strings are UTF-16 may cut
+    /// a character in halves; what is left of it is U+FFFD then, a unit as well, so that columns stay right.
+    pub fn replace(self, text: &mut String, range: Range, new: &str) {
+        let (one, other) = (self.cut(text, range.start), self.cut(text, range.end));
+        let (from, to) = (one.min(other), one.max(other));
+        if from == to && new.is_empty() {
+            return;
+        }
+        let half = |cut: Cut| if cut.in_pair { "\u{fffd}" } else { "" };
+        let end = if to.in_pair { to.byte + LENGTH_OF_PAIRS } else { to.byte };
+        match from.in_pair || to.in_pair {
+            true => text.replace_range(from.byte..end, &[half(from), new, half(to)].concat()),
+            false => text.replace_range(from.byte..end, new),
+        }
+    }
+}
+
+/// Bytes of a character that is a pair in UTF-16.
+const LENGTH_OF_PAIRS: usize = 4;
+
+/// A place in a text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Cut {
+    byte: usize,
+    /// It is between the halves of the character there.
+    in_pair: bool,
 }
 
 /// The last place at or before `at` where `text` may be cut.
@@ -148,6 +196,41 @@ impl<'a> ShownLine<'a> {
     }
 }
 
+/// Hands over each of `matches`, which ascend, with the text of the line in which it begins. `bytes` is what ripgrep takes
+/// for a line; the editor counts more than one where there are carriage returns in it, from `number` on.
+pub fn in_editor_lines(
+    bytes: &[u8],
+    number: u64,
+    matches: &[std::ops::Range<usize>],
+    encoding: Encoding,
+    mut found: impl FnMut(Range, &str),
+) {
+    if memchr::memchr(b'\r', bytes).is_none() {
+        let line = ShownLine::new(bytes);
+        return line.ranges(number, matches, encoding).into_iter().for_each(|range| found(range, &line.text));
+    }
+    let starts: Vec<_> = std::iter::once(0).chain(memchr::memchr_iter(b'\r', bytes).map(|at| at + 1)).collect();
+    let line_of = |at: usize| starts.partition_point(|start| *start <= at).saturating_sub(1);
+    let line = |at: usize| {
+        let end = starts.get(at + 1).map_or(bytes.len(), |next| next - 1);
+        (starts[at], number + at as u64, ShownLine::new(&bytes[starts[at]..end]))
+    };
+    for matches in matches.chunk_by(|one, next| line_of(one.start) == line_of(next.start)) {
+        let Some(first) = matches.first() else { continue };
+        let (start, number, shown) = line(line_of(first.start));
+        let within: Vec<_> = matches.iter().map(|found| found.start - start..found.end - start).collect();
+        for (mut range, whole) in shown.ranges(number, &within, encoding).into_iter().zip(matches) {
+            // Only a match of carriage returns ends in another line.
+            let (start, number, last) = line(line_of(whole.end));
+            if number > u64::from(range.end.line) {
+                let end = whole.end - start;
+                range.end = last.ranges(number, &[end..end], encoding).first().map_or(range.end, |range| range.start);
+            }
+            found(range, &shown.text);
+        }
+    }
+}
+
 /// The protocol's numbers have 31 bits.
 fn saturate(number: u64) -> u32 {
     u32::try_from(number.min(i32::MAX as u64)).unwrap_or(u32::MAX)
@@ -207,5 +290,40 @@ mod tests {
         let ranges = line.ranges(0, &[0..2, 2..6, 7..9, 9..13], Encoding::Utf16);
         let columns: Vec<_> = ranges.iter().map(|r| (r.start.character, r.end.character)).collect();
         assert_eq!(columns, [(0, 1), (1, 3), (4, 5), (5, 7)]);
+    }
+
+    #[test]
+    fn a_character_that_is_cut_in_halves_keeps_its_units() {
+        let after = |range: [u32; 2], new: &str| {
+            let mut text = "a😀b".to_owned();
+            Encoding::Utf16.replace(&mut text, Range::new(Position::new(0, range[0]), Position::new(0, range[1])), new);
+            text
+        };
+        assert_eq!(after([1, 2], ""), "a\u{fffd}b");
+        assert_eq!(after([2, 3], "\u{fffd}"), "a\u{fffd}\u{fffd}b");
+        assert_eq!(after([2, 2], "x"), "a\u{fffd}x\u{fffd}b");
+        assert_eq!(after([4, 2], ""), "a\u{fffd}");
+        assert_eq!(after([2, 2], ""), "a😀b");
+    }
+
+    #[test]
+    fn lines_that_end_in_carriage_returns_are_those_of_the_editor() {
+        let bytes = "one\rtwö two\r\rfour".as_bytes();
+        let mut found = Vec::new();
+        let matches = [0..3, 4..8, 9..11, 11..15, 14..14, 14..16];
+        in_editor_lines(bytes, 7, &matches, Encoding::Utf16, |range, text| {
+            let Range { start, end } = range;
+            found.push((start.line, start.character, end.line, end.character, text.to_owned()));
+        });
+        let line = |at: (u32, u32, u32, u32), text: &str| (at.0, at.1, at.2, at.3, text.to_owned());
+        let wanted = [
+            line((7, 0, 7, 3), "one"),
+            line((8, 0, 8, 3), "twö two"),
+            line((8, 4, 8, 6), "twö two"),
+            line((8, 6, 10, 1), "twö two"),
+            line((10, 0, 10, 0), "four"),
+            line((10, 0, 10, 2), "four"),
+        ];
+        assert_eq!(found, wanted);
     }
 }

@@ -1,7 +1,6 @@
 //! `syncline/search`.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::lsp_types::ProgressToken;
 
-use super::documents::OpenText;
+use super::documents::{Held, OpenText};
 use super::ext::{SearchChunk, SearchMatch, SearchParams, SearchProgress, SearchProgressParams, SearchResult};
 use super::globs::Globs;
 use super::outbox::Outbox;
-use super::positions::{Encoding, ShownLine, floor_char_boundary};
+use super::positions::{BYTE_ORDER_MARK, Encoding, floor_char_boundary, in_editor_lines};
 use super::roots::Place;
 use crate::core::RelPath;
-use crate::index::{Boundary, Case, FileMatches, Pattern, Query, Unsaved};
+use crate::index::{Boundary, Case, FileMatches, Pattern, Query};
 use crate::workspace::{FreshView, Keep, Workspace};
 
 /// Matches that are given when the client doesn't say.
@@ -63,14 +62,8 @@ pub struct Target {
 
 impl Target {
     /// The open documents that belong to the codebase.
-    pub(super) async fn unsaved(&self) -> Arc<Unsaved> {
-        let mut unsaved = Unsaved::new();
-        for open in &self.texts {
-            if let Some(path) = open.place_in(&self.workspace, &self.place).await {
-                unsaved.insert(path, open.text.clone());
-            }
-        }
-        Arc::new(unsaved)
+    pub(super) async fn held(&self) -> Held {
+        Held::of(&self.texts, &self.workspace, &self.place).await
     }
 
     /// Where the document is that the client opened or edited last, if it belongs to the codebase.
@@ -104,15 +97,16 @@ impl Search {
         let mut result = SearchResult { fresh: true, ..SearchResult::default() };
         let mut delivery = Delivery::new(self.params.partial_result_token.clone(), self.outbox.clone());
         for (at, target) in self.targets.iter().enumerate() {
-            let unsaved = target.unsaved().await;
-            let FreshView { view, fresh } = target.workspace.view(unsaved, self.params.fresh.unwrap_or(true)).await;
+            let held = target.held().await;
+            let FreshView { view, fresh } =
+                target.workspace.view(held.texts.clone(), self.params.fresh.unwrap_or(true)).await;
             result.fresh &= fresh;
             if at == 0 {
                 result.generation = view.snapshot.generation.0;
             }
             let (give, take) = mpsc::channel(FILES_AHEAD);
             let (place, encoding) = (target.place.clone(), self.encoding);
-            let found = move |file: FileMatches| match give.blocking_send(matches_of(&place, &file, encoding)) {
+            let found = move |file: FileMatches| match give.blocking_send(matches_of(&place, &held, &file, encoding)) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             };
@@ -156,16 +150,23 @@ pub(super) fn prepare(params: &SearchParams) -> impl FnOnce() -> Result<(Query, 
     }
 }
 
-/// The matches of a file as the client gets them.
-fn matches_of(place: &Place, file: &FileMatches, encoding: Encoding) -> Vec<SearchMatch> {
-    let uri = place.uri(&file.path);
-    let in_line = |line: &crate::index::MatchedLine| {
-        let shown = ShownLine::new(&line.text);
-        let text = &shown.text[..floor_char_boundary(&shown.text, LONGEST_TEXT)];
-        let ranges = shown.ranges(line.number, &line.matches, encoding).into_iter();
-        ranges.map(|range| SearchMatch { uri: uri.clone(), range, text: text.to_owned() }).collect::<Vec<_>>()
-    };
-    file.lines.iter().flat_map(in_line).collect()
+/// The matches of a file as the client gets them: in an open document, under the URI and with the columns that it has
+/// there.
+fn matches_of(place: &Place, held: &Held, file: &FileMatches, encoding: Encoding) -> Vec<SearchMatch> {
+    let document = held.document(&file.path);
+    let uri = document.map_or_else(|| place.uri(&file.path), OpenText::uri);
+    let mut matches = Vec::new();
+    for line in &file.lines {
+        in_editor_lines(&line.text, line.number + line.lone_returns, &line.matches, encoding, |range, text| {
+            let mut text = text[..floor_char_boundary(text, LONGEST_TEXT)].to_owned();
+            if range.start.line == 0 && document.is_some_and(|document| document.has_mark) {
+                text.insert(0, BYTE_ORDER_MARK);
+            }
+            let range = document.map_or(range, |document| document.range(range, encoding));
+            matches.push(SearchMatch { uri: uri.clone(), range, text });
+        });
+    }
+    matches
 }
 
 /// How matches get to the client.

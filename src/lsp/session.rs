@@ -19,7 +19,8 @@ use tower_lsp::lsp_types::{
 use super::ServeOptions;
 use super::ask::ask;
 use super::client::ClientFacts;
-use super::documents::{Documents, changes_rules};
+use super::documents::{Documents, changes_rules, real};
+use super::edits::LostText;
 use super::ext::{CodebaseParams, LastSync, Outcome, QueueState, SearchParams, SearchResult, commands};
 use super::life::Life;
 use super::outbox::Outbox;
@@ -55,6 +56,8 @@ pub enum Event {
     Opened(TextDocumentItem),
     /// A document was edited.
     Changed(DidChangeTextDocumentParams),
+    /// What was said of a document's text can't be understood.
+    Lost(LostText),
     /// A document was saved.
     Saved(Url),
     /// A document was closed.
@@ -147,9 +150,13 @@ impl Session {
                 let encoding = self.facts.as_ref().map(|facts| facts.encoding).unwrap_or_default();
                 self.documents.change(&params.text_document.uri, params.content_changes, encoding);
             }
-            Event::Saved(uri) => self.touched(vec![uri]),
+            Event::Lost(lost) => self.lost(&lost).await,
+            Event::Saved(uri) => {
+                self.documents.saved(&uri);
+                self.touched(vec![uri]).await;
+            }
             Event::Closed(uri) => self.documents.close(&uri),
-            Event::Touched(uris) => self.touched(uris),
+            Event::Touched(uris) => self.touched(uris).await,
             Event::Folders(change) => self.folders(change).await,
             Event::Configuration(settings) => self.configuration(settings).await,
             Event::Queue(params, reply) => drop(reply.send(self.queue(&params))),
@@ -322,7 +329,22 @@ impl Session {
         }
     }
 
-    fn touched(&mut self, uris: Vec<Url>) {
+    /// The client's text of a document isn't known any more, which its user should see, once for each document.
+    async fn lost(&mut self, lost: &LostText) {
+        let Some(uri) = lost.uri() else {
+            return tracing::warn!(why = lost.why, "the client edits a document that it doesn't name");
+        };
+        if self.documents.lose(&uri) {
+            let sentence = format!(
+                "syncline can't understand what the editor says of {uri} ({}); the file on disk is searched instead \
+                 until the editor sends the whole text, as it does when the document is opened anew",
+                lost.why
+            );
+            self.outbox.log(MessageType::WARNING, sentence).await;
+        }
+    }
+
+    async fn touched(&mut self, uris: Vec<Url>) {
         for uri in &uris {
             self.documents.forget_members_of(uri);
         }
@@ -332,7 +354,11 @@ impl Session {
         }
         for root in self.roots.iter() {
             let place = root.place();
-            root.workspace.touch(paths.iter().map(|path| place.canonical(path)).collect());
+            let paths: Vec<_> = paths.iter().map(|path| place.canonical(path)).collect();
+            // What was written through a link is the file that it leads to; the link may have changed, too.
+            let written = move || paths.into_iter().flat_map(|path| [real(&path), path]).collect();
+            // Waited for: whoever asks next must see what was written.
+            root.workspace.touch(tokio::task::spawn_blocking(written).await.unwrap_or_default());
         }
     }
 
@@ -387,7 +413,7 @@ impl Session {
     fn targets(&mut self, places: Places) -> Vec<Target> {
         let targets = places.into_iter().map(|(workspace, place, inner)| {
             let root = &workspace.codebase().root;
-            let (texts, latest) = (self.documents.texts(root).collect(), self.documents.latest(root));
+            let (texts, latest) = (self.documents.texts(root), self.documents.latest(root));
             Target { workspace, place, inner, texts, latest }
         });
         targets.collect()

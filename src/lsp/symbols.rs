@@ -3,6 +3,7 @@
 use tokio_util::sync::CancellationToken;
 use tower_lsp::lsp_types::{Location, Position, Range, SymbolInformation, SymbolKind as LspKind, Url};
 
+use super::documents::{Held, OpenText};
 use super::positions::Encoding;
 use super::search::Target;
 use crate::index::symbols::{Fit, SymbolKind, SymbolMatch, SymbolQuery};
@@ -28,19 +29,19 @@ impl SymbolSearch {
         let _ends_with_this = cancel.clone().drop_guard();
         let mut found = Vec::new();
         for target in &self.targets {
-            let unsaved = target.unsaved().await;
-            let FreshView { view, .. } = target.workspace.view(unsaved, true).await;
+            let held = target.held().await;
+            let FreshView { view, .. } = target.workspace.view(held.texts.clone(), true).await;
             let near = target.latest().await;
             let query = SymbolQuery::new(&self.query, Fit::Fuzzy, MOST_SYMBOLS).near(near);
             let answer = target.workspace.symbols(view, query, cancel.clone()).await;
             let here = answer.symbols.iter().filter(|symbol| target.keeps(&symbol.path));
-            found.extend(here.filter_map(|symbol| self.information(target, symbol)));
+            found.extend(here.filter_map(|symbol| self.information(target, &held, symbol)));
         }
         found
     }
 
     #[allow(deprecated, reason = "the type has a field that is")]
-    fn information(&self, target: &Target, found: &SymbolMatch) -> Option<SymbolInformation> {
+    fn information(&self, target: &Target, held: &Held, found: &SymbolMatch) -> Option<SymbolInformation> {
         let symbol = &found.symbol;
         let (column, width) = match self.encoding {
             Encoding::Utf8 => (symbol.column.utf8, symbol.name.len()),
@@ -49,7 +50,10 @@ impl SymbolSearch {
         };
         let end = column.saturating_add(u32::try_from(width).unwrap_or(u32::MAX));
         let range = Range::new(Position::new(symbol.line, column), Position::new(symbol.line, end));
-        let uri = Url::parse(target.place.uri(&found.path).as_str()).ok()?;
+        let document = held.document(&found.path);
+        let range = document.map_or(range, |document| document.range(range, self.encoding));
+        let uri = document.map_or_else(|| target.place.uri(&found.path), OpenText::uri);
+        let uri = Url::parse(uri.as_str()).ok()?;
         Some(SymbolInformation {
             name: symbol.name.clone(),
             kind: kind(symbol.kind),

@@ -126,10 +126,13 @@ pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
 /// Whether a file at `path`, which need not exist, belongs to the codebase. Blocks.
 pub(super) fn belongs(shared: &Shared, path: &RelPath) -> bool {
     let Ok(root) = RootFolder::open(shared.root()) else { return false };
-    match root.entry(path) {
-        Ok(Some(entry)) if entry.kind != EntryKind::File => false,
-        _ => Ruling::new(&shared.rules, &root).takes_in(path, false),
+    let kind = |path: &RelPath| root.entry(path).ok().flatten().map(|entry| entry.kind);
+    if kind(path).is_some_and(|kind| kind != EntryKind::File) {
+        return false;
     }
+    // Folders that aren't there yet would be made in the nearest one that is.
+    let nearest = std::iter::successors(path.parent(), RelPath::parent).find_map(|folder| kind(&folder));
+    nearest.is_none_or(|kind| kind == EntryKind::Folder) && Ruling::new(&shared.rules, &root).takes_in(path, false)
 }
 
 /// Compares what no event tells with what it was, and notes what has changed; gives whether an answer that comes after a

@@ -58,6 +58,40 @@ async fn two_editors_go_on_when_the_daemon_is_killed_while_it_syncs() {
     end(second_child, second).await;
 }
 
+// Which text is which file's, and which isn't known, must be the same for the next engine.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_the_same_after_a_death() {
+    let home = Home::new(&[("+a.txt", "needle on disk\n"), ("b.txt", "needle on disk\n")]);
+    let link = home.path("link");
+    std::os::unix::fs::symlink(home.tree(), &link).unwrap();
+    let (child, mut client) = home.fresh_editor().await;
+    let (target, through) = (home.tree().join("+a.txt"), link.join("+a.txt"));
+    client.open(&through, "needle through\n").await;
+    client.open(&target, "needle target\n").await;
+    client.notify("textDocument/didChange", edit(&through, "edited ")).await;
+    let b = home.tree().join("b.txt");
+    client.open(&b, "needle on paper\n").await;
+    let wrong = json!({"textDocument": {"uri": uri(&b), "version": 2}, "contentChanges": [{"text": null}]});
+    client.notify("textDocument/didChange", wrong).await;
+    let found = ["+a.txt:0:7-13:edited needle through", "b.txt:0:0-6:needle on disk"];
+    assert_eq!(client.search(plain("needle")).await, found);
+    kill(home.daemon());
+    assert_eq!(client.search(plain("needle")).await, found);
+    // By another spelling of its URI.
+    let mut again = edit(&through, "again ");
+    let other = uri(&through).replace("/+a", "/%2Ba");
+    again["textDocument"]["uri"] = json!(other);
+    client.notify("textDocument/didChange", again).await;
+    let whole =
+        json!({"textDocument": {"uri": uri(&b), "version": 3}, "contentChanges": [{"text": "needle, whole\n"}]});
+    client.notify("textDocument/didChange", whole).await;
+    let found = ["+a.txt:0:13-19:again edited needle through", "b.txt:0:0-6:needle, whole"];
+    assert_eq!(client.search(plain("needle")).await, found);
+    kill(home.daemon());
+    assert_eq!(client.search(plain("needle")).await, found);
+    end(child, client).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_asked_is_answered_over_a_death() {
     let home = Home::new(&[]);

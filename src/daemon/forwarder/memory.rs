@@ -1,11 +1,11 @@
 //! What a forwarder keeps in mind of a session, to begin it anew.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::lsp::{Encoding, GOODBYE, edit};
+use crate::lsp::{Documents, Encoding, GOODBYE, LOST_TEXT};
 
 /// Requests of the editor that may wait for their answers; more are refused.
 const MOST_REQUESTS: usize = 1024;
@@ -31,7 +31,8 @@ pub struct Memory {
     encoding: Encoding,
     /// The last `workspace/didChangeConfiguration`.
     configuration: Option<Vec<u8>>,
-    documents: BTreeMap<String, Document>,
+    /// As an engine keeps them, so that both have the same texts.
+    documents: Documents,
     /// What the editor waits for, by id.
     requests: HashMap<String, Request>,
     next_request: u64,
@@ -53,12 +54,6 @@ pub struct Memory {
 struct Introduction {
     message: Value,
     is_answered: bool,
-}
-
-struct Document {
-    language: Value,
-    version: i64,
-    text: String,
 }
 
 /// A request that the editor waits for.
@@ -151,7 +146,7 @@ impl Memory {
             is_shut_down: false,
             encoding: Encoding::default(),
             configuration: None,
-            documents: BTreeMap::new(),
+            documents: Documents::default(),
             requests: HashMap::new(),
             next_request: 0,
             engine_requests: HashMap::new(),
@@ -271,21 +266,13 @@ impl Memory {
                     self.folders_changed(take(&mut params, "event"));
                 }
             }
-            "textDocument/didOpen" => {
-                if let Ok(mut params) = params() {
-                    self.opened(take(&mut params, "textDocument"));
-                }
-            }
-            "textDocument/didChange" => {
+            "textDocument/didOpen"
+            | "textDocument/didChange"
+            | "textDocument/didSave"
+            | "textDocument/didClose"
+            | LOST_TEXT => {
                 if let Ok(params) = params() {
-                    self.changed(params);
-                }
-            }
-            "textDocument/didClose" => {
-                if let Ok(params) = params()
-                    && let Some(uri) = params["textDocument"]["uri"].as_str()
-                {
-                    self.documents.remove(uri);
+                    self.documents.hear(method, params, self.encoding);
                 }
             }
             "$/cancelRequest" => {
@@ -318,23 +305,6 @@ impl Memory {
             folders.extend(added);
         }
         params.insert("workspaceFolders".to_owned(), Value::Array(folders));
-    }
-
-    fn opened(&mut self, mut document: Value) {
-        let (Value::String(uri), Value::String(text)) = (take(&mut document, "uri"), take(&mut document, "text"))
-        else {
-            return;
-        };
-        let version = document["version"].as_i64().unwrap_or(0);
-        self.documents.insert(uri, Document { language: take(&mut document, "languageId"), version, text });
-    }
-
-    fn changed(&mut self, mut params: Value) {
-        let uri = params["textDocument"]["uri"].as_str();
-        let Some(document) = uri.and_then(|uri| self.documents.get_mut(uri)) else { return };
-        document.version = params["textDocument"]["version"].as_i64().unwrap_or(document.version);
-        // As the engine does it, so that both have the same text.
-        edit(params["contentChanges"].take(), &mut document.text, self.encoding);
     }
 
     /// A reply of the editor's, under the id by which the engine knows the request; none when that engine is gone.
@@ -444,11 +414,8 @@ impl Memory {
             replay.push(json!({ "jsonrpc": "2.0", "method": "initialized", "params": {} }).to_string().into_bytes());
             replay.extend(self.configuration.clone());
         }
-        for (uri, document) in &self.documents {
-            let Document { language, version, text } = document;
-            let document = json!({ "uri": uri, "languageId": language, "version": version, "text": text });
-            let params = json!({ "textDocument": document });
-            let message = json!({ "jsonrpc": "2.0", "method": "textDocument/didOpen", "params": params });
+        for (method, params) in self.documents.retell() {
+            let message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
             replay.push(message.to_string().into_bytes());
         }
         self.requests.retain(|_, request| {

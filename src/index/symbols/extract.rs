@@ -10,6 +10,7 @@ use tree_sitter::{Node, ParseOptions, Parser};
 
 use super::language::{Language, Prepared, Rule};
 use super::symbol::{Column, Symbol, SymbolKind};
+use crate::index::returns::lone_returns;
 
 /// A text that takes longer to parse is given up: grammars are slow on some that aren't of their language at all.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -65,7 +66,8 @@ impl Extractor {
             self.parser.reset();
             return (!cancel.is_cancelled()).then(Vec::new);
         };
-        let mut finder = Finder { prepared, text, scopes: Vec::new(), found: Vec::new() };
+        let returns = lone_returns(text).collect();
+        let mut finder = Finder { prepared, text, returns, scopes: Vec::new(), found: Vec::new() };
         finder.walk(tree.root_node(), cancel);
         (!cancel.is_cancelled()).then_some(finder.found)
     }
@@ -84,6 +86,8 @@ struct Enclosing {
 struct Finder<'a> {
     prepared: &'static Prepared,
     text: &'a [u8],
+    /// Where lines end that do so for editors only.
+    returns: Vec<usize>,
     scopes: Vec<Enclosing>,
     found: Vec<Symbol>,
 }
@@ -352,6 +356,10 @@ impl Finder<'_> {
             name.truncate(end.unwrap_or(0));
         }
         let line_start = self.text[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        // Lines are those of editors.
+        let returns = self.returns.partition_point(|at| *at < start);
+        let behind_return = returns.checked_sub(1).map_or(0, |last| self.returns[last] + 1);
+        let (row, line_start) = (row + returns, line_start.max(behind_return));
         let column = column(&self.text[line_start..start]);
         let container = self.scopes.last().map(|scope| scope.name.clone()).unwrap_or_default();
         self.found.push(Symbol { name, kind, line: saturate(row), column, container });

@@ -5,7 +5,7 @@ use super::pack::Occurrence;
 use crate::index::varint;
 
 /// The version of the form and of what is found in a text.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// More bytes are no text's symbols.
 const LARGEST: usize = 64 << 20;
 

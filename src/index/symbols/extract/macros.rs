@@ -7,6 +7,7 @@
 use memchr::memmem;
 
 use super::{LONGEST_NAME, saturate};
+use crate::index::returns::lone_returns;
 use crate::index::symbols::{Column, Symbol, SymbolKind};
 
 /// The macros that `text` defines, in order; `None` when there is, or may be, anything else in it.
@@ -58,7 +59,7 @@ pub(super) fn macros(text: &[u8]) -> Option<Vec<Symbol>> {
 
 /// Else columns would have to be counted, and bytes that are no text would be for the grammar to judge.
 fn is_plain(text: &[u8]) -> bool {
-    text.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r'))
+    text.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')) && lone_returns(text).next().is_none()
 }
 
 /// Where in a text one is. What is read stands at `at`, which goes behind it.

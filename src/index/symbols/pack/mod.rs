@@ -33,7 +33,7 @@ use super::language::Language;
 use crate::index::docs::ContentHash;
 
 /// The first bytes of a pack; the last of them is the version of the format and of what is found in a text.
-const MAGIC: [u8; 8] = *b"SYNCSYM\x01";
+const MAGIC: [u8; 8] = *b"SYNCSYM\x02";
 /// Names in a block.
 const BLOCK: usize = 64;
 /// Bytes of the footer.
