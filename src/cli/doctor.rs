@@ -205,7 +205,7 @@ fn watches(settings: &Settings, root: &CodebaseRoot) -> Option<Check> {
     let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude).ok()?;
     let folders = Arc::new(AtomicUsize::new(0));
     let counted = folders.clone();
-    let count: Enter = Arc::new(move |_: &Path| {
+    let count: Enter = Arc::new(move |_: &Path, _| {
         counted.fetch_add(1, Ordering::Relaxed);
     });
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -217,7 +217,7 @@ fn watches(settings: &Settings, root: &CodebaseRoot) -> Option<Check> {
         if folders == 1 { "folder" } else { "folders" },
         show::number(most)
     );
-    // While watches are set anew, a folder has two; and other programs watch, too.
+    // Other programs watch, too.
     Some(match folders * 2 > most {
         true => {
             let wanted = (folders * 4).next_power_of_two();

@@ -155,7 +155,7 @@ fn look(
                 root.as_path(),
                 threads,
                 &CancellationToken::new(),
-                &(Arc::new(|_: &Path| {}) as Enter),
+                &(Arc::new(|_: &Path, _| {}) as Enter),
             );
             let tree = tree.map_err(|error| error.to_string())?;
             let difference = snapshot.proven_difference(root.as_path(), &tree.files, settings.index.max_file_bytes);

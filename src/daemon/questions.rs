@@ -145,9 +145,11 @@ async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParam
         };
         Some(PathText::new(path))
     };
-    match (found.files.iter().map(in_folder).collect(), root.to_str()) {
-        (Some(files), Some(root)) => {
-            Candidates::Files { root: root.to_owned(), rules_outside: found.rules_outside, files }
+    let (files, unlisted) =
+        (found.files.iter().map(in_folder).collect(), found.unlisted.iter().map(in_folder).collect());
+    match (files, unlisted, root.to_str()) {
+        (Some(files), Some(unlisted), Some(root)) => {
+            Candidates::Files { root: root.to_owned(), rules_outside: found.rules_outside, files, unlisted }
         }
         _ => unknown("the codebase's path isn't UTF-8"),
     }

@@ -17,13 +17,13 @@ mod query;
 mod search;
 mod segment;
 mod snapshot;
-mod stat;
 mod store;
 pub mod symbols;
 mod text;
 mod update;
 mod varint;
 
+pub use crate::core::stat::FileStat;
 pub use docs::{ContentHash, Doc};
 pub use file::open_regular;
 pub use manifest::Generation;
@@ -35,6 +35,5 @@ pub use search::{
     in_order, wears_out_a_searcher,
 };
 pub use snapshot::{Difference, Snapshot, TreeFile};
-pub use stat::FileStat;
 pub use store::{Change, Index, IndexError};
 pub use update::{Update, Updated};

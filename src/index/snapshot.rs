@@ -11,11 +11,12 @@ use super::gram::Gram;
 use super::manifest::{Ancestry, Fences, Generation, Manifest};
 use super::plan::Plan;
 use super::segment::{Entry, Segment, SegmentError, SegmentId};
-use super::stat::{FileStat, now_ns};
 use super::symbols::{Language, TextKey};
 use crate::core::RelPath;
 use crate::core::cache::FencingToken;
+use crate::core::files::RootFolder;
 use crate::core::path::cmp_bytes;
+use crate::core::stat::{FileStat, now_ns};
 
 /// The index at one commit.
 #[derive(Clone, Default)]
@@ -240,11 +241,13 @@ impl Snapshot {
     pub fn proven_difference(&self, root: &Path, tree: &[TreeFile], max_file_bytes: u64) -> Difference {
         let mut difference = self.difference(tree, max_file_bytes);
         let now = now_ns();
+        let Ok(root) = RootFolder::open(root) else { return difference };
+        let hash = |path: &RelPath| root.file(path).ok()?.and_then(|file| hash_of(file).ok());
         let holds = |file: &TreeFile| match self.find(&file.path).filter(|doc| doc.racy && doc.stat == file.stat) {
             None => false,
             Some(doc) if doc.scanned => !is_indexed(&doc.stat, max_file_bytes, now),
             // What can't be read isn't known to be the same.
-            Some(doc) => hash_of(&file.path.to_path(root)).ok().flatten() == Some(doc.hash),
+            Some(doc) => hash(&file.path) == Some(doc.hash),
         };
         difference.changed.retain(|file| !holds(file));
         difference

@@ -47,6 +47,14 @@ pub enum IndexError {
         /// The folder.
         path: PathBuf,
     },
+    /// The codebase's own folder can't be opened.
+    #[error("can't open the folder {}: {source}; what changed there is indexed once it is back", path.display())]
+    Root {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The work was given up on purpose.
     #[error("the work on the index was cancelled")]
     Cancelled,

@@ -153,6 +153,8 @@ pub struct FolderCandidates {
     pub rules_outside: RulesOutside,
     /// In path order, relative to the root.
     pub files: Vec<RelPath>,
+    /// Folders that can't be listed, relative to the root: a walk complains of them.
+    pub unlisted: Vec<RelPath>,
 }
 
 impl Engine {
@@ -375,30 +377,19 @@ impl Workspace {
     /// Tells of files that have just been written, as an editor does on a save. Paths outside the codebase are ignored.
     pub fn touch(&self, paths: Vec<PathBuf>) {
         for path in paths {
-            self.open.shared.watcher.tell(&self.canonical(path));
+            self.open.shared.watcher.tell(&canonical(&path));
         }
     }
 
     /// Whether a file at `path` (absolute; it need not exist) belongs to the codebase by its rules of ignoring, and its
     /// path there.
     pub async fn belongs(&self, path: &Path) -> Option<RelPath> {
-        let path = RelPath::below(self.open.shared.root(), &self.canonical(path.to_owned()))?;
-        // Before the tree was walked once, nobody knows which folders belong.
-        self.caught_up().await;
-        let shared = self.open.shared.clone();
-        let looked = tokio::task::spawn_blocking(move || look::belongs(&shared, &path).then_some(path)).await;
-        looked.ok().flatten()
-    }
-
-    /// `path` by the canonical name of its folder: clients may have reached the root by a link.
-    fn canonical(&self, path: PathBuf) -> PathBuf {
-        if path.starts_with(self.open.shared.root()) {
-            return path;
-        }
-        match (path.parent().map(std::fs::canonicalize), path.file_name()) {
-            (Some(Ok(folder)), Some(name)) => folder.join(name),
-            _ => path,
-        }
+        let (shared, path) = (self.open.shared.clone(), path.to_owned());
+        let looked = tokio::task::spawn_blocking(move || {
+            let path = RelPath::below(shared.root(), &canonical(&path))?;
+            look::belongs(&shared, &path).then_some(path)
+        });
+        looked.await.ok().flatten()
     }
 
     /// What to search now: all that was seen so far. With `fresh`, every change that was on disk at the call is in it, if
@@ -409,9 +400,11 @@ impl Workspace {
             // Nobody has looked, so nobody knows.
             return FreshView { view: shared.view(unsaved), fresh: false };
         }
-        let seen = shared.watcher.catch_up().await;
+        let looks = shared.clone();
+        let unseen = tokio::task::spawn_blocking(move || look::at_unseen(&looks));
+        let (seen, compared) = tokio::join!(shared.watcher.catch_up(), unseen);
         let certain = self.caught_up().await;
-        FreshView { view: shared.view(unsaved), fresh: seen && certain }
+        FreshView { view: shared.view(unsaved), fresh: seen && compared.unwrap_or(false) && certain }
     }
 
     /// The files in `folder` (canonical) that may fulfil `plan`, by its paths, when they are certain to be those that
@@ -428,9 +421,6 @@ impl Workspace {
             return None;
         }
         let FreshView { view, fresh: true } = self.view(Arc::new(Unsaved::new()), true).await else { return None };
-        if self.open.state.borrow().health != Health::Ok {
-            return None;
-        }
         let (shared, open) = (shared.clone(), self.clone());
         let found = tokio::task::spawn_blocking(move || {
             let rules_outside = rules_outside(shared.root())?;
@@ -439,16 +429,19 @@ impl Workspace {
                 return None;
             }
             let below = |path: &RelPath| folder.as_ref().is_none_or(|folder| path.is_below(folder));
+            let unlisted = shared.watcher.unlisted().into_iter();
+            let unlisted = unlisted.filter_map(|(path, _)| RelPath::below(shared.root(), &path));
+            let unlisted: Vec<_> = unlisted.filter(below).collect();
             let candidates = view.candidates(&plan, below);
             if !candidates.damaged.is_empty() {
                 open.command(Command::Damaged);
                 return None;
             }
             let files: Vec<_> = candidates.files.into_iter().map(|candidate| candidate.path).collect();
-            if files.is_empty() && !view.holds_any(folder.as_ref()) {
+            if files.is_empty() && unlisted.is_empty() && !view.holds_any(folder.as_ref()) {
                 return None;
             }
-            Some(FolderCandidates { root: shared.root().to_owned(), rules_outside, files })
+            Some(FolderCandidates { root: shared.root().to_owned(), rules_outside, files, unlisted })
         });
         found.await.ok().flatten()
     }
@@ -546,4 +539,18 @@ impl Workspace {
             tracing::warn!(codebase = %self.open.shared.root().display(), %error, "a command was refused");
         }
     }
+}
+
+/// `path` with all links resolved, as far as it exists: one file has one path, however a client has reached it. Blocks for
+/// a few looks.
+fn canonical(path: &Path) -> PathBuf {
+    let mut missing = PathBuf::new();
+    for at in path.ancestors() {
+        if let Ok(real) = std::fs::canonicalize(at) {
+            return if missing.as_os_str().is_empty() { real } else { real.join(missing) };
+        }
+        let Some(name) = at.file_name() else { break };
+        missing = if missing.as_os_str().is_empty() { PathBuf::from(name) } else { Path::new(name).join(missing) };
+    }
+    path.to_owned()
 }

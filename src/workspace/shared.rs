@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) cancel: CancellationToken,
     progress: Mutex<Option<Progress>>,
     symbol_progress: Mutex<Option<Progress>>,
+    /// How long parts of the tree that raise no events took to be compared.
+    last_poll: Mutex<Duration>,
     /// What was ignored from outside the codebase when its tree was looked at.
     rules_outside: Mutex<Option<RulesOutside>>,
     /// The progress of texts or symbols has moved.
@@ -59,6 +62,7 @@ impl Shared {
             cancel,
             progress: Mutex::default(),
             symbol_progress: Mutex::default(),
+            last_poll: Mutex::default(),
             rules_outside: Mutex::default(),
             progressed: Notify::new(),
         }
@@ -80,6 +84,14 @@ impl Shared {
     /// To be called before the tree is walked: what changes meanwhile then shows as a difference.
     pub(super) fn note_rules_outside(&self) {
         *self.rules_outside.lock().unwrap_or_else(PoisonError::into_inner) = rules_outside(self.root());
+    }
+
+    pub(super) fn last_poll(&self) -> Duration {
+        *self.last_poll.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_poll(&self, took: Duration) {
+        *self.last_poll.lock().unwrap_or_else(PoisonError::into_inner) = took;
     }
 
     pub(super) fn progress(&self) -> Option<Progress> {
