@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 /// Longest that anything may take before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Files, each with its matching lines.
+pub type Found = BTreeMap<String, Vec<String>>;
+
 /// A folder with files, and a place for its index beside it.
 pub struct Fixture {
     _folder: tempfile::TempDir,
@@ -74,7 +77,14 @@ pub async fn until_fresh(workspace: &Workspace) -> Arc<CodebaseState> {
 }
 
 /// The files that match, each with its matching lines; asked freshly.
-pub async fn search(workspace: &Workspace, pattern: &str) -> BTreeMap<String, Vec<String>> {
+pub async fn search(workspace: &Workspace, pattern: &str) -> Found {
+    let (found, unreadable) = search_readable(workspace, pattern).await;
+    assert_eq!(unreadable, Vec::<String>::new());
+    found
+}
+
+/// As [`search`], where some files may not be readable: those follow.
+pub async fn search_readable(workspace: &Workspace, pattern: &str) -> (Found, Vec<String>) {
     let fresh = workspace.view(Arc::new(Unsaved::new()), true).await;
     assert!(fresh.fresh, "can't tell whether anything is missing: {:#?}", workspace.state().borrow());
     let query = Query::new(&Pattern { patterns: vec![pattern.to_owned()], ..Pattern::default() }).unwrap();
@@ -87,12 +97,11 @@ pub async fn search(workspace: &Workspace, pattern: &str) -> BTreeMap<String, Ve
             ControlFlow::Continue(())
         })
         .await;
-    assert_eq!(end.unreadable, Vec::<String>::new());
-    Arc::try_unwrap(found).unwrap().into_inner().unwrap()
+    (Arc::try_unwrap(found).unwrap().into_inner().unwrap(), end.unreadable)
 }
 
 /// What ripgrep finds in `root`, asked for whole lines by file.
-pub fn ripgrep(root: &Path, pattern: &str) -> BTreeMap<String, Vec<String>> {
+pub fn ripgrep(root: &Path, pattern: &str) -> Found {
     let rg = std::env::var_os("SYNCLINE_TEST_RG")
         .expect("SYNCLINE_TEST_RG names ripgrep; run the tests by `cargo xtask test`");
     let mut command = std::process::Command::new(rg);
@@ -100,7 +109,7 @@ pub fn ripgrep(root: &Path, pattern: &str) -> BTreeMap<String, Vec<String>> {
         .args(["--no-config", "--sort=path", "--no-heading", "--null", "-N", "--regexp", pattern, "."])
         .current_dir(root);
     let out = command.output().expect("ripgrep runs");
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut found = Found::new();
     for line in String::from_utf8_lossy(&out.stdout).lines() {
         if let Some((path, text)) = line.split_once('\0') {
             found.entry(path.trim_start_matches("./").to_owned()).or_default().push(text.to_owned());
