@@ -13,13 +13,13 @@ use grep_regex::RegexMatcher;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkMatch};
 use tokio_util::sync::CancellationToken;
 
-use super::file::open_regular;
 use super::overlay::{Dirtied, Verdict};
 use super::plan::Plan;
 use super::query::Query;
 use super::returns::{LoneReturn, Recount, Returns};
 use super::snapshot::Snapshot;
 use crate::core::RelPath;
+use crate::core::files::RootFolder;
 use crate::core::path::cmp_bytes;
 
 /// Texts that a client holds and hasn't saved, by path.
@@ -134,9 +134,11 @@ pub fn find_matches(
 ) -> SearchEnd {
     let mut end = SearchEnd::default();
     let mut left = limits.max_results;
+    // Without a root there are no files; unsaved texts are there all the same.
+    let root = RootFolder::open(root).ok();
     let tools = || (implicit_searcher(), WholeFile::default());
     let search = |(searcher, whole): &mut (Searcher, WholeFile), candidate: &Candidate| {
-        search_file(root, query, searcher, whole, candidate, cancel)
+        search_file(root.as_ref(), query, searcher, whole, candidate, cancel)
     };
     in_order(candidates, limits.threads, cancel, tools, search, |candidate, result| {
         let mut lines = match result {
@@ -218,7 +220,7 @@ pub(super) fn implicit_searcher() -> Searcher {
 }
 
 fn search_file(
-    root: &Path,
+    root: Option<&RootFolder>,
     query: &Query,
     searcher: &mut Searcher,
     whole: &mut WholeFile,
@@ -232,7 +234,8 @@ fn search_file(
             lines.recount(|returns, sink| searcher.search_slice(returns, text.as_bytes(), sink))?;
         }
         None => {
-            let Some(mut file) = open_regular(&candidate.path.to_path(root))? else { return Ok(Vec::new()) };
+            let file = root.map(|root| root.file(&candidate.path)).transpose()?.flatten();
+            let Some(mut file) = file else { return Ok(Vec::new()) };
             match whole.read(&mut file)? {
                 Some(bytes) => {
                     searcher.search_slice(&query.matcher, bytes, &mut lines)?;

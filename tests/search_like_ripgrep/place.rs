@@ -66,7 +66,7 @@ impl Place {
                 root.as_path(),
                 2,
                 &cancel,
-                &(std::sync::Arc::new(|_: &std::path::Path| {}) as syncline::watch::tree::Enter),
+                &(std::sync::Arc::new(|_: &std::path::Path, _| {}) as syncline::watch::tree::Enter),
             )
             .unwrap();
         let difference = index.snapshot().difference(&tree.files, MAX_FILE_BYTES);
