@@ -189,21 +189,22 @@ async fn ignore_files_that_are_links_count_by_what_they_lead_to() {
 /// Watches stay with the folders: nothing was ever found again.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_tree_at_the_old_path_is_searched() {
-    let (fixture, engine, workspace) = opened(&[("old.txt", "needle\n"), ("sub/old.txt", "needle\n")]).await;
-    let above = fixture.root.parent().unwrap();
+    let fixture = Fixture::new(&[("src/tree/old.txt", "needle\n"), ("src/tree/sub/old.txt", "needle\n")]);
+    let (src, root) = (fixture.root.join("src"), fixture.root.join("src/tree"));
+    // The index stays where it is.
+    let engine = Engine::new(&fixture.settings());
+    let workspace = engine.open(&root, &fixture.settings()).unwrap();
+    until_fresh(&workspace).await;
     for round in 0..3 {
-        let top = above.parent().unwrap().join(above.file_name().unwrap());
-        let aside = top.with_extension(format!("aside{round}"));
-        fs::rename(&top, &aside).unwrap();
-        fixture.write(&format!("new{round}.txt"), "needle\n");
-        fixture.write("sub/new.txt", "needle\n");
-        // The index was moved as well.
-        assert_equal(&fixture, &workspace, "another tree").await;
-        fixture.write("sub/later.txt", "needle\n");
-        assert_equal(&fixture, &workspace, "a write there").await;
-        fs::write(aside.join("tree/sub/old.txt"), "needle, elsewhere\n").unwrap();
-        assert_equal(&fixture, &workspace, "a write to the old one").await;
-        fs::remove_dir_all(aside).unwrap();
+        let aside = fixture.root.join(format!("src.{round}"));
+        fs::rename(&src, &aside).unwrap();
+        fixture.write(&format!("src/tree/new{round}.txt"), "needle\n");
+        fixture.write("src/tree/sub/new.txt", "needle\n");
+        assert_eq!(search(&workspace, "needle").await, ripgrep(&root, "needle"), "{round}: another tree");
+        fixture.write("src/tree/sub/later.txt", "needle\n");
+        assert_eq!(search(&workspace, "needle").await, ripgrep(&root, "needle"), "{round}: a write there");
+        fs::write(aside.join("tree/sub/new.txt"), "needle, elsewhere\n").unwrap();
+        assert_eq!(search(&workspace, "needle").await, ripgrep(&root, "needle"), "{round}: a write to the old one");
     }
     until_state(&workspace, |state| state.index.fresh && state.health == Health::Ok).await;
     engine.shutdown().await;
@@ -212,15 +213,22 @@ async fn another_tree_at_the_old_path_is_searched() {
 /// Who writes by another name raises no event at this one.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_names_of_a_file_are_written_at_once() {
-    let (fixture, engine, workspace) = opened(&[("x/in.txt", "needle\n"), ("alone.txt", "needle\n")]).await;
+    // What is written has nothing in common with what was: the index would rule it out.
+    let (fixture, engine, workspace) = opened(&[("x/in.txt", "other\n"), ("z.txt", "other\n")]).await;
     let root = &fixture.root;
     let outside = root.parent().unwrap().join("outside.txt");
     fs::create_dir(root.join("y")).unwrap();
     fs::hard_link(root.join("x/in.txt"), root.join("y/in.txt")).unwrap();
     assert_equal(&fixture, &workspace, "a second name").await;
+    until_state(&workspace, |state| state.index.fresh && state.index.files == 3).await;
     fs::write(root.join("x/in.txt"), "needle by x\n").unwrap();
     assert_equal(&fixture, &workspace, "written by the first").await;
-    fs::hard_link(root.join("alone.txt"), &outside).unwrap();
+    fs::write(root.join("y/in.txt"), "needle by y\n").unwrap();
+    assert_equal(&fixture, &workspace, "written by the second").await;
+    fs::write(&outside, "other\n").unwrap();
+    fs::hard_link(&outside, root.join("alone.txt")).unwrap();
+    assert_equal(&fixture, &workspace, "a name of a file outside").await;
+    until_state(&workspace, |state| state.index.fresh && state.index.pending == 0).await;
     fs::write(&outside, "needle from outside\n").unwrap();
     assert_equal(&fixture, &workspace, "written by a name outside").await;
     fs::write(&outside, "nothing\n").unwrap();

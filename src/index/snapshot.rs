@@ -142,6 +142,17 @@ impl Snapshot {
         found
     }
 
+    /// The files with one of these numbers in their file system, as they were when they were indexed. Looks at all files.
+    pub fn with_inodes(&self, inodes: &HashSet<u64>) -> Vec<RelPath> {
+        let mut found = Vec::new();
+        for part in &self.segments {
+            let docs = part.segment.docs();
+            let named = part.alive().filter(|&id| inodes.contains(&docs.doc(id).stat.inode));
+            found.extend(named.filter_map(|id| RelPath::from_bytes(docs.path(id))));
+        }
+        found
+    }
+
     /// The paths of the files with this content.
     pub(super) fn with_hash(&self, hash: ContentHash) -> impl Iterator<Item = &[u8]> {
         self.segments.iter().flat_map(move |part| {

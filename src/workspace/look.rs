@@ -1,6 +1,6 @@
 //! Looking: finding out what became of what changed, and telling the overlay.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -112,6 +112,7 @@ pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
             return PathsLooked::TooMuch;
         }
     }
+    look.find_other_names();
     let Look { dirty, named, .. } = look;
     shared.watcher.note_names(named);
     let gone = dirty.values().filter(|verdict| **verdict == Verdict::Gone).count();
@@ -258,6 +259,23 @@ impl Look<'_> {
                     self.dirty.insert(path.clone(), Verdict::Gone);
                 }
                 self.folder(&path, born);
+            }
+        }
+    }
+
+    /// A file that has got another name in the tree is told of by that name alone: those it had before are found by what is
+    /// known of them, and compared from now on.
+    fn find_other_names(&mut self) {
+        let several = |entry: &Entry| entry.names > 1 && entry.stat.inode != 0;
+        let linked = self.named.iter().filter_map(|(_, entry)| entry.filter(several));
+        let inodes: HashSet<_> = linked.map(|entry| entry.stat.inode).collect();
+        if inodes.is_empty() {
+            return;
+        }
+        let dirty = self.before.keys().filter(|path| !self.dirty.contains_key(path)).cloned();
+        for path in self.snapshot.with_inodes(&inodes).into_iter().chain(dirty) {
+            if let Ok(entry) = self.root.entry(&path) {
+                self.named.push((path, entry));
             }
         }
     }
