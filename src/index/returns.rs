@@ -113,3 +113,65 @@ impl Sink for Recount<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::ops::ControlFlow;
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
+    use crate::core::RelPath;
+    use crate::index::{Candidate, Limits, MatchedLine, Pattern, Query, find_matches};
+
+    /// A text of many lines that end in every way, few of which hold the word.
+    fn text(seed: usize, lines: usize) -> String {
+        let ends = ["\n", "\r\n", "\r", "\r\r\n", "\n\r"];
+        let line = |at: usize| {
+            let number = at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 7;
+            let word = if number.is_multiple_of(701) { "needle" } else { "" };
+            // Long stretches have no returns.
+            let end = if (at / 4096).is_multiple_of(2) { ends[number % ends.len()] } else { "\n" };
+            format!("{word}{}{end}", "x".repeat(number % 23))
+        };
+        (0..lines).map(line).collect()
+    }
+
+    /// However a text is read, each line has all that were before it.
+    #[test]
+    fn none_is_missed() {
+        let query = Query::new(&Pattern { patterns: vec!["needle".to_owned()], ..Pattern::default() }).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = RelPath::new(std::path::Path::new("a")).unwrap();
+        for (seed, lines) in [(0, 100), (1, 20_000), (2, 150_000)] {
+            let text = text(seed, lines);
+            let wide =
+                |text: &str| [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+            let held = [Some(Arc::from(text.as_str())), Some(Arc::from(["\u{feff}", &text].concat()))];
+            let on_disk: [Vec<u8>; 3] = [text.clone().into_bytes(), wide(&text), [&text, "\0"].concat().into_bytes()];
+            for (held, bytes) in
+                held.into_iter().map(|held| (held, Vec::new())).chain(on_disk.map(|bytes| (None, bytes)))
+            {
+                std::fs::write(folder.path().join("a"), &bytes).unwrap();
+                let mut found = Vec::new();
+                let candidate = Candidate { path: path.clone(), text: held };
+                let limits = Limits { max_results: usize::MAX, threads: 1 };
+                let cancel = CancellationToken::new();
+                let end = find_matches(folder.path(), &query, &[candidate], limits, &cancel, |file| {
+                    found = file.lines;
+                    ControlFlow::Continue(())
+                });
+                assert_eq!(end.unreadable, Vec::<String>::new());
+                assert!(bytes.contains(&0) || !found.is_empty());
+                for MatchedLine { number, lone_returns, .. } in found {
+                    let number = usize::try_from(number).unwrap();
+                    let before: usize = text.split_inclusive('\n').take(number).map(str::len).sum();
+                    let lone = text[..before].replace("\r\n", "").matches('\r').count();
+                    assert_eq!(lone_returns, lone as u64, "{seed}: line {number}");
+                }
+            }
+        }
+    }
+}

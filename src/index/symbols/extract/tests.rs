@@ -392,6 +392,21 @@ fn columns_are_counted_in_every_unit() {
     assert_eq!((column.utf8, column.utf16, column.utf32), (17, 14, 13));
 }
 
+// Line feeds alone ended lines, but an editor counts lone carriage returns too.
+#[test]
+fn lines_are_those_of_editors() {
+    let places = |text: &str| -> Vec<_> {
+        let found = Extractor::default().symbols(Language::C, text.as_bytes(), &CancellationToken::new()).unwrap();
+        found.into_iter().map(|symbol| (symbol.name, symbol.line, symbol.column.utf16)).collect()
+    };
+    let place = |name: &str, line, column| (name.to_owned(), line, column);
+    let code = "int a(void) {}\r\n/* \r\r */ int b(void) {}\rint c(void) {}\n";
+    assert_eq!(places(code), [place("a", 0, 4), place("b", 3, 8), place("c", 4, 4)]);
+    // Which would be read without the grammar.
+    let header = "#define A 1 /* \r */\n#define B 2\n";
+    assert_eq!(places(header), [place("A", 0, 8), place("B", 2, 8)]);
+}
+
 #[test]
 fn nonsense_has_no_symbols_and_does_no_harm() {
     for path in ["a.c", "a.cpp", "a.rs", "a.py", "a.md", "a.php", "a.sh", "a.ts"] {
