@@ -205,7 +205,7 @@ fn disk(folder: &Path) -> Option<Check> {
             error("disk", format!("no more files can be made where indexes live; {mend}"))
         }
         ..LEAST => error("disk", format!("{message}; {mend}")),
-        ..ENOUGH => warning("disk", format!("{message}; {mend}")),
+        LEAST..ENOUGH => warning("disk", format!("{message}; {mend}")),
         _ => ok("disk", message),
     })
 }

@@ -341,3 +341,34 @@ fn pack_files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let ours = entries.filter(|entry| entry.file_name().to_str().and_then(Ours::of) == Some(Ours::Pack));
     ours.map(|entry| entry.path())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Where there are no hard links, packs could neither be shared nor taken over.
+    #[test]
+    fn a_pack_is_copied_whole_and_for_its_user_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, shared) = (folder.path().join("own"), folder.path().join("shared"));
+        [&own, &shared].iter().for_each(|folder| create_private_folder(folder).unwrap());
+        let store = SymbolStore::new(&own, &shared);
+        let mut builder = PackBuilder::default();
+        let hash = crate::index::ContentHash::of(b"fn f() {}");
+        builder.add(TextKey { hash, language: super::super::Language::Rust }, Vec::new());
+        let id = builder.write(&own).unwrap();
+        store.copy(&id.file(&own), &id.file(&shared)).unwrap();
+        assert_eq!(fs::read(id.file(&own)).unwrap(), fs::read(id.file(&shared)).unwrap());
+        assert_eq!(Pack::open(&id.file(&shared)).unwrap().texts().len(), 1);
+        #[cfg(unix)]
+        assert_eq!(std::os::unix::fs::MetadataExt::mode(&id.file(&shared).metadata().unwrap()) & 0o777, 0o600);
+        assert_eq!([&own, &shared].map(|folder| fs::read_dir(folder).unwrap().count()), [1, 1]);
+        // One that isn't there leaves nothing.
+        fs::remove_file(id.file(&own)).unwrap();
+        fs::remove_file(id.file(&shared)).unwrap();
+        assert!(store.link(&id.file(&own), &id.file(&shared)).is_err());
+        assert!(store.copy(&id.file(&own), &id.file(&shared)).is_err());
+        assert_eq!([&own, &shared].map(|folder| fs::read_dir(folder).unwrap().count()), [0, 0]);
+    }
+}
