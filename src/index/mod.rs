@@ -10,6 +10,7 @@ mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod gram;
+mod in_order;
 mod manifest;
 mod overlay;
 mod plan;
@@ -26,15 +27,17 @@ mod varint;
 
 pub use docs::{ContentHash, Doc};
 pub use file::open_regular;
+pub use in_order::{Parts, WhileWanted, in_order};
 pub use manifest::Generation;
 pub use overlay::{Dirt, Dirtied, Overlay, Verdict};
 pub use plan::Plan;
 pub use query::{Boundary, Case, Pattern, PatternError, Query};
 pub use search::{
     Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Unsaved, View, WholeFile, find_matches,
-    in_order, wears_out_a_searcher,
+    wears_out_a_searcher,
 };
 pub use snapshot::{Difference, Snapshot, TreeFile};
 pub use stat::FileStat;
 pub use store::{Change, Index, IndexError};
+pub use text::has_mark;
 pub use update::{Update, Updated};

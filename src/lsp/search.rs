@@ -1,5 +1,6 @@
 //! `syncline/search`.
 
+use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +9,16 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
-use tower_lsp::lsp_types::ProgressToken;
+use tower_lsp::lsp_types::{ProgressToken, Range};
 
 use super::documents::OpenText;
-use super::ext::{SearchChunk, SearchMatch, SearchParams, SearchProgress, SearchProgressParams, SearchResult};
+use super::ext::{FileUri, SearchChunk, SearchMatch, SearchParams, SearchProgress, SearchProgressParams, SearchResult};
 use super::globs::Globs;
 use super::outbox::Outbox;
-use super::positions::{Encoding, ShownLine, floor_char_boundary};
+use super::positions::{Encoding, ShownLine};
 use super::roots::Place;
 use crate::core::RelPath;
-use crate::index::{Boundary, Case, FileMatches, Pattern, Query, Unsaved};
+use crate::index::{Boundary, Case, FileMatches, MatchedLine, Pattern, Query, Unsaved};
 use crate::workspace::{FreshView, Keep, Workspace};
 
 /// Matches that are given when the client doesn't say.
@@ -26,13 +27,15 @@ const DEFAULT_RESULTS: usize = 10_000;
 const MOST_RESULTS: usize = 1_000_000;
 /// Bytes of a line that are shown at most.
 const LONGEST_TEXT: usize = 10_000;
-/// Bytes of lines that one reply holds at most. Streamed matches have no such limit: they leave as they come.
+/// Bytes that the matches of one reply take at most, about. Streamed ones have no such limit: they leave as they come.
 const LARGEST_REPLY: usize = 64 << 20;
-/// Matches in one streamed chunk at most.
+/// Matches in one streamed chunk at most, and about the bytes that they take.
 const CHUNK: usize = 1000;
+const CHUNK_BYTES: usize = 256 << 10;
 /// How long the client may leave a streamed chunk untaken before its search is given up.
 const UNTAKEN: Duration = Duration::from_secs(20);
-/// Files with matches that wait for the client to take them; the search waits when there are more.
+/// Files with matches, or parts of files with many, that wait for the client to take them; the search waits when there are
+/// more.
 const FILES_AHEAD: usize = 64;
 
 /// A search, ready to run.
@@ -112,12 +115,13 @@ impl Search {
             }
             let (give, take) = mpsc::channel(FILES_AHEAD);
             let (place, encoding) = (target.place.clone(), self.encoding);
-            let found = move |file: FileMatches| match give.blocking_send(matches_of(&place, &file, encoding)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
+            let shape = move |_: &RelPath, line: MatchedLine<'_>, hits: &mut Vec<Hit>| hits_of(line, encoding, hits);
+            let found = move |file: FileMatches<Hit>| {
+                let sent = give.blocking_send((place.uri(&file.path), file.matches));
+                if sent.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             };
             let (query, keep) = (query.clone(), target.keep(&globs));
-            let searching = target.workspace.search(view, query, keep, left, cancel.clone(), found);
+            let searching = target.workspace.search(view, query, keep, left, cancel.clone(), shape, found);
             let (end, given) = tokio::join!(searching, delivery.deliver(take));
             left = left.saturating_sub(given?);
             if let Some(first) = end.unreadable.first() {
@@ -156,16 +160,47 @@ pub(super) fn prepare(params: &SearchParams) -> impl FnOnce() -> Result<(Query, 
     }
 }
 
-/// The matches of a file as the client gets them.
-fn matches_of(place: &Place, file: &FileMatches, encoding: Encoding) -> Vec<SearchMatch> {
-    let uri = place.uri(&file.path);
-    let in_line = |line: &crate::index::MatchedLine| {
-        let shown = ShownLine::new(&line.text);
-        let text = &shown.text[..floor_char_boundary(&shown.text, LONGEST_TEXT)];
-        let ranges = shown.ranges(line.number, &line.matches, encoding).into_iter();
-        ranges.map(|range| SearchMatch { uri: uri.clone(), range, text: text.to_owned() }).collect::<Vec<_>>()
-    };
-    file.lines.iter().flat_map(in_line).collect()
+/// A match on its way to the client. Those of one line share what is shown of it.
+struct Hit {
+    range: Range,
+    text: Arc<str>,
+}
+
+/// Adds the matches of a line as the client gets them; gives about how many bytes that takes.
+fn hits_of(line: MatchedLine<'_>, encoding: Encoding, hits: &mut Vec<Hit>) -> usize {
+    let shown = ShownLine::new(line.text, LONGEST_TEXT);
+    let text: Arc<str> = Arc::from(&*shown.text);
+    let ranges = shown.ranges(line.number, line.matches, encoding);
+    let bytes = text.len() + ranges.len() * size_of::<Hit>();
+    hits.extend(ranges.into_iter().map(|range| Hit { range, text: text.clone() }));
+    bytes
+}
+
+/// Matches that make a message, each with its own text.
+#[derive(Default)]
+struct Chunk {
+    matches: Vec<SearchMatch>,
+    bytes: usize,
+}
+
+impl Chunk {
+    fn is_full(&self) -> bool {
+        self.matches.len() >= CHUNK || self.bytes >= CHUNK_BYTES
+    }
+
+    /// Takes of `hits` what there is room for.
+    fn fill(&mut self, uri: &FileUri, hits: &mut Peekable<impl Iterator<Item = Hit>>) {
+        while let Some(Hit { range, text }) = hits.next_if(|_| !self.is_full()) {
+            let found = SearchMatch { uri: uri.clone(), range, text: text.as_ref().to_owned() };
+            self.bytes += size_of_match(&found);
+            self.matches.push(found);
+        }
+    }
+}
+
+/// About how many bytes a match takes in a message.
+fn size_of_match(found: &SearchMatch) -> usize {
+    found.uri.as_str().len() + found.text.len() + 128
 }
 
 /// How matches get to the client.
@@ -189,33 +224,45 @@ impl Delivery {
     ///
     /// # Errors
     /// When the client doesn't take them: nothing is kept for it any longer.
-    async fn deliver(&mut self, mut take: mpsc::Receiver<Vec<SearchMatch>>) -> Result<usize> {
+    async fn deliver(&mut self, mut take: mpsc::Receiver<(FileUri, Vec<Hit>)>) -> Result<usize> {
         let mut given = 0;
-        let mut files = Vec::new();
-        while !self.is_full && take.recv_many(&mut files, FILES_AHEAD).await > 0 {
-            let matches: Vec<_> = files.drain(..).flatten().collect();
-            given += matches.len();
-            match &self.stream {
-                Some((token, outbox)) => {
-                    let streamed = timeout(UNTAKEN, stream(token, outbox, matches)).await;
-                    streamed.map_err(|_| failed("the matches weren't taken in time; the search was given up"))?;
-                }
-                None => {
-                    self.held_bytes += matches.iter().map(|found| found.text.len()).sum::<usize>();
-                    self.is_full = self.held_bytes > LARGEST_REPLY;
-                    self.held.extend(matches);
+        // It has matches of several files, where each has few.
+        let mut waiting = Chunk::default();
+        while !self.is_full
+            && let Some((uri, hits)) = take.recv().await
+        {
+            given += hits.len();
+            let mut hits = hits.into_iter().peekable();
+            while hits.peek().is_some() && !self.is_full {
+                waiting.fill(&uri, &mut hits);
+                if waiting.is_full() || take.is_empty() {
+                    self.pass(std::mem::take(&mut waiting).matches).await?;
                 }
             }
         }
+        self.pass(waiting.matches).await?;
         Ok(given)
     }
-}
 
-async fn stream(token: &ProgressToken, outbox: &Outbox, matches: Vec<SearchMatch>) {
-    let mut matches = matches.into_iter().peekable();
-    while matches.peek().is_some() {
-        let value = SearchChunk { matches: matches.by_ref().take(CHUNK).collect() };
-        outbox.notify::<SearchProgress>(SearchProgressParams { token: token.clone(), value }).await;
+    async fn pass(&mut self, matches: Vec<SearchMatch>) -> Result<()> {
+        if matches.is_empty() {
+            return Ok(());
+        }
+        let Some((token, outbox)) = &self.stream else {
+            for found in matches {
+                // There are more than it can hold.
+                self.is_full |= self.held_bytes > LARGEST_REPLY;
+                if self.is_full {
+                    break;
+                }
+                self.held_bytes += size_of_match(&found);
+                self.held.push(found);
+            }
+            return Ok(());
+        };
+        let params = SearchProgressParams { token: token.clone(), value: SearchChunk { matches } };
+        let streamed = timeout(UNTAKEN, outbox.notify::<SearchProgress>(params)).await;
+        streamed.map_err(|_| failed("the matches weren't taken in time; the search was given up"))
     }
 }
 
