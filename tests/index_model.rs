@@ -22,6 +22,8 @@ use syncline::index::{
 };
 use tokio_util::sync::CancellationToken;
 
+use support::{texts, whole_lines};
+
 /// Larger files are scanned, not indexed.
 const MAX_FILE_BYTES: u64 = 4096;
 const PATHS: [&str; 12] =
@@ -402,9 +404,8 @@ impl World {
     fn search(&self, query: &Query, candidates: &[Candidate]) -> BTreeMap<String, Vec<String>> {
         let mut found = BTreeMap::new();
         let limits = Limits { max_results: usize::MAX, threads: 1 };
-        let end = find_matches(&self.tree, query, candidates, limits, &CancellationToken::new(), |file| {
-            let lines = file.lines.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
-            found.insert(file.path.to_string(), lines);
+        let end = find_matches(&self.tree, query, candidates, limits, &CancellationToken::new(), whole_lines, |file| {
+            found.entry(file.path.to_string()).or_insert_with(Vec::new).extend(texts(file.matches));
             ControlFlow::Continue(())
         });
         assert_eq!(end.unreadable, Vec::<String>::new());

@@ -11,6 +11,7 @@ mod folder;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod gram;
+mod in_order;
 mod manifest;
 mod overlay;
 mod plan;
@@ -29,15 +30,17 @@ pub use crate::core::stat::FileStat;
 pub use docs::{ContentHash, Doc};
 pub use file::open_regular;
 pub use folder::{Ours, is_index, make_below};
+pub use in_order::{Parts, WhileWanted, in_order};
 pub use manifest::Generation;
 pub use overlay::{Dirt, Dirtied, Overlay, Verdict};
 pub use plan::Plan;
 pub use query::{Boundary, Case, Pattern, PatternError, Query};
 pub use search::{
     Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Unsaved, View, WholeFile, find_matches,
-    in_order, wears_out_a_searcher,
+    wears_out_a_searcher,
 };
 pub use segment::create_private;
 pub use snapshot::{Difference, Snapshot, TreeFile};
 pub use store::{Change, Index, IndexError};
+pub use text::has_mark;
 pub use update::{Update, Updated};

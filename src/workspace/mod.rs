@@ -30,7 +30,7 @@ use crate::core::error::RootError;
 use crate::core::settings::{QueueSettings, Settings};
 use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Owner as LineOwner, RelPath};
 use crate::index::symbols::{SymbolAnswer, SymbolQuery, SymbolStore, SymbolView};
-use crate::index::{FileMatches, Index, Limits, Plan, Query, SearchEnd, Unsaved, View, find_matches};
+use crate::index::{FileMatches, Index, Limits, MatchedLine, Plan, Query, SearchEnd, Unsaved, View, find_matches};
 use crate::sync::{SyncManager, SyncOutcome, Verdict};
 use crate::watch::tree::{RuleError, RulesOutside, TreeRules, rules_outside};
 use crate::watch::{Watcher, cookie_folder, sweep_cookies};
@@ -455,22 +455,24 @@ impl Workspace {
         self.open.commands.send(Command::CatchUp(answer)).await.is_ok() && certain.await.unwrap_or(false)
     }
 
-    /// Searches `view` for `query` in the files that `keep` lets pass, on threads of its own, and hands over the files
-    /// with matches in path order as they are known. Ends soon after `cancel` says so.
-    pub async fn search(
+    /// Searches `view` for `query` in the files that `keep` lets pass, on threads of its own, and hands over the matches
+    /// in path order as they are known, as `shape` makes them; see [`find_matches`]. Ends soon after `cancel` says so.
+    #[allow(clippy::too_many_arguments, reason = "they are what a search is")]
+    pub async fn search<M: Send + 'static>(
         &self,
         view: View,
         query: Query,
         keep: Keep,
         max_results: usize,
         cancel: CancellationToken,
-        found: impl FnMut(FileMatches) -> ControlFlow<()> + Send + 'static,
+        shape: impl Fn(&RelPath, MatchedLine<'_>, &mut Vec<M>) -> usize + Send + Sync + 'static,
+        found: impl FnMut(FileMatches<M>) -> ControlFlow<()> + Send + 'static,
     ) -> SearchEnd {
         let shared = self.open.shared.clone();
         let search = tokio::task::spawn_blocking(move || {
             let candidates = view.candidates(&query.plan, keep);
             let limits = Limits { max_results, threads: shared.threads };
-            let end = find_matches(shared.root(), &query, &candidates.files, limits, &cancel, found);
+            let end = find_matches(shared.root(), &query, &candidates.files, limits, &cancel, shape, found);
             (end, candidates.damaged)
         });
         match search.await {

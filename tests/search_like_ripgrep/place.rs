@@ -126,6 +126,20 @@ impl Place {
         answer(&mut self.command(program(), below, &all))
     }
 
+    /// What ripgrep says that reads `stdin`.
+    pub fn rg_from(&self, stdin: Stdio, arguments: &[OsString]) -> Answer {
+        let mut all = words("--sort path");
+        all.extend_from_slice(arguments);
+        answer(self.command(&ripgrep(), "", &all).stdin(stdin))
+    }
+
+    /// What we say.
+    pub fn syncline_from(&self, stdin: Stdio, arguments: &[OsString]) -> Answer {
+        let mut all = self.subcommand("search");
+        all.extend_from_slice(arguments);
+        answer(self.command(program(), "", &all).stdin(stdin))
+    }
+
     /// What a search logs.
     pub fn log(&self, arguments: &[&str]) -> String {
         let mut all = words("--log-level debug");

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use syncline::core::RelPath;
 use syncline::core::settings::Settings;
-use syncline::index::{Pattern, Query, Unsaved};
+use syncline::index::{MatchedLine, Pattern, Query, Unsaved};
 use syncline::workspace::{CodebaseState, Engine, Workspace};
 use tokio_util::sync::CancellationToken;
 
@@ -91,9 +92,9 @@ pub async fn search_readable(workspace: &Workspace, pattern: &str) -> (Found, Ve
     let found = Arc::new(Mutex::new(BTreeMap::new()));
     let add = found.clone();
     let end = workspace
-        .search(fresh.view, query, Box::new(|_| true), usize::MAX, CancellationToken::new(), move |file| {
-            let lines = file.lines.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
-            add.lock().unwrap().insert(file.path.to_string(), lines);
+        .search(fresh.view, query, Box::new(|_| true), usize::MAX, CancellationToken::new(), whole_lines, move |file| {
+            let path = file.path.to_string();
+            add.lock().unwrap().entry(path).or_insert_with(Vec::new).extend(texts(file.matches));
             ControlFlow::Continue(())
         })
         .await;
@@ -150,4 +151,17 @@ impl Random {
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as usize % bound
     }
+}
+
+/// Each match as its line: the number, the text. To be given to a search.
+pub fn whole_lines(_: &RelPath, line: MatchedLine<'_>, found: &mut Vec<(u64, String)>) -> usize {
+    let text = String::from_utf8_lossy(line.text);
+    found.extend(line.matches.iter().map(|_| (line.number, text.clone().into_owned())));
+    text.len() * line.matches.len()
+}
+
+/// The texts of the lines that [`whole_lines`] gave.
+pub fn texts(mut matches: Vec<(u64, String)>) -> Vec<String> {
+    matches.dedup_by_key(|(number, _)| *number);
+    matches.into_iter().map(|(_, text)| text).collect()
 }
