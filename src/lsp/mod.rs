@@ -6,6 +6,7 @@
 
 mod ask;
 mod client;
+mod codebases;
 mod documents;
 pub mod ext;
 mod frames;
@@ -16,6 +17,7 @@ mod handlers;
 mod inbox;
 mod life;
 mod outbox;
+mod params;
 mod positions;
 mod progress;
 mod publisher;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::reread::holds_settings;
 use super::shared::Shared;
 use crate::core::{Dirty, RelPath};
 use crate::index::{Dirtied, Snapshot, Verdict};
@@ -41,6 +42,7 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
     let rescan = Arc::new(shared.watcher.rescan());
     let entered = rescan.clone();
     let root = shared.root();
+    shared.reread_settings();
     shared.note_rules_outside();
     let tree = shared.rules.scan(
         root,
@@ -78,6 +80,9 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
 
 /// Looks at what changed. Blocks.
 pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
+    if changes.paths.keys().any(holds_settings) {
+        shared.reread_settings();
+    }
     let (snapshot, before) = shared.index.with_newer(&shared.overlay);
     let mut look = Look { shared, snapshot, before, members: HashMap::new(), dirty: BTreeMap::new(), is_unsure: false };
     // What is gone comes first: a folder that moved is unwatched before it is watched under its new name.
