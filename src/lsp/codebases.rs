@@ -10,9 +10,10 @@ use tower_lsp::lsp_types::request::WorkspaceConfiguration;
 use tower_lsp::lsp_types::{ConfigurationItem, ConfigurationParams, MessageType, Url, WorkspaceFoldersChangeEvent};
 
 use super::ask::ask;
+use super::progress;
+use super::publisher::{Told, publish};
 use super::session::Session;
 use super::settings::{SECTION, log_level, own, section_of};
-use super::{progress, publisher};
 use crate::core::settings::{REPOSITORY_FILE, Sources};
 use crate::workspace::{Opened, Workspace};
 
@@ -99,9 +100,9 @@ impl Session {
         let is_same = before.is_some_and(|root| root.workspace.is_same(&workspace));
         if !is_same {
             // What was said of the same file isn't said again.
-            let told = before.map(|root| root.workspace.state().borrow().settings_problems.clone());
-            let tasks = self.tasks(&workspace, told.unwrap_or_default());
-            self.roots.put(workspace, tasks);
+            let told = before.map(|root| root.told.clone()).unwrap_or_default();
+            let tasks = self.tasks(&workspace, told.clone());
+            self.roots.put(workspace, told, tasks);
             self.documents.forget_members();
         }
         self.roots.call(root.as_path(), spelling);
@@ -138,14 +139,14 @@ impl Session {
     }
 
     /// What goes on for a codebase as long as a client has it open. Problems of its settings that are `told` aren't again.
-    fn tasks(&self, workspace: &Workspace, told: Vec<String>) -> JoinSet<()> {
+    fn tasks(&self, workspace: &Workspace, told: Told) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         let shows_progress = self.facts.as_ref().is_some_and(|facts| facts.shows_progress);
         if let Some(client) = self.client.clone().filter(|_| shows_progress) {
             tasks.spawn(progress::show(workspace.state(), self.outbox.clone(), client, self.life.clone()));
         }
         let wanted = self.wants_states.subscribe();
-        tasks.spawn(publisher::publish(workspace.state(), wanted, told, self.outbox.clone()));
+        tasks.spawn(publish(workspace.state(), wanted, told, self.outbox.clone()));
         let (outdated, report, root) = (workspace.outdated(), self.report.clone(), workspace.codebase().root.clone());
         tasks.spawn(async move {
             outdated.cancelled().await;

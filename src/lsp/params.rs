@@ -125,7 +125,9 @@ fn keep(value: &Value, shape: &Shape) -> Option<Value> {
         Any => (!value.is_null()).then(|| value.clone()),
         Text => value.is_string().then(|| value.clone()),
         Flag => value.is_boolean().then(|| value.clone()),
-        Number(least, most) => whole(value).filter(|number| (least..=most).contains(&number)).map(|number| json!(number)),
+        Number(least, most) => {
+            whole(value).filter(|number| (least..=most).contains(&number)).map(|number| json!(number))
+        }
         Uri => value.as_str().is_some_and(is_uri).then(|| value.clone()),
         List(item) => Some(value.as_array()?.iter().filter_map(|value| keep(value, item)).collect()),
         Fields(fields) => {
@@ -153,7 +155,9 @@ fn whole(value: &Value) -> Option<u64> {
 
 fn is_uri(text: &str) -> bool {
     let parsed = Url::parse(text);
-    if !text.is_empty() && let Err(error) = &parsed {
+    if !text.is_empty()
+        && let Err(error) = &parsed
+    {
         tracing::warn!(uri = text, %error, "the client names something that isn't a URI; it is passed over");
     }
     parsed.is_ok()
@@ -221,9 +225,19 @@ mod tests {
 
     #[test]
     fn whatever_is_said_tower_lsp_can_read_what_is_left() {
-        let odd = [json!(null), json!([]), json!({}), json!(-1), json!(1.5), json!("x"), json!([null, {}]), json!(true)];
+        let odd =
+            [json!(null), json!([]), json!({}), json!(-1), json!(1.5), json!("x"), json!([null, {}]), json!(true)];
         for odd in odd {
-            for name in ["processId", "clientInfo", "rootPath", "rootUri", "workspaceFolders", "capabilities", "trace", "locale"] {
+            for name in [
+                "processId",
+                "clientInfo",
+                "rootPath",
+                "rootUri",
+                "workspaceFolders",
+                "capabilities",
+                "trace",
+                "locale",
+            ] {
                 let params = reduced("initialize", json!({ name: odd }));
                 let read = serde_json::from_value::<tower_lsp::lsp_types::InitializeParams>(params);
                 assert!(read.is_ok(), "{name}: {odd}: {read:?}");

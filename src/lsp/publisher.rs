@@ -1,7 +1,7 @@
 //! Tells the client of a codebase's state, `syncline/queueState`.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_millis(200);
 pub async fn publish(
     mut states: watch::Receiver<Arc<CodebaseState>>,
     mut wants: watch::Receiver<bool>,
-    told: Vec<String>,
+    told: Told,
     outbox: Outbox,
 ) {
     let mut pace = Pace::default();
@@ -93,12 +93,15 @@ impl Pace {
     }
 }
 
+/// What the user was told of a root's settings: all that is wrong with them now. It outlives a codebase that is opened
+/// anew.
+pub type Told = Arc<Mutex<Vec<String>>>;
+
 /// Troubles the user was told of.
 #[derive(Default)]
 struct Troubles {
     told: VecDeque<String>,
-    /// Of the settings in the root: all that there are now.
-    settings: Vec<String>,
+    settings: Told,
 }
 
 /// Sentences that are remembered as told.
@@ -108,12 +111,15 @@ impl Troubles {
     /// Tells of a trouble that wasn't told of yet: errors are shown, what is merely slower is logged.
     async fn tell(&mut self, state: &CodebaseState, outbox: &Outbox) {
         let CodebaseState { health, settings_problems, .. } = state;
-        for problem in settings_problems.iter().filter(|problem| !self.settings.contains(problem)) {
+        let before = {
+            let mut told = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *told, settings_problems.clone())
+        };
+        for problem in settings_problems.iter().filter(|problem| !before.contains(problem)) {
             outbox.show(MessageType::WARNING, problem).await;
         }
-        self.settings.clone_from(settings_problems);
         let (Health::Degraded(sentence) | Health::Error(sentence)) = health else { return };
-        if self.told.contains(sentence) || self.settings.contains(sentence) {
+        if self.told.contains(sentence) || settings_problems.contains(sentence) {
             return;
         }
         if self.told.len() == TOLD {

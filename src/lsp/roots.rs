@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 use tower_lsp::lsp_types::Url;
 
 use super::ext::FileUri;
+use super::publisher::Told;
 use crate::core::{CodebaseId, RelPath};
 use crate::workspace::Workspace;
 
@@ -15,6 +16,8 @@ pub struct Root {
     pub workspace: Workspace,
     /// Its paths as the client spells them, which may go through links, each once. The first is the one that answers use.
     spellings: Vec<PathBuf>,
+    /// What the client was told of the settings in it.
+    pub told: Told,
     /// What goes on for it; ends when this is dropped.
     _tasks: JoinSet<()>,
 }
@@ -86,11 +89,11 @@ impl Roots {
     }
 
     /// Adds a codebase, for which `tasks` go on, in the place of the one with the same root that is here, if there is one.
-    pub fn put(&mut self, workspace: Workspace, tasks: JoinSet<()>) {
+    pub fn put(&mut self, workspace: Workspace, told: Told, tasks: JoinSet<()>) {
         let root = &workspace.codebase().root;
         match self.open.iter_mut().find(|open| open.workspace.codebase().root == *root) {
             Some(open) => (open.workspace, open._tasks) = (workspace, tasks),
-            None => self.open.push(Root { workspace, spellings: Vec::new(), _tasks: tasks }),
+            None => self.open.push(Root { workspace, spellings: Vec::new(), told, _tasks: tasks }),
         }
     }
 

@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn what_is_nobody_s_or_another_s_is_no_section() {
-        let others = json!({"rust-analyzer": {"check": 1}, "Lua": {}, "gopls": {}, "vim": {}, "yaml": {}, "clangd": {}});
+        let others =
+            json!({"rust-analyzer": {"check": 1}, "Lua": {}, "gopls": {}, "vim": {}, "yaml": {}, "clangd": {}});
         for nobody_s in [json!({}), json!(null), json!([]), json!("x"), others.clone()] {
             assert_eq!(section_of(nobody_s.clone()), None, "{nobody_s}");
             assert_eq!(own(nobody_s.clone()), None, "{nobody_s}");

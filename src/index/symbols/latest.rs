@@ -42,9 +42,8 @@ impl SymbolView<'_> {
             Some((FileStat::of(&metadata).mtime_ns, path.clone()))
         });
         let is_settled = |path: &RelPath| !dirty.contains_key(path) && !unsaved.contains_key(path);
-        let settled = snapshot.latest(MOST_FILES, |path| {
-            RelPath::from_bytes(path).filter(|path| has_symbols(path) && is_settled(path))
-        });
+        let settled = snapshot
+            .latest(MOST_FILES, |path| RelPath::from_bytes(path).filter(|path| has_symbols(path) && is_settled(path)));
         let mut files: Vec<_> = open.chain(changed).chain(settled).collect();
         files.sort_by(|(a, a_path), (b, b_path)| Reverse(a).cmp(&Reverse(b)).then_with(|| a_path.cmp(b_path)));
         files.truncate(MOST_FILES);
