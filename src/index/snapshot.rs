@@ -1,7 +1,7 @@
 //! The index at one commit: what a search reads, unchanged however long it takes.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashSet};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeSet, BinaryHeap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -130,6 +130,25 @@ impl Snapshot {
             let id = part.segment.docs().find(path.as_bytes())?;
             part.is_alive(id).then(|| part.segment.docs().doc(id))
         })
+    }
+
+    /// Of the files that `take` takes, those whose content changed last, with that time, ns since the Unix epoch; at most
+    /// `most`, in no order. Asks `take` of few others.
+    pub fn latest(&self, most: usize, take: impl Fn(&[u8]) -> Option<RelPath>) -> Vec<(i64, RelPath)> {
+        let mut latest = BinaryHeap::new();
+        for part in &self.segments {
+            let docs = part.segment.docs();
+            for id in part.alive() {
+                let at = docs.doc(id).stat.mtime_ns;
+                let is_late = latest.len() < most || latest.peek().is_some_and(|Reverse((earliest, _))| at > *earliest);
+                let Some(path) = is_late.then(|| take(docs.path(id))).flatten() else { continue };
+                latest.push(Reverse((at, path)));
+                if latest.len() > most {
+                    latest.pop();
+                }
+            }
+        }
+        latest.into_iter().map(|Reverse(file)| file).collect()
     }
 
     /// The files below the folder `dir`.

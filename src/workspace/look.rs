@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::reread::holds_settings;
 use super::shared::Shared;
 use crate::core::files::{Entry, EntryKind, FolderId, RootFolder};
 use crate::core::{Dirty, RelPath};
@@ -43,6 +44,7 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
     let started = Instant::now();
     let root = shared.root();
     shared.watcher.begin_walk();
+    shared.reread_settings();
     shared.note_rules_outside();
     let mut tree = shared.rules.scan(root, shared.threads, &shared.cancel, &enter(shared))?;
     shared.watcher.end_walk(&mut tree);
@@ -88,6 +90,9 @@ fn enter(shared: &Shared) -> Enter {
 pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
     // A walk of the tree tells what became of it.
     let Ok(root) = RootFolder::open(shared.root()) else { return PathsLooked::TooMuch };
+    if changes.paths.keys().any(holds_settings) {
+        shared.reread_settings();
+    }
     let (snapshot, before) = shared.index.with_newer(&shared.overlay);
     let mut look = Look {
         shared,

@@ -6,6 +6,7 @@
 mod disk;
 mod look;
 mod owner;
+mod reread;
 mod shared;
 mod show;
 
@@ -13,6 +14,7 @@ mod state;
 mod symbols;
 
 pub use disk::bytes_of_indexes;
+pub use reread::Opened;
 pub use state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch, Stage};
 
 use std::collections::HashMap;
@@ -29,12 +31,13 @@ use crate::core::cache::CacheManager;
 use crate::core::error::RootError;
 use crate::core::settings::{QueueSettings, Settings};
 use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Owner as LineOwner, RelPath};
-use crate::index::symbols::{SymbolAnswer, SymbolQuery, SymbolStore, SymbolView};
+use crate::index::symbols::{Dated, SymbolAnswer, SymbolQuery, SymbolStore};
 use crate::index::{FileMatches, Index, Limits, MatchedLine, Plan, Query, SearchEnd, Unsaved, View, find_matches};
 use crate::sync::{SyncManager, SyncOutcome, Verdict};
 use crate::watch::tree::{RuleError, RulesOutside, TreeRules, rules_outside};
 use crate::watch::{Watcher, cookie_folder, sweep_cookies};
 use owner::{Command, Owner};
+use reread::{Origin, count_alike};
 use shared::Shared;
 
 /// Commands that wait for the owner of a codebase. It takes them within microseconds; more than these are refused.
@@ -209,9 +212,12 @@ impl Engine {
                     return Ok(workspace);
                 }
             }
-            opened.remove(&root);
-            opened.retain(|_, slot| slot.open.strong_count() > 0);
         }
+        self.start(root, settings, Origin::default())
+    }
+
+    /// Opens the codebase at `root`, in place of what is open there. To be called in the turn of those who open it.
+    fn start(&self, root: CodebaseRoot, settings: &Settings, origin: Origin) -> Result<Workspace, OpenError> {
         let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude)?;
         let folder = index_folder(settings, &root).ok_or(OpenError::NoIndexFolder)?;
         let (index, problems) = Index::open(&folder);
@@ -227,16 +233,24 @@ impl Engine {
         let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
         let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());
         let cancel = self.cancel.child_token();
-        let shared = Arc::new(Shared::new(codebase, settings.clone(), index, symbols, rules, watcher, cancel));
+        let mut shared = Shared::new(codebase, settings.clone(), index, symbols, rules, watcher, cancel);
+        shared.origin = origin;
+        let shared = Arc::new(shared);
         let (commands, receive) = mpsc::channel(MOST_COMMANDS);
         let cache = syncs.cache().clone();
         let (owner, state) = Owner::new(shared.clone(), syncs, receive, problems);
         tokio::spawn(owner.run());
         let open = Arc::new(Open { shared, state, commands, cache });
         let kept = self.keeps.then(|| open.clone());
-        self.opened().insert(root, Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
+        {
+            let mut opened = self.opened();
+            opened.retain(|_, slot| slot.open.strong_count() > 0);
+            opened.insert(root.clone(), Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
+        }
         self.keep_indexes_within(&folder, settings.index.max_disk);
-        Ok(Workspace { open })
+        let workspace = Workspace { open };
+        self.renew_when_outdated(root, &workspace);
+        Ok(workspace)
     }
 
     /// The turn of those who open the codebase at `root`: others are opened meanwhile, and nobody else waits.
@@ -372,9 +386,7 @@ impl Workspace {
 
     /// Whether `settings` mean the same for it as those it was opened with.
     pub fn counts_alike(&self, settings: &Settings) -> bool {
-        let own = self.settings();
-        let lines = own.queue == settings.queue && own.sync == settings.sync;
-        lines && own.watch == settings.watch && own.index == settings.index
+        count_alike(self.settings(), settings)
     }
 
     /// Tells of files that have just been written, as an editor does on a save. Paths outside the codebase are ignored.
@@ -424,6 +436,10 @@ impl Workspace {
             return None;
         }
         let FreshView { view, fresh: true } = self.view(Arc::new(Unsaved::new()), true).await else { return None };
+        // By the rules that hold now.
+        if self.outdated().is_cancelled() {
+            return None;
+        }
         let (shared, open) = (shared.clone(), self.clone());
         let found = tokio::task::spawn_blocking(move || {
             let rules_outside = rules_outside(shared.root())?;
@@ -493,16 +509,7 @@ impl Workspace {
     /// Finds the best symbols for `query` in `view`, on threads of its own. Ends soon after `cancel` says so.
     pub async fn symbols(&self, view: View, query: SymbolQuery, cancel: CancellationToken) -> SymbolAnswer {
         let shared = self.open.shared.clone();
-        let find = tokio::task::spawn_blocking(move || {
-            let view = SymbolView {
-                store: &shared.symbols,
-                view: &view,
-                root: shared.root(),
-                max_file_bytes: shared.settings.index.max_file_bytes,
-                threads: shared.threads,
-            };
-            view.find(&query, &cancel)
-        });
+        let find = tokio::task::spawn_blocking(move || shared.symbol_view(&view).find(&query, &cancel));
         let answer = find.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a search for symbols broke off");
             SymbolAnswer::default()
@@ -511,6 +518,22 @@ impl Workspace {
             self.command(Command::DamagedSymbols(answer.damaged.clone()));
         }
         answer
+    }
+
+    /// Symbols of the files in `view` that changed last, the latest first, those of `first` before all others.
+    pub async fn latest_symbols(
+        &self,
+        view: View,
+        limit: usize,
+        first: Option<RelPath>,
+        cancel: CancellationToken,
+    ) -> Vec<Dated> {
+        let shared = self.open.shared.clone();
+        let find = move || shared.symbol_view(&view).latest(limit, first.as_ref(), &cancel);
+        tokio::task::spawn_blocking(find).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a search for symbols broke off");
+            Vec::new()
+        })
     }
 
     /// Compares the tree with the index, syncs what differs, and gives how that ended.
@@ -524,14 +547,19 @@ impl Workspace {
         SyncOutcome::without_turn(BatchId::new(), Verdict::Superseded, Some("the codebase was closed".to_owned()))
     }
 
-    /// Puts no batch in line until [`Workspace::resume`]; answers stay right meanwhile.
-    pub fn pause(&self) {
-        self.command(Command::Pause);
+    /// Puts no batch in line until [`Workspace::resume`]; answers stay right meanwhile. What it gives comes when the state
+    /// shows it.
+    pub fn pause(&self) -> oneshot::Receiver<()> {
+        let (shown, wait) = oneshot::channel();
+        self.command(Command::Pause(shown));
+        wait
     }
 
-    /// Goes on after [`Workspace::pause`].
-    pub fn resume(&self) {
-        self.command(Command::Resume);
+    /// Goes on after [`Workspace::pause`], and gives the same.
+    pub fn resume(&self) -> oneshot::Receiver<()> {
+        let (shown, wait) = oneshot::channel();
+        self.command(Command::Resume(shown));
+        wait
     }
 
     /// Forgets the index and builds it anew.

@@ -27,10 +27,10 @@ pub(super) enum Command {
     CatchUp(oneshot::Sender<bool>),
     /// Compare the whole tree, sync the difference, give the outcome.
     Sync(oneshot::Sender<SyncOutcome>),
-    /// Put no batch in line.
-    Pause,
-    /// Put batches in line again.
-    Resume,
+    /// Put no batch in line; answered when the state shows it.
+    Pause(oneshot::Sender<()>),
+    /// Put batches in line again; answered when the state shows it.
+    Resume(oneshot::Sender<()>),
     /// Forget the index and build it anew.
     Rebuild,
     /// A search found the index damaged.
@@ -104,6 +104,8 @@ pub(super) struct Owner {
     /// Answers to those, which go out once the state that they are about has been shown: whoever asks for the state after
     /// such an answer must not see an older one.
     answers: Vec<(oneshot::Sender<SyncOutcome>, SyncOutcome)>,
+    /// The same of those who paused or resumed.
+    to_be_shown: Vec<oneshot::Sender<()>>,
     next_walk: Option<Instant>,
     /// When what no event tells is compared next; `None` while it is.
     next_pulse: Option<Instant>,
@@ -182,6 +184,7 @@ impl Owner {
             waiting: Vec::new(),
             sync_requests: Vec::new(),
             answers: Vec::new(),
+            to_be_shown: Vec::new(),
             next_walk: None,
             next_pulse: Some(Instant::now() + PULSE),
             next_poll: None,
@@ -253,8 +256,14 @@ impl Owner {
                 self.look_at_tree = true;
                 self.sync_requests.push((self.look_to_wait_for(), answer));
             }
-            Command::Pause => self.paused = true,
-            Command::Resume => self.paused = false,
+            Command::Pause(shown) => {
+                self.paused = true;
+                self.to_be_shown.push(shown);
+            }
+            Command::Resume(shown) => {
+                self.paused = false;
+                self.to_be_shown.push(shown);
+            }
             Command::LookAgain => self.look_at_tree = true,
             Command::Rebuild => self.in_background(Event::ForgettingBroke, |shared| {
                 shared.symbols.clear();
@@ -678,6 +687,9 @@ impl Owner {
                 // Whoever asked may have gone.
                 let _ = request.send(outcome);
             }
+            for shown in self.to_be_shown.drain(..) {
+                let _ = shown.send(());
+            }
         }
     }
 
@@ -723,6 +735,7 @@ impl Owner {
             codebase: self.shared.codebase.clone(),
             backend: self.syncs.cache().backend(),
             health: self.health(),
+            settings_problems: self.shared.origin.problems(),
             phase,
             position,
             queue,
@@ -743,7 +756,8 @@ impl Owner {
         let trouble = self.shared.watcher.trouble();
         let line = self.syncs.cache().standing().borrow().problem().map(str::to_owned);
         let unlisted = unlisted(&self.shared.watcher.unlisted());
-        let problems = [descriptors, sync, &trouble, &line, index, odd, &unlisted, unreadable, symbols];
+        let settings = self.shared.origin.unread();
+        let problems = [descriptors, sync, &trouble, &line, index, odd, &unlisted, unreadable, symbols, &settings];
         match problems.into_iter().find_map(Option::as_ref) {
             Some(sentence) => Health::Degraded(sentence.clone()),
             None => Health::Ok,

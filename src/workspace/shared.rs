@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::reread::Origin;
 use super::state::{Progress, Stage};
 use crate::core::cache::FencingToken;
 use crate::core::settings::Settings;
 use crate::core::{Codebase, SyncBatch};
-use crate::index::symbols::SymbolStore;
+use crate::index::symbols::{SymbolStore, SymbolView};
 use crate::index::{Index, IndexError, Overlay, Unsaved, Update, View};
 use crate::sync::{Head, SyncTarget, Synced};
 use crate::watch::Watcher;
@@ -21,6 +22,8 @@ use crate::watch::tree::{RulesOutside, TreeRules, rules_outside};
 pub(super) struct Shared {
     pub(super) codebase: Codebase,
     pub(super) settings: Settings,
+    /// Where those come from.
+    pub(super) origin: Origin,
     pub(super) index: Index,
     pub(super) overlay: Overlay,
     pub(super) symbols: SymbolStore,
@@ -53,6 +56,7 @@ impl Shared {
         Shared {
             codebase,
             settings,
+            origin: Origin::default(),
             index,
             overlay: Overlay::default(),
             symbols,
@@ -72,9 +76,24 @@ impl Shared {
         self.codebase.root.as_path()
     }
 
+    /// Reads the settings anew, which may have changed. Blocks while it reads two small files.
+    pub(super) fn reread_settings(&self) {
+        self.origin.reread(self.root(), &self.settings);
+    }
+
     pub(super) fn view(&self, unsaved: Arc<Unsaved>) -> View {
         let (snapshot, dirty) = self.index.with_newer(&self.overlay);
         View { dirty, snapshot, unsaved }
+    }
+
+    pub(super) fn symbol_view<'a>(&'a self, view: &'a View) -> SymbolView<'a> {
+        SymbolView {
+            store: &self.symbols,
+            view,
+            root: self.root(),
+            max_file_bytes: self.settings.index.max_file_bytes,
+            threads: self.threads,
+        }
     }
 
     pub(super) fn rules_outside(&self) -> Option<RulesOutside> {

@@ -106,6 +106,12 @@ impl SymbolQuery {
         self
     }
 
+    /// How well names fit.
+    pub fn ranks(&self) -> impl FnMut(&str) -> Option<Rank> + '_ {
+        let mut ranker = Ranker::new(&self.name, self.fit);
+        move |name| ranker.rank(name)
+    }
+
     fn allows(&self, symbol: &Symbol) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&symbol.kind))
             && self.container.as_ref().is_none_or(|wanted| symbol.container.to_lowercase().contains(wanted))
