@@ -338,7 +338,9 @@ impl World {
             1 => files.iter().for_each(|path| std::fs::remove_file(path).unwrap()),
             2 => files.iter().filter(is_manifest).for_each(|path| std::fs::remove_file(path).unwrap()),
             3 => {
-                files.iter().filter(is_manifest).last().into_iter().for_each(|path| std::fs::remove_file(path).unwrap())
+                if let Some(newest) = files.iter().rfind(is_manifest) {
+                    std::fs::remove_file(newest).unwrap();
+                }
             }
             4 if self.folder.exists() => {
                 // Not the same files any more.
