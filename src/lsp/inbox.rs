@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWriteExt, DuplexStream};
 use tower_lsp::jsonrpc::{Error, Id, Request, Response};
 
-use super::frames::{Frame, FrameReader, frame};
+use super::frames::{Frame, FrameReader, Room, frame};
 use super::life::Life;
 use super::outbox::Outbox;
 
@@ -19,8 +19,14 @@ pub(super) enum Incoming {
 
 /// Hands the client's messages to `server` until the client says `exit` or leaves. Anything that isn't a message is
 /// answered with an error, and the next one is taken.
-pub async fn receive(reader: impl AsyncRead + Unpin, mut server: DuplexStream, outbox: Outbox, life: Life) {
-    let mut frames = FrameReader::new(reader);
+pub async fn receive(
+    reader: impl AsyncRead + Unpin,
+    mut server: DuplexStream,
+    outbox: Outbox,
+    life: Life,
+    room: Room,
+) {
+    let mut frames = FrameReader::within(reader, room);
     loop {
         let incoming = match frames.next().await {
             Ok(Some(Frame::Body(body))) => accept(body),

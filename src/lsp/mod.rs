@@ -27,6 +27,7 @@ mod settings;
 mod symbols;
 
 pub(crate) use documents::edit;
+pub use frames::Room;
 pub(crate) use frames::{Frame, FrameReader, LONGEST_MESSAGE, frame};
 pub(crate) use inbox::receive;
 pub use life::Ended;

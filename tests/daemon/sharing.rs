@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, plain, said};
+use crate::home::{Home, plain, said, socket_name};
 use crate::lsp_client::{Client, DEADLINE};
 use crate::support::wait_for;
 
@@ -137,7 +137,7 @@ fn it_leaves_when_nobody_needs_it() {
     wait_for("the daemon leaves by itself", || home.daemons().is_empty());
     // And comes back, as another generation.
     home.run(&["sync"]);
-    assert_ne!(home.socket().file_name().unwrap(), "v1-1.sock");
+    assert_ne!(home.socket().file_name().unwrap(), &*socket_name(1));
 }
 
 #[test]
@@ -185,12 +185,12 @@ fn watch_ends_with_the_engine_that_is_stopped() {
 fn a_search_starts_a_daemon_only_where_there_is_an_index() {
     let home = Home::new(&[("a.txt", "needle\n")]);
     home.run(&["search", "needle"]);
-    assert!(home.daemons().is_empty() && !home.path("run/syncline/v1-1.sock").exists());
+    assert!(home.daemons().is_empty() && !home.path("run/syncline").join(socket_name(1)).exists());
     home.run(&["--standalone", "index"]);
     home.run(&["--standalone", "search", "needle"]);
     assert!(home.daemons().is_empty());
     home.run(&["search", "needle"]);
-    wait_for("a daemon", || home.path("run/syncline/v1-1.sock").exists());
+    wait_for("a daemon", || home.path("run/syncline").join(socket_name(1)).exists());
     // The next search has it open the codebase, a later one is told what to read.
     wait_for("an answer from the daemon", || {
         let output = home.syncline(&["--log-level", "debug", "search", "needle"]).output().unwrap();
