@@ -19,13 +19,7 @@ pub(super) enum Incoming {
 
 /// Hands the client's messages to `server` until the client says `exit` or leaves. Anything that isn't a message is
 /// answered with an error, and the next one is taken.
-pub async fn receive(
-    reader: impl AsyncRead + Unpin,
-    mut server: DuplexStream,
-    outbox: Outbox,
-    life: Life,
-    room: Room,
-) {
+pub async fn receive(reader: impl AsyncRead + Unpin, mut server: DuplexStream, outbox: Outbox, life: Life, room: Room) {
     let mut frames = FrameReader::within(reader, room);
     loop {
         let incoming = match frames.next().await {

@@ -247,7 +247,8 @@ fn a_sync_that_no_state_tells_of_holds_nobody_up() {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         reader.read_line(&mut String::new()).unwrap();
         let version = syncline::daemon::wire::VERSION;
-        writeln!(stream, "{}", json!({"protocol": PROTOCOL, "version": version, "pid": 1, "answer": "welcome"})).unwrap();
+        writeln!(stream, "{}", json!({"protocol": PROTOCOL, "version": version, "pid": 1, "answer": "welcome"}))
+            .unwrap();
         while let Some(asked) = next_message(&mut reader) {
             let result = match asked["method"].as_str().unwrap() {
                 "syncline/sync" => {

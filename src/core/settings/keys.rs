@@ -303,7 +303,9 @@ impl Kind {
         match self {
             Choice(_) | Text { .. } | Path(_) if !is_quoted => Ok(Raw::Text(text.to_owned())),
             // `[ab]*.c` is a glob, `["ab*.c"]` a list.
-            Globs(_) | Names(_) if !text.strip_prefix('[').is_some_and(|t| t.trim_start().starts_with(['"', '\'', ']'])) => {
+            Globs(_) | Names(_)
+                if !text.strip_prefix('[').is_some_and(|t| t.trim_start().starts_with(['"', '\'', ']'])) =>
+            {
                 Ok(Raw::List(items(text).map(|glob| Raw::Text(glob.to_owned())).collect()))
             }
             // What isn't a number is a wrong value, and said to be that.

@@ -292,7 +292,9 @@ mod tests {
         let settings = server.redis_settings();
         assert_eq!((service.as_str(), settings.db(), tls), ("main", 3, true));
         assert_eq!((settings.username(), settings.password()), (Some("u"), Some("p@")));
-        let Kind::Cluster(nodes) = Door::new("redis+cluster://:p@h1:1,h2:2", None).unwrap().kind else { panic!("a Cluster") };
+        let Kind::Cluster(nodes) = Door::new("redis+cluster://:p@h1:1,h2:2", None).unwrap().kind else {
+            panic!("a Cluster")
+        };
         assert_eq!(nodes.iter().map(|n| n.addr().to_string()).collect::<Vec<_>>(), ["h1:1", "h2:2"]);
         assert_eq!(nodes[1].redis_settings().password(), Some("p"));
     }

@@ -81,7 +81,7 @@ fn sentence(error: &RedisError, door: &Door) -> String {
         let said = crate::core::harmless(error.detail().unwrap_or_default());
         return told(
             door,
-            &format!("there are no certificates to trust ({said})"),
+            &format!("there are no certificates to trust it by ({said})"),
             "correct queue.redis_ca, or SSL_CERT_FILE where that isn't set",
         );
     } else if error.to_string().contains("certificate") {

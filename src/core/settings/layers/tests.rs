@@ -342,8 +342,8 @@ fn a_repository_sets_what_is_indexed_and_nothing_else() {
     }
     assert_eq!(problems.len(), 13);
     assert!(!problems.concat().contains("S3CRET"));
-    let mut expected = Settings::default();
-    expected.sync = SyncSettings { debounce: millis(5), max_wait: millis(6) };
+    let sync = SyncSettings { debounce: millis(5), max_wait: millis(6) };
+    let mut expected = Settings { sync, ..Settings::default() };
     expected.watch.mode = WatchMode::Poll;
     expected.index.exclude = vec!["*.gen".to_owned()];
     expected.index.hidden = true;
