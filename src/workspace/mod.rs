@@ -114,6 +114,16 @@ pub enum OpenError {
     /// The settings' globs.
     #[error(transparent)]
     Rules(#[from] RuleError),
+    /// All that a user has would be read, and nobody has asked for that.
+    #[error(
+        "the folder {folder} isn't opened, since it is your home folder or holds it; open a folder in it, name it as in \
+         `syncline watch {folder}`, or set index.home to true in your own settings",
+        folder = path.display()
+    )]
+    HoldsHome {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is no place for an index.
     #[error("there is no folder for indexes: the platform names no cache folder; set index.dir to a folder")]
     NoIndexFolder,
@@ -195,9 +205,11 @@ impl Engine {
     /// reading the index's files takes: milliseconds, seconds for a million files.
     ///
     /// # Errors
-    /// When the root isn't a folder, a glob in the settings isn't one, or there is no folder for indexes.
+    /// When the root isn't a folder, or is or holds the user's home without a word for that in the settings, when a glob
+    /// in the settings isn't one, or there is no folder for indexes.
     pub fn open(&self, root: &Path, settings: &Settings) -> Result<Workspace, OpenError> {
         let root = CodebaseRoot::open(root)?;
+        may_open(&root, settings)?;
         let turn = self.opening(&root);
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         {
@@ -349,6 +361,23 @@ impl Engine {
 pub fn index_folder(settings: &Settings, root: &CodebaseRoot) -> Option<PathBuf> {
     let dir = settings.index.dir.clone().or_else(crate::core::settings::default_index_dir)?;
     Some(dir.join(CodebaseId::of(root).as_str()))
+}
+
+/// Whether the codebase at `root` may be opened: a home folder only with the user's word.
+///
+/// # Errors
+/// When it may not.
+pub fn may_open(root: &CodebaseRoot, settings: &Settings) -> Result<(), OpenError> {
+    match root.holds_home() && !settings.index_home {
+        true => Err(OpenError::HoldsHome { path: root.as_path().to_owned() }),
+        false => Ok(()),
+    }
+}
+
+/// Whether the folder `path` has an index on disk.
+pub fn has_index(path: &Path, settings: &Settings) -> bool {
+    let root = CodebaseRoot::open(path).ok();
+    root.and_then(|root| index_folder(settings, &root)).is_some_and(|folder| folder.is_dir())
 }
 
 /// The innermost codebase that holds the folder `path` and has an index on disk.

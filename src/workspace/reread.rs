@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use super::state::Phase;
-use super::{Engine, OpenError, Slot, Workspace};
+use super::{Engine, OpenError, Slot, Workspace, may_open};
 use crate::core::settings::{self, Loaded, Place, Problem, REPOSITORY_FILE, Settings, Sources};
 use crate::core::{CodebaseRoot, RelPath};
 
@@ -119,6 +119,7 @@ impl Engine {
         let turn = self.opening(&root);
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = settings::load(Some(root.as_path()), sources);
+        may_open(&root, &loaded.settings)?;
         let opened = |workspace, is_as_wanted| {
             let own = loaded.problems.iter().filter(|problem| !is_of_repository(problem, root.as_path()));
             Opened { workspace, is_as_wanted, problems: own.cloned().collect() }
