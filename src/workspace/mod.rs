@@ -20,6 +20,7 @@ pub use state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch,
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -140,6 +141,8 @@ struct Open {
     state: watch::Receiver<Arc<CodebaseState>>,
     commands: mpsc::Sender<Command>,
     cache: CacheManager,
+    /// What was asked for last, by [`Workspace::pause`] or [`Workspace::resume`].
+    is_paused: AtomicBool,
 }
 
 impl Drop for Open {
@@ -252,16 +255,23 @@ impl Engine {
         let cache = syncs.cache().clone();
         let (owner, state) = Owner::new(shared.clone(), syncs, receive, problems);
         tokio::spawn(owner.run());
-        let open = Arc::new(Open { shared, state, commands, cache });
+        let open = Arc::new(Open { shared, state, commands, cache, is_paused: AtomicBool::new(false) });
         let kept = self.keeps.then(|| open.clone());
-        {
+        let before = {
             let mut opened = self.opened();
             opened.retain(|_, slot| slot.open.strong_count() > 0);
+            let before = opened.get(&root).and_then(|slot| slot.open.upgrade());
             opened.insert(root.clone(), Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
-        }
+            before
+        };
         self.keep_indexes_within(&folder, settings.index.max_disk);
         let workspace = Workspace { open };
-        self.renew_when_outdated(root, &workspace);
+        if before.is_some_and(|before| before.is_paused.load(Ordering::Relaxed)) {
+            workspace.pause();
+        }
+        if self.keeps {
+            self.renew_when_outdated(root, &workspace);
+        }
         Ok(workspace)
     }
 
@@ -580,6 +590,7 @@ impl Workspace {
     /// shows it.
     pub fn pause(&self) -> oneshot::Receiver<()> {
         let (shown, wait) = oneshot::channel();
+        self.open.is_paused.store(true, Ordering::Relaxed);
         self.command(Command::Pause(shown));
         wait
     }
@@ -587,6 +598,7 @@ impl Workspace {
     /// Goes on after [`Workspace::pause`], and gives the same.
     pub fn resume(&self) -> oneshot::Receiver<()> {
         let (shown, wait) = oneshot::channel();
+        self.open.is_paused.store(false, Ordering::Relaxed);
         self.command(Command::Resume(shown));
         wait
     }

@@ -1,8 +1,10 @@
 //! What clients share, and what they don't.
 
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use syncline::daemon::wire::Purpose;
 
 use crate::home::{Home, plain, said, socket_name};
 use crate::lsp_client::{Client, DEADLINE};
@@ -316,4 +318,72 @@ async fn a_redis_is_trusted_as_each_client_s_environment_says() {
         client.shut_down().await;
         child.wait().await.unwrap();
     }
+}
+
+// The shared engine went on with the settings that it had read when the codebase was opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_settings_file_counts_for_all_who_come_and_are_there() {
+    let home = Home::new(&[("a.c", "int needle;\n"), ("gen/b.c", "int needle;\n")]);
+    let exclude = |glob: &str| home.write(".syncline.toml", format!("[index]\nexclude = [\"{glob}\"]\n"));
+    let symbols = || home.json(&["symbols", "needle", "--json"])["symbols"].as_array().unwrap().len();
+    let fresh_with = |files: usize| {
+        wait_for("the index is as the settings want it", || {
+            let index = home.json(&["status", "--json"])["codebases"][0]["index"].take();
+            index["fresh"] == true && index["files"] == files
+        });
+    };
+    let (mut process, mut editor) = home.fresh_editor().await;
+    assert_eq!(symbols(), 2);
+    exclude("gen");
+    assert_eq!(symbols(), 1, "a command that comes after the edit");
+    until_found(&mut editor, &["a.c:0:4-10:int needle;"]).await;
+    fresh_with(1);
+    assert_eq!(home.run(&["search", "needle"]), "a.c:int needle;\ngen/b.c:int needle;\n", "which is as rg does");
+    // What can't be read changes nothing, and is told.
+    home.write(".syncline.toml", "[index\n");
+    assert_eq!(symbols(), 1);
+    let told = editor.notification("window/showMessage").await;
+    assert!(told["message"].as_str().unwrap().contains(".syncline.toml:1"), "{told}");
+    exclude("*.md");
+    assert_eq!(symbols(), 2);
+    until_found(&mut editor, &["a.c:0:4-10:int needle;", "b.c:0:4-10:int needle;"]).await;
+    editor.shut_down().await;
+    process.wait().await.unwrap();
+    // The engine still has it open, for nobody.
+    exclude("gen");
+    fresh_with(1);
+    assert_eq!(symbols(), 1);
+}
+
+#[test]
+fn a_watch_with_an_engine_of_its_own_follows_its_settings() {
+    let home = Home::new(&[("a.c", "int needle;\n"), ("gen/b.c", "int needle;\n")]);
+    let mut watch = home.syncline(&["watch", "--standalone", "--json"]);
+    let mut watch = watch.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut states = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut until_fresh = |files: usize| {
+        states.by_ref().any(|line| {
+            let state: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            state["index"]["fresh"] == true && state["index"]["files"] == files
+        })
+    };
+    assert!(until_fresh(2));
+    home.write(".syncline.toml", "[index]\nexclude = [\"gen\"]\n");
+    assert!(until_fresh(1));
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
+
+// Commands of version 0.1 announce nothing, and show what they are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_isn_t_an_editor_is_told_of_states_unasked() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    home.run(&["sync"]);
+    let stream = home.raw(Purpose::Session);
+    stream.set_nonblocking(true).unwrap();
+    let (reader, writer) = tokio::net::UnixStream::from_std(stream).unwrap().into_split();
+    let mut client = Client::new(reader, writer);
+    client.initialize(&[&home.tree()], json!({"experimental": {}}), Value::Null).await;
+    client.until_fresh().await;
+    client.shut_down().await;
 }
