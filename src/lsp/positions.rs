@@ -224,7 +224,8 @@ pub fn in_editor_lines(
             let (start, number, last) = line(line_of(whole.end));
             if number > u64::from(range.end.line) {
                 let end = whole.end - start;
-                range.end = last.ranges(number, &[end..end], encoding).first().map_or(range.end, |range| range.start);
+                let ends = last.ranges(number, std::slice::from_ref(&(end..end)), encoding);
+                range.end = ends.first().map_or(range.end, |range| range.start);
             }
             found(range, &shown.text);
         }
