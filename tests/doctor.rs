@@ -14,11 +14,15 @@ use syncline::core::cache::{CacheManager, Enqueued, Namespace};
 use syncline::core::{Dirty, Owner, SyncBatch};
 
 fn syncline(fixture: &Fixture, url: Option<&str>, arguments: &[&str]) -> Output {
+    syncline_with(fixture, url, arguments, &fixture.index_dir)
+}
+
+fn syncline_with(fixture: &Fixture, url: Option<&str>, arguments: &[&str], config: &std::path::Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"SYNCLINE_")) {
         command.env_remove(name);
     }
-    command.env("XDG_CONFIG_HOME", &fixture.index_dir).env("SYNCLINE_INDEX_DIR", &fixture.index_dir);
+    command.env("XDG_CONFIG_HOME", config).env("SYNCLINE_INDEX_DIR", &fixture.index_dir);
     command.env("SYNCLINE_QUEUE_CODEBASE", "looked-at");
     if let Some(url) = url {
         command.env("SYNCLINE_QUEUE_REDIS_URL", url);
@@ -74,6 +78,44 @@ fn the_doctor_says_what_is_amiss_and_how_to_mend_it() {
     let (checks, code) = doctor(&fixture, Some("http://localhost"));
     assert_eq!(check(&checks, "settings").0, "warning");
     assert_eq!(code, Some(0), "without a URL it works: {checks:?}");
+}
+
+/// Guards against a probe file in a folder of somebody else's, where a link of its name would have been followed.
+#[cfg(unix)]
+#[test]
+fn the_doctor_writes_nothing_and_says_what_is_so() {
+    use std::os::unix::fs::symlink;
+    let fixture = Fixture::new(&[("a.txt", "needle\n")]);
+    let dir = &fixture.index_dir;
+    std::fs::create_dir(dir).unwrap();
+    let then = std::time::SystemTime::now() - Duration::from_secs(1000);
+    let changed = |folder: &std::path::Path| std::fs::metadata(folder).unwrap().modified().unwrap();
+    let set = |folder: &std::path::Path| std::fs::File::open(folder).unwrap().set_modified(then).unwrap();
+    let index = || check(&doctor(&fixture, None).0, "index");
+    let (state, message) = (set(dir), index()).1;
+    assert_eq!((state.as_str(), changed(dir)), ("ok", then), "{message}");
+
+    // In the folder itself, once there is one.
+    let folder = message.strip_suffix(" can be written").unwrap();
+    let folder = std::path::Path::new(folder);
+    std::fs::create_dir(folder).unwrap();
+    set(folder);
+    assert_eq!((index().0.as_str(), changed(folder)), ("ok", then));
+    std::fs::remove_dir(folder).unwrap();
+
+    // A link in its place isn't what will be written to.
+    symlink("/proc", folder).unwrap();
+    assert_eq!(index().0, "ok");
+    std::fs::remove_file(folder).unwrap();
+
+    // A file in the way.
+    std::fs::remove_dir(dir).unwrap();
+    std::fs::write(dir, "").unwrap();
+    let output = syncline_with(&fixture, None, &["doctor", "--json"], &fixture.root);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "index").unwrap().clone();
+    assert_eq!(found["state"], "error", "{found}");
+    assert!(found["message"].as_str().unwrap().contains("is no folder; set index.dir"), "{found}");
 }
 
 #[test]

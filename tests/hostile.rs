@@ -8,9 +8,12 @@ mod support;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use lsp_client::{Client, uri};
+#[cfg(target_os = "linux")]
+use rustix::fs::CWD;
 use serde_json::{Value, json};
 use support::{Fixture, open, ripgrep, search, until_fresh};
 
@@ -84,6 +87,89 @@ async fn links_and_pipes_lead_nowhere() {
     std::fs::remove_file(fixture.root.join("own.txt")).unwrap();
     assert!(Command::new("mkfifo").arg(fixture.root.join("own.txt")).status().unwrap().success());
     assert!(search(&workspace, "needle").await.is_empty());
+    engine.shutdown().await;
+}
+
+/// Has two paths change places, where the system can do that.
+fn exchange(one: &Path, other: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    let outcome = rustix::fs::renameat_with(CWD, one, CWD, other, rustix::fs::RenameFlags::EXCHANGE).is_ok();
+    #[cfg(not(target_os = "linux"))]
+    let outcome = one == other;
+    outcome
+}
+
+/// Guards against files that were indexed in a folder being read through what the folder became: a link that leads out. It
+/// was a matter of a moment, so it is tried often, in each of the ways in which it happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_becomes_a_link_leads_nowhere() {
+    let outside =
+        Fixture::new(&[("keys/id", "needle of somebody else\n"), ("keys/deep/id", "needle of somebody else\n")]);
+    let fixture = Fixture::new(&[]);
+    let (engine, workspace) = open(&fixture);
+    until_fresh(&workspace).await;
+    for (round, way) in ["removed", "moved away", "moved out", "exchanged", "checked out"].repeat(6).iter().enumerate()
+    {
+        let repository = format!("{round}");
+        let at = |path: &str| fixture.root.join(&repository).join(path);
+        for path in ["keys/id", "keys/deep/id", "own.txt"] {
+            fixture.write(&format!("{repository}/{path}"), "needle\n");
+        }
+        let target = outside.root.join("keys");
+        match *way {
+            "checked out" => {
+                let git = |arguments: &[&str]| fixture.git(&[&["-C", &repository], arguments].concat());
+                git(&["init", "-q", "-b", "first"]);
+                git(&["add", "."]);
+                git(&["commit", "-q", "-m", "first"]);
+                git(&["checkout", "-q", "-b", "linked"]);
+                std::fs::remove_dir_all(at("keys")).unwrap();
+                symlink(&target, at("keys")).unwrap();
+                git(&["add", "."]);
+                git(&["commit", "-q", "-m", "linked"]);
+                git(&["checkout", "-q", "first"]);
+                if round % 2 == 0 {
+                    until_fresh(&workspace).await;
+                }
+                git(&["checkout", "-q", "linked"]);
+            }
+            way => {
+                symlink(&target, at("link")).unwrap();
+                // With the folder in the index, and with it on its way there.
+                if round % 2 == 0 {
+                    assert_eq!(search(&workspace, "needle").await, ripgrep(&fixture.root, "needle"));
+                    until_fresh(&workspace).await;
+                }
+                match way {
+                    "removed" => std::fs::remove_dir_all(at("keys")).unwrap(),
+                    "moved away" => std::fs::rename(at("keys"), at("kept")).unwrap(),
+                    // Then it leads to the same files as before, which are none of the tree's any more.
+                    "moved out" => {
+                        let out = outside.root.join(format!("moved-{round}"));
+                        std::fs::rename(at("keys"), &out).unwrap();
+                        std::fs::remove_file(at("link")).unwrap();
+                        symlink(&out, at("link")).unwrap();
+                    }
+                    _ => {}
+                }
+                if way != "exchanged" {
+                    std::fs::rename(at("link"), at("keys")).unwrap();
+                } else if !exchange(&at("keys"), &at("link")) {
+                    continue;
+                }
+            }
+        }
+        for when in ["at once", "once more"] {
+            assert_eq!(search(&workspace, "needle").await, ripgrep(&fixture.root, "needle"), "{way}, {when}");
+        }
+        let state = until_fresh(&workspace).await;
+        assert_eq!(
+            search(&workspace, "somebody else").await,
+            ripgrep(&fixture.root, "somebody else"),
+            "{way}, indexed"
+        );
+        assert_eq!(state.health, syncline::workspace::Health::Ok);
+    }
     engine.shutdown().await;
 }
 

@@ -22,6 +22,8 @@ use syncline::index::{
 };
 use tokio_util::sync::CancellationToken;
 
+use support::{texts, whole_lines};
+
 /// Larger files are scanned, not indexed.
 const MAX_FILE_BYTES: u64 = 4096;
 const PATHS: [&str; 12] =
@@ -78,6 +80,10 @@ enum Step {
     },
     /// A crash of somebody else's left files behind.
     Litter(u8),
+    /// Names that only manifests have are given to what is none.
+    Plant(u8),
+    /// Somebody removes all of the index, or a part, or puts something else in its place.
+    Lose(u8, usize),
 }
 
 fn edit() -> impl Strategy<Value = Step> {
@@ -107,6 +113,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop::collection::vec(edit(), 1..5).prop_map(Step::Away),
         2 => (any::<usize>(), any::<u8>(), any::<usize>()).prop_map(|(file, how, at)| Step::Damage { file, how, at }),
         1 => any::<u8>().prop_map(Step::Litter),
+        1 => any::<u8>().prop_map(Step::Plant),
+        2 => (any::<u8>(), any::<usize>()).prop_map(|(how, which)| Step::Lose(how, which)),
     ]
 }
 
@@ -237,7 +245,8 @@ impl World {
     }
 
     fn files_of_index(&self) -> Vec<PathBuf> {
-        let mut files: Vec<_> = std::fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
         files.sort();
         files
     }
@@ -290,13 +299,69 @@ impl World {
             }
             Step::Damage { file, how, at } => self.damage(*file, *how, *at),
             Step::Litter(number) => {
+                let _ = std::fs::create_dir(&self.folder);
                 let name = format!("{number:032x}");
                 let bytes = vec![*number; usize::from(*number)];
                 for name in [format!("{name}.segment"), format!("{name}.unfinished"), format!("{name}.symbols")] {
                     std::fs::write(self.folder.join(name), &bytes).unwrap();
                 }
             }
+            Step::Plant(number) => {
+                let newest = Index::read(&self.folder).map_or(0, |index| index.generation.0);
+                let names = [newest + 1, newest + 2, newest + 5, 1 << 53, u64::MAX - u64::from(*number)];
+                for name in names.iter().take(usize::from(*number) % 5 + 1) {
+                    let _ = std::fs::create_dir(&self.folder);
+                    let path = self.folder.join(format!("manifest-{name:016x}"));
+                    if std::fs::symlink_metadata(&path).is_err() {
+                        match number % 3 {
+                            0 => std::fs::create_dir(path).unwrap(),
+                            _ => std::fs::write(path, vec![*number; usize::from(*number)]).unwrap(),
+                        }
+                    }
+                }
+            }
+            Step::Lose(how, which) => self.lose(*how, *which),
             edit => self.edit_seen(edit),
+        }
+    }
+
+    fn lose(&self, how: u8, which: usize) {
+        let files = self.files_of_index();
+        let elsewhere = self
+            .folder
+            .with_file_name(format!("elsewhere{}", std::fs::read_dir(self.folder.parent().unwrap()).unwrap().count()));
+        let is_manifest = |path: &&PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("manifest");
+        match how % 7 {
+            0 => {
+                let _ = std::fs::remove_dir_all(&self.folder);
+            }
+            1 => files.iter().for_each(|path| std::fs::remove_file(path).unwrap()),
+            2 => files.iter().filter(is_manifest).for_each(|path| std::fs::remove_file(path).unwrap()),
+            3 => {
+                if let Some(newest) = files.iter().rfind(is_manifest) {
+                    std::fs::remove_file(newest).unwrap();
+                }
+            }
+            4 if self.folder.exists() => {
+                // Not the same files any more.
+                std::fs::rename(&self.folder, &elsewhere).unwrap();
+                std::fs::create_dir(&self.folder).unwrap();
+                let copy = |path: &PathBuf| {
+                    let name = path.file_name().unwrap();
+                    std::fs::copy(elsewhere.join(name), self.folder.join(name)).unwrap();
+                };
+                files.iter().for_each(copy);
+            }
+            #[cfg(unix)]
+            5 if self.folder.exists() => {
+                std::fs::rename(&self.folder, &elsewhere).unwrap();
+                std::os::unix::fs::symlink(&elsewhere, &self.folder).unwrap();
+            }
+            _ => {
+                if let Some(path) = files.get(which % files.len().max(1)) {
+                    std::fs::remove_file(path).unwrap();
+                }
+            }
         }
     }
 
@@ -341,9 +406,8 @@ impl World {
     fn search(&self, query: &Query, candidates: &[Candidate]) -> BTreeMap<String, Vec<String>> {
         let mut found = BTreeMap::new();
         let limits = Limits { max_results: usize::MAX, threads: 1 };
-        let end = find_matches(&self.tree, query, candidates, limits, &CancellationToken::new(), |file| {
-            let lines = file.lines.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
-            found.insert(file.path.to_string(), lines);
+        let end = find_matches(&self.tree, query, candidates, limits, &CancellationToken::new(), whole_lines, |file| {
+            found.entry(file.path.to_string()).or_insert_with(Vec::new).extend(texts(file.matches));
             ControlFlow::Continue(())
         });
         assert_eq!(end.unreadable, Vec::<String>::new());
@@ -375,7 +439,9 @@ fn holds(steps: &[Step]) -> Result<(), TestCaseError> {
         }
     }
     // Once all is synced, the index alone is the tree, to this process and to one that comes.
-    for who in [0, 1] {
+    for who in [0, 1, 0, 1] {
+        // Even if nothing is left to do, what was lost is noticed.
+        world.sync(who, &[].into_iter().collect(), || Ok(()));
         let mut rounds = 0;
         while !world.processes[who].overlay.view().is_empty() {
             world.sync(who, &Dirty::Everything, || Ok(()));
@@ -386,6 +452,10 @@ fn holds(steps: &[Step]) -> Result<(), TestCaseError> {
             world.processes[who].index.snapshot().paths().into_iter().collect::<BTreeSet<_>>(),
             world.paths()
         );
+    }
+    let is_damaged = steps.iter().any(|step| matches!(step, Step::Damage { .. }));
+    if let Some(index) = Index::read(&world.folder).filter(|_| !is_damaged) {
+        prop_assert_eq!(index.paths().into_iter().collect::<BTreeSet<_>>(), world.paths(), "on disk");
     }
     world.restart(1);
     for pattern in PATTERNS {

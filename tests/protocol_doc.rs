@@ -119,6 +119,7 @@ fn the_page_and_the_types_say_the_same() {
         value: ext::SearchChunk { matches },
     };
     check(&mut samples, "Experimental", &ext::Experimental::default());
+    check(&mut samples, "ClientExperimental", &ext::ClientExperimental::default());
     check(&mut samples, "QueueState", &state);
     check(&mut samples, "CodebaseParams", &ext::CodebaseParams { codebase: Some("x".to_owned()) });
     check(&mut samples, "SearchParams", &params);

@@ -104,46 +104,6 @@ fn tells_of(state: &CodebaseState, synced: &SyncOutcome) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn random_life_ends_with_the_index_equal_to_the_tree() {
-    for seed in 1..=3 {
-        let fixture = Fixture::new(&[("start.txt", "line\n"), (".ignore", "ignored\n")]);
-        let (engine, workspace) = open(&fixture);
-        let mut random = Random::new(seed);
-        let path = |random: &mut Random| {
-            let folders = ["", "a/", "b/", "a/c/", "ignored/", "a/ignored/"];
-            format!("{}f{}.txt", folders[random.below(folders.len())], random.below(12))
-        };
-        for step in 0..400 {
-            let (at, other) = (path(&mut random), path(&mut random));
-            let (from, to) = (fixture.root.join(&at), fixture.root.join(&other));
-            // What can't be done to a tree in this state isn't.
-            match random.below(10) {
-                0..=5 => fixture.write(&at, format!("line {step} of {seed}\n")),
-                6 => drop(std::fs::remove_file(from)),
-                7 => drop(std::fs::rename(from, to)),
-                8 => drop(std::fs::rename(fixture.root.join("a"), fixture.root.join("b/a"))),
-                _ => drop(std::fs::remove_dir_all(fixture.root.join("b"))),
-            }
-            if step % 40 == 0 {
-                assert_equal_to_tree(&fixture, &workspace, &format!("seed {seed}, step {step}")).await;
-            }
-        }
-        assert_equal_to_tree(&fixture, &workspace, &format!("seed {seed}, at the end")).await;
-        let synced = workspace.sync().await;
-        assert_eq!(synced.verdict, Verdict::Synced);
-        let state = until_state(&workspace, |state| tells_of(state, &synced) && state.index.fresh).await;
-        assert_eq!(state.index.files, ripgrep(&fixture.root, "").len());
-        engine.shutdown().await;
-
-        // Another engine finds the index as good as the tree.
-        let (engine, workspace) = open(&fixture);
-        until_fresh(&workspace).await;
-        assert_equal_to_tree(&fixture, &workspace, &format!("seed {seed}, opened again")).await;
-        engine.shutdown().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn without_events_a_sync_finds_what_changed() {
     let fixture = Fixture::new(&[("a.txt", "line\n")]);
     let mut settings = fixture.settings();

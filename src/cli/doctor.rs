@@ -153,16 +153,16 @@ fn index(settings: &Settings, root: &CodebaseRoot) -> Vec<Check> {
         return vec![error("index", "the platform names no cache folder; set index.dir to a folder")];
     };
     let shown = folder.display();
-    // The index's folder, or the one that it will be made in.
-    let Some(existing) = folder.ancestors().find(|folder| folder.is_dir()) else {
-        return vec![error("index", format!("{shown} can't be made; set index.dir to another folder"))];
+    // The index's folder, or the one that it will be made in. A link in its place will be replaced.
+    let place = folder.ancestors().find(|path| match std::fs::symlink_metadata(path) {
+        Ok(found) => *path != folder || !found.is_symlink(),
+        Err(_) => false,
+    });
+    let Some(existing) = place.filter(|place| place.is_dir()) else {
+        let obstacle = place.map(|place| format!(": {} is no folder", place.display())).unwrap_or_default();
+        return vec![error("index", format!("{shown} can't be made{obstacle}; set index.dir to another folder"))];
     };
-    let probe = existing.join(format!(".syncline-doctor-{}", std::process::id()));
-    let written = std::fs::write(&probe, b"syncline");
-    // On a full disk it is there, without its text.
-    let removed = std::fs::remove_file(&probe);
-    let written = written.and(removed);
-    let mut checks = vec![match written {
+    let mut checks = vec![match may_write(existing) {
         Ok(()) => ok("index", format!("{shown} can be written")),
         Err(problem) => error(
             "index",
@@ -173,16 +173,40 @@ fn index(settings: &Settings, root: &CodebaseRoot) -> Vec<Check> {
     checks
 }
 
+/// Whether this user may make files in a folder, as the system says. None is made to see: the folder may be another's.
+#[cfg(unix)]
+fn may_write(folder: &Path) -> std::io::Result<()> {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    Ok(accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+}
+
+/// What the system says elsewhere is not much.
+#[cfg(not(unix))]
+fn may_write(folder: &Path) -> std::io::Result<()> {
+    match std::fs::metadata(folder)?.permissions().readonly() {
+        true => Err(std::io::ErrorKind::PermissionDenied.into()),
+        false => Ok(()),
+    }
+}
+
 #[cfg(unix)]
 fn disk(folder: &Path) -> Option<Check> {
     /// The index of a tree takes about a tenth of it.
     const ENOUGH: u64 = 1 << 30;
+    /// Not even an index of a few files can be written.
+    const LEAST: u64 = 1 << 20;
     let space = rustix::fs::statvfs(folder).ok()?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     let message = format!("{} free where indexes live", show::bytes(free));
-    Some(match free < ENOUGH {
-        true => warning("disk", format!("{message}; free some, or set index.dir to another disk")),
-        false => ok("disk", message),
+    let mend = "free some, or set index.dir to another disk";
+    Some(match free {
+        // Some file systems don't count files.
+        _ if space.f_files > 0 && space.f_favail == 0 => {
+            error("disk", format!("no more files can be made where indexes live; {mend}"))
+        }
+        ..LEAST => error("disk", format!("{message}; {mend}")),
+        LEAST..ENOUGH => warning("disk", format!("{message}; {mend}")),
+        _ => ok("disk", message),
     })
 }
 
@@ -205,7 +229,7 @@ fn watches(settings: &Settings, root: &CodebaseRoot) -> Option<Check> {
     let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude).ok()?;
     let folders = Arc::new(AtomicUsize::new(0));
     let counted = folders.clone();
-    let count: Enter = Arc::new(move |_: &Path| {
+    let count: Enter = Arc::new(move |_: &Path, _| {
         counted.fetch_add(1, Ordering::Relaxed);
     });
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -217,7 +241,7 @@ fn watches(settings: &Settings, root: &CodebaseRoot) -> Option<Check> {
         if folders == 1 { "folder" } else { "folders" },
         show::number(most)
     );
-    // While watches are set anew, a folder has two; and other programs watch, too.
+    // Other programs watch, too.
     Some(match folders * 2 > most {
         true => {
             let wanted = (folders * 4).next_power_of_two();

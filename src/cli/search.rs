@@ -9,8 +9,10 @@ mod arguments;
 mod haystacks;
 mod indexes;
 mod look;
+mod mapped;
 mod messages;
 mod output;
+mod surroundings;
 mod types;
 mod warm;
 mod worker;
@@ -31,11 +33,12 @@ use self::indexes::Indexes;
 use self::look::Look;
 use self::messages::complain;
 use self::output::Output;
+use self::surroundings::{guessed_path, unread_configuration};
 use self::warm::Warm;
-use self::worker::Worker;
+use self::worker::{On, Part, PieceWorker, Worker};
 use super::context::{CommonArgs, start_log};
 use crate::core::settings::{Settings, default_index_dir};
-use crate::index::{PatternError, Plan, Query, in_order};
+use crate::index::{Parts, PatternError, Plan, Query, in_order};
 
 /// A search that couldn't begin, or whose answer couldn't be written.
 #[derive(Debug, Error)]
@@ -80,7 +83,13 @@ pub fn run(common: &CommonArgs, arguments: &SearchArguments) -> ExitCode {
 
 fn search(common: &CommonArgs, arguments: &SearchArguments, settings: &Settings) -> Result<Outcome, SearchError> {
     let started = Instant::now();
-    let (pattern, paths) = arguments.pattern_and_paths()?;
+    let (pattern, mut paths) = arguments.pattern_and_paths()?;
+    if paths.is_empty() {
+        paths.extend(guessed_path());
+    }
+    if let Some(sentence) = unread_configuration(std::env::var_os("RIPGREP_CONFIG_PATH")) {
+        complain(&sentence);
+    }
     let here = std::env::current_dir().map_err(SearchError::CurrentFolder)?;
     let walk = arguments.walk(&here)?;
     if arguments.max_count == Some(0) {
@@ -142,7 +151,7 @@ fn stdout_is_a_file() -> bool {
 /// Searches one file and prints what is found at once, however much it is.
 fn search_one(query: &Query, look: &Look, haystack: &Haystack, outcome: &mut Outcome) -> io::Result<Output> {
     let mut worker = Worker::new(query, look, look.stdout());
-    match worker.search(haystack) {
+    match worker.search(haystack, &On::ALL) {
         Ok(searched) => {
             outcome.found = searched.found;
             searched.stats.iter().for_each(|stats| outcome.stats += stats);
@@ -166,18 +175,22 @@ fn search_many(
 ) -> io::Result<Output> {
     let mut output = Output::new(look, look.stdout());
     let mut written = Ok(());
-    let worker = || Worker::for_pieces(query, look);
-    let work = |worker: &mut Worker<_>, haystack: &Haystack| worker.search_into_piece(haystack);
-    in_order(haystacks, threads, &CancellationToken::new(), worker, work, |haystack, (searched, piece)| {
+    let worker = || PieceWorker::new(query, look);
+    let work = |worker: &mut PieceWorker<'_>, haystack: &Haystack, parts: &Parts<'_, Part>| {
+        worker.search(haystack, parts);
+    };
+    in_order(haystacks, threads, &CancellationToken::new(), worker, work, |haystack, Part { piece, searched }| {
         match searched {
-            Ok(searched) => {
+            Some(Ok(searched)) => {
                 outcome.found |= searched.found;
                 searched.stats.iter().for_each(|stats| outcome.stats += stats);
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 complain(&format_args!("{}: {error}", haystack.path.display()));
                 outcome.failed = true;
             }
+            // There is more of this file to come.
+            None => {}
         }
         written = output.piece(&piece);
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -111,6 +111,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     };
     let daemon = Daemon::new(common, "status", &settings);
     let line = Line::open(&settings, &root);
+    let mut settings = settings;
     loop {
         let daemon = daemon.state();
         let open = daemon.as_ref().ok().and_then(Option::as_ref);
@@ -136,6 +137,8 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
             return end(said, ExitCode::SUCCESS);
         }
         std::thread::sleep(PAUSE);
+        // They may have been edited. What is wrong with them was said.
+        settings = common.load(Some(root.as_path())).settings;
     }
 }
 
@@ -155,7 +158,7 @@ fn look(
                 root.as_path(),
                 threads,
                 &CancellationToken::new(),
-                &(Arc::new(|_: &Path| {}) as Enter),
+                &(Arc::new(|_: &Path, _| {}) as Enter),
             );
             let tree = tree.map_err(|error| error.to_string())?;
             let difference = snapshot.proven_difference(root.as_path(), &tree.files, settings.index.max_file_bytes);

@@ -46,9 +46,9 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         Some(Ok(reach)) => watch(&reach, &root, args.json),
         Some(Err(error)) => {
             eprintln!("syncline: {error}; going on without it");
-            watch_alone(&root, &settings, args.json)
+            watch_alone(common, &root, &settings, args.json)
         }
-        None => watch_alone(&root, &settings, args.json),
+        None => watch_alone(common, &root, &settings, args.json),
     };
     end(watched, ExitCode::SUCCESS)
 }
@@ -105,15 +105,21 @@ fn hear(stream: Stream, root: &CodebaseRoot, screen: &mut Screen) -> Result<(), 
 }
 
 /// Watches with an engine of its own, until Ctrl-C.
-fn watch_alone(root: &CodebaseRoot, settings: &Settings, json: bool) -> io::Result<()> {
+fn watch_alone(common: &CommonArgs, root: &CodebaseRoot, settings: &Settings, json: bool) -> io::Result<()> {
+    let sources = common.sources(serde_json::Value::Null);
     let watched = block_on(async {
-        let screen = Screen::new(root, json)?;
+        let mut screen = Screen::new(root, json)?;
         let engine = Engine::new(settings);
-        let workspace = engine.open(root.as_path(), settings).map_err(io::Error::other)?;
-        let _presence = Presence::announce(&workspace, settings);
-        let shown = tokio::select! {
-            shown = show(&workspace, screen) => shown,
-            ended = until_interrupted() => ended,
+        let shown = loop {
+            let opened = engine.open_with(root.as_path(), &sources).map_err(io::Error::other)?;
+            let workspace = opened.workspace;
+            let _presence = Presence::announce(&workspace, workspace.settings());
+            tokio::select! {
+                shown = show(&workspace, &mut screen) => break shown,
+                ended = until_interrupted() => break ended,
+                // Its settings were edited: it is opened anew, with the new ones.
+                () = workspace.outdated().cancelled_owned() => {}
+            }
         };
         engine.shutdown().await;
         shown
@@ -121,7 +127,7 @@ fn watch_alone(root: &CodebaseRoot, settings: &Settings, json: bool) -> io::Resu
     watched.map_err(io::Error::other)?
 }
 
-async fn show(workspace: &Workspace, mut screen: Screen) -> io::Result<()> {
+async fn show(workspace: &Workspace, screen: &mut Screen) -> io::Result<()> {
     let mut states = workspace.state();
     loop {
         let state = QueueState::from(&**states.borrow_and_update());

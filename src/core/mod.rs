@@ -4,9 +4,11 @@ pub mod batch;
 pub mod cache;
 pub mod codebase;
 pub mod error;
+pub mod files;
 mod harmless;
 pub mod path;
 pub mod settings;
+pub mod stat;
 
 pub use batch::{BatchId, BatchInfo, Dirty, Owner, SyncBatch, UnixMillis};
 pub use codebase::{Codebase, CodebaseId, CodebaseRoot};

@@ -14,7 +14,7 @@ use super::socket::{Place, PlaceError, Stream, deadline, peer, set_deadline};
 use super::start::{StartError, start};
 use super::wire::{Answer, ClientSettings, Hello, LONGEST_LINE, PROTOCOL, Purpose, Question, Reply, VERSION, Welcome};
 use crate::core::settings::Sources;
-use crate::lsp::ext::FileUri;
+use crate::lsp::ext::{ClientExperimental, FileUri};
 use crate::lsp::{LONGEST_MESSAGE, frame};
 
 /// How long finding, and if need be starting, a daemon may take altogether.
@@ -275,7 +275,7 @@ impl Session {
         set_deadline(&stream, Some(ANSWER_TIME))?;
         let mut session = Session { stream: BufReader::new(stream), next: 1 };
         let params = json!({
-            "processId": null, "rootUri": null, "capabilities": {},
+            "processId": null, "rootUri": null, "capabilities": { "experimental": ClientExperimental::default() },
             "workspaceFolders": [{ "uri": uri, "name": "codebase" }],
         });
         session.request("initialize", params, |_| Ok(()))?;

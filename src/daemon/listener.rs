@@ -160,6 +160,8 @@ impl Sessions {
                     sources,
                     stop: self.over.clone(),
                     says_goodbye: true,
+                    // Commands of version 0.1 don't announce that they take them. Editors come by `lsp`.
+                    tells_states: hello.client != "lsp",
                     // Neither its log nor its life are one client's.
                     ..ServeOptions::default()
                 };

@@ -123,7 +123,9 @@ async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParam
     let CandidatesParams { pattern, folder } = params;
     let unknown = |why: &str| Candidates::Unknown(why.to_owned());
     let folder = PathBuf::from(folder);
-    let Some(workspace) = host.engine.holding(&folder) else {
+    let holding = host.engine.holding(&folder);
+    // One whose settings have changed is opened anew.
+    let Some(workspace) = holding.filter(|workspace| !workspace.outdated().is_cancelled()) else {
         open_for_the_next(host, sources, folder);
         return unknown("no open codebase holds the folder");
     };
@@ -145,9 +147,11 @@ async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParam
         };
         Some(PathText::new(path))
     };
-    match (found.files.iter().map(in_folder).collect(), root.to_str()) {
-        (Some(files), Some(root)) => {
-            Candidates::Files { root: root.to_owned(), rules_outside: found.rules_outside, files }
+    let (files, unlisted) =
+        (found.files.iter().map(in_folder).collect(), found.unlisted.iter().map(in_folder).collect());
+    match (files, unlisted, root.to_str()) {
+        (Some(files), Some(unlisted), Some(root)) => {
+            Candidates::Files { root: root.to_owned(), rules_outside: found.rules_outside, files, unlisted }
         }
         _ => unknown("the codebase's path isn't UTF-8"),
     }
@@ -156,8 +160,7 @@ async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParam
 async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> Symbols {
     let (engine, sources, root) = (host.engine.clone(), sources.clone(), PathBuf::from(&params.root));
     let opened = tokio::task::spawn_blocking(move || {
-        let settings = settings::load(Some(&root), &sources).settings;
-        engine.open(&root, &settings).map_err(|error| error.to_string())
+        engine.open_with(&root, &sources).map(|opened| opened.workspace).map_err(|error| error.to_string())
     });
     let workspace = match opened.await {
         Ok(Ok(workspace)) => workspace,
@@ -205,9 +208,8 @@ fn open_for_the_next(host: &Host, sources: &Arc<Sources>, folder: PathBuf) {
 fn open_indexed(engine: &Engine, sources: &Sources, folder: &Path) {
     let settings = settings::load(None, sources).settings;
     let Some(root) = indexed_codebase(folder, &settings) else { return };
-    let settings = settings::load(Some(root.as_path()), sources).settings;
     // The engine keeps it.
-    if let Err(error) = engine.open(root.as_path(), &settings) {
+    if let Err(error) = engine.open_with(root.as_path(), sources) {
         tracing::info!(%error, "can't open a codebase for the searches to come");
     }
 }

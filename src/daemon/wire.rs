@@ -186,6 +186,9 @@ pub enum Candidates {
         rules_outside: RulesOutside,
         /// In path order, relative to the folder.
         files: Vec<PathText>,
+        /// Folders that can't be listed, relative to the folder: the client walks them, to say so as ripgrep does.
+        #[serde(default)]
+        unlisted: Vec<PathText>,
     },
     /// It can't be told; the reason is for logs.
     Unknown(String),

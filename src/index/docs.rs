@@ -2,9 +2,9 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::stat::FileStat;
 use super::varint;
 use crate::core::path::cmp_bytes;
+use crate::core::stat::FileStat;
 
 /// Number of a file within its segment. Files are numbered in the order of their paths.
 pub type DocId = u32;

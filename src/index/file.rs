@@ -33,9 +33,8 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
-/// The hash of what an index takes in of a file: pieces up to the first with a NUL. `None` when no regular one is there.
-pub(super) fn hash_of(path: &Path) -> io::Result<Option<ContentHash>> {
-    let Some(mut file) = open_regular(path)? else { return Ok(None) };
+/// The hash of what an index takes in of a file: pieces up to the first with a NUL.
+pub(super) fn hash_of(mut file: File) -> io::Result<ContentHash> {
     let (mut hash, mut piece) = (Xxh3::new(), Vec::new());
     while (&mut file).take(PIECE).read_to_end(&mut piece)? > 0 {
         hash.update(&piece);
@@ -44,5 +43,5 @@ pub(super) fn hash_of(path: &Path) -> io::Result<Option<ContentHash>> {
         }
         piece.clear();
     }
-    Ok(Some(ContentHash(hash.digest128())))
+    Ok(ContentHash(hash.digest128()))
 }

@@ -17,9 +17,9 @@ use super::plan::Plan;
 use super::query::{Boundary, Case, Pattern, Query};
 use super::search::implicit_searcher;
 use super::segment::{self, Segment, SegmentBuilder, SegmentId, SegmentRef};
-use super::stat::FileStat;
 use super::text::searched_part;
 use crate::core::cache::{Fence, FencingToken};
+use crate::core::stat::FileStat;
 use crate::fuzz::place::{scratch, written};
 
 thread_local! {

@@ -1,17 +1,25 @@
 //! The manifest: which segments make up the index, and which of their files are gone.
 //!
 //! Each commit writes a manifest of its own, `manifest-<generation>`, which only one writer can create: the file is
-//! written under another name and then linked to its own, which fails when that exists. So two processes that commit
-//! at the same time can't overwrite each other, without any lock: the second one learns that it was overtaken, loads
-//! what the first one left, and commits on top of that.
-
+//! written under another name and then given its own in a way that fails when that is taken. So two processes that
+//! commit at the same time can't overwrite each other, without any lock: the second one learns that it was overtaken,
+//! loads what the first one left, and commits on top of that.
+//!
+//! A name is a generation only if a manifest of that number can be read there. Whatever else has such a name, put there
+//! by somebody or damaged, is passed over: who commits on top of generation `b` takes the first free name above it. Two
+//! who see the same take the same, and one gets it; who sees a later manifest, or another one at `b`, commits nothing
+//! before it has loaded that. Where a file system can't give a finished file a name that must be free, the manifest is
+//! written under its own name and can't be read until it is whole. Another process may pass over it then. It has looked
+//! before, and both look again when theirs are whole: whichever is whole last sees the other's (see [`Done`]).
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
 use super::docs::DocId;
+use super::file::open_regular;
+use super::folder::{Ours, is_passing};
 use super::segment::{SegmentId, SegmentRef, create_private};
 use super::varint;
 use crate::core::cache::{Fence, FencingToken};
@@ -23,15 +31,23 @@ const MAGIC: [u8; 8] = *b"SYNCMAN\x02";
 const MOST_FENCES: usize = 4;
 /// Manifests kept beside the newest, so that a reader who just listed the folder still finds the one it chose.
 const KEPT: u64 = 4;
+/// Larger files are no manifests. Ours take a byte or two for each file that is gone.
+const MOST_BYTES: u64 = 256 << 20;
+/// Unreadable ones that are named, at most.
+const MOST_UNREADABLE: usize = 8;
 
 /// Number of the index's last commit; 0 before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u64);
 
 impl Generation {
+    /// The last there can be: editors read it as a JSON number, which is exact up to here. A file that claims to be of a
+    /// later one is damaged, so that there is always a next one to what is found.
+    const LAST: Generation = Generation((1 << 53) - 1);
+
     /// The commit after this one.
     pub fn next(self) -> Generation {
-        Generation(self.0 + 1)
+        Generation(self.0.saturating_add(1))
     }
 }
 
@@ -94,77 +110,120 @@ impl Fences {
 /// What came of a commit.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Committed {
-    /// The manifest is the index now.
-    Yes,
+    /// The manifest is, or was, the index.
+    Done(Done),
     /// Another process committed first: load its manifest and try again.
     Overtaken,
-    /// Others have committed since: load the newest, and see whether it is built on this one.
-    Perhaps,
 }
 
+/// What a process sees once its manifest is whole.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Others have committed since, or this one came too late: load the newest, and see whether it is built on this one.
+    pub is_followed: bool,
+    /// Commits on the same base that weren't whole when this one passed over them. Who made them sees this one at the next
+    /// commit or sync at the latest; what they say otherwise has to be looked at again.
+    pub passed_over: Vec<Manifest>,
+}
+
+/// What a folder holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The newest manifest that can be read, or an empty one.
+    pub manifest: Manifest,
+    /// Files that are newer by their names and can't be read, the first few.
+    pub unreadable: Vec<PathBuf>,
+}
+
+/// A way to give a finished file a name that nothing has yet.
+type Way<'a> = &'a dyn Fn(&Path, &Path) -> io::Result<()>;
+
+/// The ways there are, the best first: not every file system has hard links (exFAT, some of FUSE and of networks), and not
+/// every one without can rename like that.
+const WAYS: [Way<'static>; 3] = [&|from, to| std::fs::hard_link(from, to), &rename_once, &copy_once];
+
 impl Manifest {
-    /// The newest manifest in `folder` that can be read, or an empty one. Unreadable ones are named in the second value;
-    /// the third is the newest generation of all, readable or not.
+    /// The newest manifest in `folder` that can be read.
     ///
     /// # Errors
-    /// When the folder can't be listed, or one of them not be read now.
-    pub fn load(folder: &Path) -> io::Result<(Manifest, Vec<PathBuf>, Generation)> {
-        let mut unreadable = Vec::new();
-        let generations = generations(folder)?;
-        let newest = generations.last().copied().unwrap_or_default();
-        for generation in generations.into_iter().rev() {
-            let path = path(folder, generation);
-            let bytes = match std::fs::read(&path) {
-                // Others have cleared it away.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                read => Some(read?),
-            };
-            match bytes.and_then(|bytes| Manifest::decode(&bytes)) {
-                Some(manifest) if manifest.generation == generation => return Ok((manifest, unreadable, newest)),
-                _ => unreadable.push(path),
+    /// When the folder can't be listed, or nothing be opened now.
+    pub fn load(folder: &Path) -> io::Result<Found> {
+        let mut found = Found::default();
+        for generation in names(folder)?.into_iter().rev() {
+            match read(folder, generation)? {
+                Some(manifest) => return Ok(Found { manifest, ..found }),
+                None => {
+                    let path = path(folder, generation);
+                    if found.unreadable.len() < MOST_UNREADABLE && is_file(&path) {
+                        found.unreadable.push(path);
+                    }
+                }
             }
         }
-        Ok((Manifest::default(), unreadable, newest))
+        Ok(found)
     }
 
-    /// Makes this the index, if no other process has committed this generation or a later one. Older manifests go.
+    /// The number of a commit on top of the one that is called `base` and `ancestry`; `None` when that isn't the newest
+    /// (any more). What has gone from the folder meanwhile is newest as long as nothing else is.
     ///
     /// # Errors
-    /// When the folder can't be written; nothing is changed then.
-    pub fn commit(&self, folder: &Path) -> io::Result<Committed> {
-        // Of a number that is long gone, the file may have been cleared away: it must not come again.
-        if generations(folder)?.last().is_some_and(|newest| *newest >= self.generation) {
-            return Ok(Committed::Overtaken);
+    /// When the folder can't be listed, or nothing be opened now.
+    pub fn next(folder: &Path, base: Generation, ancestry: &Ancestry) -> io::Result<Option<Generation>> {
+        let mut taken = names(folder)?;
+        taken.retain(|name| *name >= base);
+        for &name in taken.iter().rev() {
+            match read(folder, name)? {
+                Some(found) if name > base || found.ancestry != *ancestry => return Ok(None),
+                _ => {}
+            }
         }
+        match first_free(&taken, base) {
+            free if free <= Generation::LAST => Ok(Some(free)),
+            _ => Err(io::Error::other("no number is left for a commit; remove the folder, it is made anew")),
+        }
+    }
+
+    /// Makes this the index, if nothing has its name. It must be on top of `base`, by [`Manifest::next`]. Older manifests
+    /// go, and what can't be read where no commit will come.
+    ///
+    /// # Errors
+    /// When the folder can't be read or written. That it came to be all the same isn't certain to be ruled out then.
+    pub fn commit(&self, folder: &Path, base: Generation) -> io::Result<Committed> {
+        self.commit_by(&WAYS, folder, base)
+    }
+
+    fn commit_by(&self, ways: &[Way], folder: &Path, base: Generation) -> io::Result<Committed> {
         let unfinished = folder.join(format!("{}.unfinished", Uuid::new_v4().simple()));
         let written = create_private(&unfinished).and_then(|mut file| file.write_all(&self.encode()));
-        let linked = written.and_then(|()| std::fs::hard_link(&unfinished, path(folder, self.generation)));
-        // The link, if it came to be, stays when its first name goes.
-        let removed = std::fs::remove_file(&unfinished);
-        match linked {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Committed::Overtaken),
-            other => other.and(removed)?,
+        let named = written.and_then(|()| name_once(ways, &unfinished, &path(folder, self.generation)));
+        // What was linked or copied stays when its first name goes, and what was renamed has none.
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::debug!(%error, "an unfinished manifest stays until it is swept");
+            }
+            _ => {}
         }
-        let generations = generations(folder)?;
-        // Others may have built on it since. Or they had gone so far ahead meanwhile that they have cleared this
-        // generation's manifest away, and this one came too late.
-        if generations.last() != Some(&self.generation) {
-            return Ok(Committed::Perhaps);
+        match named {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Committed::Overtaken),
+            named => named?,
         }
-        for old in generations.into_iter().filter(|old| old.0 + KEPT < self.generation.0) {
-            if let Err(error) = std::fs::remove_file(path(folder, old)) {
-                tracing::debug!(generation = old.0, %error, "an old manifest stays");
+        let names = names(folder)?;
+        // So far ahead may others be that they have cleared this generation's manifest away: then it came too late.
+        let mut done = Done { is_followed: !names.contains(&self.generation), ..Done::default() };
+        for &name in names.iter().filter(|name| **name >= base && **name != self.generation) {
+            let Some(found) = read(folder, name)? else { continue };
+            done.is_followed |= name > self.generation;
+            if name < self.generation && !self.ancestry.is_built_on(&found.ancestry) {
+                done.passed_over.push(found);
             }
         }
-        Ok(Committed::Yes)
-    }
-
-    /// The generation after the newest manifest's, readable or not.
-    ///
-    /// # Errors
-    /// When the folder can't be listed.
-    pub fn next_generation(folder: &Path) -> io::Result<Generation> {
-        Ok(generations(folder)?.last().copied().unwrap_or_default().next())
+        if !done.is_followed {
+            // Nobody passes over a name with a free one below it, so none is being written there.
+            let free = first_free(&names, self.generation);
+            let goes = |name: &Generation| name.0.saturating_add(KEPT) < self.generation.0 || *name > free;
+            names.into_iter().filter(goes).for_each(|name| remove(folder, name));
+        }
+        Ok(Committed::Done(done))
     }
 
     /// The bytes that [`Manifest::decode`] reads.
@@ -203,6 +262,9 @@ impl Manifest {
         let mut body = body.strip_prefix(&MAGIC)?;
         let rest = &mut body;
         let generation = Generation(varint::read(rest)?);
+        if generation > Generation::LAST {
+            return None;
+        }
         let mut segments = BTreeMap::new();
         for _ in 0..varint::read(rest)? {
             let (id, after) = rest.split_first_chunk()?;
@@ -240,105 +302,100 @@ fn path(folder: &Path, generation: Generation) -> PathBuf {
     folder.join(format!("manifest-{:016x}", generation.0))
 }
 
-/// The generations that have a manifest, ascending.
-fn generations(folder: &Path) -> io::Result<Vec<Generation>> {
+/// The generations whose names are taken, by whatever it is, ascending.
+fn names(folder: &Path) -> io::Result<Vec<Generation>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("manifest-"));
-        if let Some(number) = number.and_then(|hex| u64::from_str_radix(hex, 16).ok()) {
-            found.push(Generation(number));
+        if let Some(Ours::Manifest(generation)) = entry?.file_name().to_str().and_then(Ours::of) {
+            found.push(generation);
         }
     }
     found.sort();
     Ok(found)
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn manifest(generation: u64) -> Manifest {
-        let id = SegmentId(Uuid::from_u128(7));
-        let name = SegmentRef { id, bytes: 1234, checksum: u64::MAX };
-        let mut fences = Fences::default();
-        (1..9).for_each(|line| fences.passed(Fence { line, token: FencingToken(1 << (7 * line)) }));
-        Manifest {
-            generation: Generation(generation),
-            segments: [(id, (name, vec![0, 3, 4, 900]))].into(),
-            fences,
-            ancestry: Ancestry(vec![1, u64::MAX]),
+/// The first name above `base` that isn't among `taken`, which is sorted.
+fn first_free(taken: &[Generation], base: Generation) -> Generation {
+    let mut free = base.next();
+    for name in &taken[taken.partition_point(|name| *name < free)..] {
+        if *name != free {
+            break;
         }
+        free = free.next();
     }
+    free
+}
 
-    #[test]
-    fn only_one_writer_commits_a_generation() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let folder = folder.path();
-        assert_eq!(manifest(1).commit(folder).expect("written"), Committed::Yes);
-        assert_eq!(manifest(1).commit(folder).expect("written"), Committed::Overtaken);
-        for generation in 2..20 {
-            assert_eq!(manifest(generation).commit(folder).expect("written"), Committed::Yes);
+/// The manifest of a generation; `None` when its name has none that can be read, but something else or nothing.
+fn read(folder: &Path, generation: Generation) -> io::Result<Option<Manifest>> {
+    let read = || {
+        let Some(file) = open_regular(&path(folder, generation))? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        (&file).take(MAGIC.len() as u64).read_to_end(&mut bytes)?;
+        if bytes != MAGIC || file.metadata()?.len() > MOST_BYTES {
+            return Ok(None);
         }
-        // Its manifest is gone by now, and it must still not be able to commit.
-        assert_eq!(manifest(2).commit(folder).expect("written"), Committed::Overtaken);
-        assert_eq!(Manifest::load(folder).expect("listed").0, manifest(19));
-    }
-
-    #[test]
-    fn a_commit_that_others_have_built_on_is_recognised() {
-        let mut newest = Ancestry::default().child();
-        let (ours, never) = (newest.clone(), newest.child());
-        for _ in 0..MOST_ANCESTORS - 1 {
-            newest = newest.child();
-        }
-        assert!(newest.is_built_on(&ours) && newest.is_built_on(&newest));
-        assert!(!newest.is_built_on(&never) && !ours.is_built_on(&newest));
-        assert!(!newest.child().is_built_on(&ours), "they are bounded");
-    }
-
-    #[test]
-    fn a_commit_under_an_older_token_of_the_same_line_is_refused() {
-        let fence = |line, token| Fence { line, token: FencingToken(token) };
-        let mut fences = Fences::default();
-        assert!(!fences.refuse(fence(1, 0)));
-        fences.passed(fence(1, 5));
-        fences.passed(fence(2, 3));
-        assert!(fences.refuse(fence(1, 4)) && fences.refuse(fence(2, 2)));
-        assert!(!fences.refuse(fence(1, 5)) && !fences.refuse(fence(2, 4)) && !fences.refuse(fence(3, 1)));
-        assert_eq!(fences.highest(), FencingToken(5));
-    }
-
-    #[test]
-    fn a_damaged_manifest_is_passed_over() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let folder = folder.path();
-        manifest(1).commit(folder).expect("written");
-        manifest(2).commit(folder).expect("written");
-        std::fs::write(path(folder, Generation(2)), b"nonsense").expect("written");
-        let (found, unreadable, newest) = Manifest::load(folder).expect("listed");
-        assert_eq!((found, unreadable.len(), newest), (manifest(1), 1, Generation(2)));
-        assert_eq!(Manifest::next_generation(folder).expect("listed"), Generation(3));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_decode_or_are_refused(bytes: Vec<u8>) {
-            Manifest::decode(&bytes);
-            let mut sealed = MAGIC.to_vec();
-            sealed.extend_from_slice(&bytes);
-            sealed.extend_from_slice(&xxh3_64(&sealed).to_le_bytes());
-            Manifest::decode(&sealed);
-        }
-
-        #[test]
-        fn a_flipped_bit_is_noticed(bit in 0usize..500) {
-            let mut bytes = manifest(5).encode();
-            let bit = bit % (bytes.len() * 8);
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            prop_assert_eq!(Manifest::decode(&bytes), None);
-        }
+        (&file).take(MOST_BYTES).read_to_end(&mut bytes)?;
+        Ok(Manifest::decode(&bytes).filter(|found| found.generation == generation && generation.0 > 0))
+    };
+    match read() {
+        // Of what can't be opened at the moment nothing is known.
+        Err(error) if is_passing(&error) => Err(error),
+        read => Ok(read.unwrap_or_default()),
     }
 }
+
+/// Removes what has the name of a manifest, if it is a file.
+fn remove(folder: &Path, generation: Generation) {
+    let path = path(folder, generation);
+    if is_file(&path)
+        && let Err(error) = std::fs::remove_file(&path)
+    {
+        tracing::debug!(generation = generation.0, %error, "an old manifest stays");
+    }
+}
+
+fn is_file(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
+/// Gives a finished file a name that nothing has, by the first of `ways` that the file system has.
+fn name_once(ways: &[Way], from: &Path, to: &Path) -> io::Result<()> {
+    let mut result = Err(io::ErrorKind::Unsupported.into());
+    for way in ways {
+        match way(from, to) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => result = Err(error),
+            done => return done,
+        }
+    }
+    result
+}
+
+/// Renames a file, unless something has the new name.
+fn rename_once(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Copies a file, unless something has the new name. Whoever reads that meanwhile sees by the checksum that it isn't whole.
+fn copy_once(from: &Path, to: &Path) -> io::Result<()> {
+    let bytes = std::fs::read(from)?;
+    let written = create_private(to)?.write_all(&bytes);
+    if written.is_err() {
+        // Else it stays, and is passed over.
+        let _ = std::fs::remove_file(to);
+    }
+    written
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;

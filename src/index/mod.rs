@@ -7,9 +7,11 @@
 mod checksum;
 mod docs;
 mod file;
+mod folder;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod gram;
+mod in_order;
 mod manifest;
 mod overlay;
 mod plan;
@@ -18,24 +20,27 @@ mod returns;
 mod search;
 mod segment;
 mod snapshot;
-mod stat;
 mod store;
 pub mod symbols;
 mod text;
 mod update;
 mod varint;
 
+pub use crate::core::stat::FileStat;
 pub use docs::{ContentHash, Doc};
 pub use file::open_regular;
+pub use folder::{Ours, is_index, make_below};
+pub use in_order::{Parts, WhileWanted, in_order};
 pub use manifest::Generation;
 pub use overlay::{Dirt, Dirtied, Overlay, Verdict};
 pub use plan::Plan;
 pub use query::{Boundary, Case, Pattern, PatternError, Query};
 pub use search::{
     Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Unsaved, View, WholeFile, find_matches,
-    in_order, wears_out_a_searcher,
+    wears_out_a_searcher,
 };
+pub use segment::create_private;
 pub use snapshot::{Difference, Snapshot, TreeFile};
-pub use stat::FileStat;
 pub use store::{Change, Index, IndexError};
+pub use text::has_mark;
 pub use update::{Update, Updated};

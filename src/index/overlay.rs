@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::snapshot::Difference;
-use super::stat::FileStat;
 use crate::core::RelPath;
+use crate::core::stat::FileStat;
 
 /// What a dirty path is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

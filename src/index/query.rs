@@ -1,6 +1,7 @@
 //! A question, ready to be asked: the matcher that decides, and the plan that narrows.
 
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
+use regex_syntax::hir::{Hir, Look};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -58,6 +59,9 @@ pub struct Query {
     pub matcher: RegexMatcher,
     /// Which files can hold a match at all.
     pub plan: Plan,
+    /// It asks where the text begins or ends (`\A`, `\z`), for which ripgrep takes what its buffer holds: a file that is
+    /// searched in any other way may have another answer.
+    pub by_buffer: bool,
 }
 
 impl Query {
@@ -80,12 +84,14 @@ impl Query {
             .dot_matches_new_line(false)
             .ban_byte(Some(0));
         let matcher = builder.build_many(&pattern.patterns).map_err(|e| PatternError(e.to_string()))?;
-        Ok(Query { matcher, plan: plan(pattern) })
+        let (plan, by_buffer) = plan(pattern);
+        Ok(Query { matcher, plan, by_buffer })
     }
 }
 
-/// A matcher exists, so these are regular expressions; should the parser think otherwise, every file is a candidate.
-fn plan(pattern: &Pattern) -> Plan {
+/// The plan, and whether the text's ends count. A matcher exists, so these are regular expressions; should the parser
+/// think otherwise, every file is a candidate.
+fn plan(pattern: &Pattern) -> (Plan, bool) {
     let parts = pattern.patterns.iter().map(|p| match pattern.fixed_strings {
         true => format!("(?:{})", regex_syntax::escape(p)),
         false => format!("(?:{p})"),
@@ -96,7 +102,11 @@ fn plan(pattern: &Pattern) -> Plan {
         .multi_line(true)
         .case_insensitive(may_ignore_case(pattern))
         .build();
-    parser.parse(&joined).map_or(Plan::All, |hir| Plan::of(&hir))
+    let asks_for_ends = |hir: &Hir| {
+        let looks = hir.properties().look_set();
+        looks.contains(Look::Start) || looks.contains(Look::End)
+    };
+    parser.parse(&joined).map_or((Plan::All, true), |hir| (Plan::of(&hir), asks_for_ends(&hir)))
 }
 
 /// Whether the matcher may compare without regard to case. A plan that does so needlessly is only less narrow, so in

@@ -1,12 +1,16 @@
 //! Carriage returns that end a line for editors but not for ripgrep, which counts line feeds only: those that no line feed
 //! follows.
 
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
-use grep_matcher::{LineTerminator, Match, Matcher, NoCaptures, NoError};
-use grep_searcher::{Searcher, Sink, SinkMatch};
+use grep_searcher::SinkMatch;
 
-use super::search::MatchedLine;
+use super::text::{has_mark, is_utf16};
+
+/// What is read at a time of a part that wasn't seen, bytes.
+const PIECE: usize = 64 << 10;
 
 /// Counts them before each matching line, while what is searched passes by.
 #[derive(Default)]
@@ -15,163 +19,103 @@ pub(super) struct Returns {
     counted: u64,
     /// So many were there.
     found: u64,
-    /// A part of what is searched wasn't seen: it was larger than the searcher's buffer.
-    has_gap: bool,
+    source: Source,
+}
+
+/// Where what is searched is read again, if a part of it wasn't seen: there was no match in it, and it has left the
+/// searcher's buffer.
+#[derive(Default)]
+enum Source {
+    /// It is searched as a whole, so that all of it is seen. Or it is decoded on its way, and can't be read at a place of the
+    /// text: a large file in UTF-16.
+    #[default]
+    Nowhere,
+    Text(Arc<str>),
+    /// A second descriptor of the file, and where its text begins.
+    File(File, u64),
 }
 
 impl Returns {
+    /// In a text that is searched bit by bit.
+    pub(super) fn of_text(text: &Arc<str>) -> Returns {
+        Returns { source: Source::Text(text.clone()), ..Returns::default() }
+    }
+
+    /// In a file that is.
+    pub(super) fn of_file(file: &File) -> Returns {
+        let source = || {
+            let mut beginning = [0; 3];
+            let read = read_at(file, &mut beginning, 0).ok()?;
+            let beginning = &beginning[..read];
+            let mark = if has_mark(beginning) { 3 } else { 0 };
+            Some(Source::File(file.try_clone().ok().filter(|_| !is_utf16(beginning))?, mark))
+        };
+        Returns { source: source().unwrap_or_default(), ..Returns::default() }
+    }
+
     /// Those before the line that was found.
-    pub(super) fn before(&mut self, line: &SinkMatch<'_>) -> u64 {
+    pub(super) fn before(&mut self, line: &SinkMatch<'_>) -> io::Result<u64> {
         let (buffer, start) = (line.buffer(), line.bytes_range_in_buffer().start);
         let at = line.absolute_byte_offset();
         let unseen = usize::try_from(at - self.counted).ok();
-        match unseen.and_then(|unseen| buffer.get(start.checked_sub(unseen)?..start)) {
+        self.found += match unseen.and_then(|unseen| buffer.get(start.checked_sub(unseen)?..start)) {
             // It ends with a line, so the last return in it has what follows beside it.
-            Some(unseen) => self.found += count(unseen),
-            None => self.has_gap = true,
-        }
+            Some(unseen) => count(unseen),
+            None => self.source.count(self.counted, at)?,
+        };
         self.counted = at;
-        self.found
+        Ok(self.found)
     }
+}
 
-    /// Has `search` made once more for the `lines` that were found, if a part wasn't seen.
-    pub(super) fn recount(
-        self,
-        lines: &mut [MatchedLine],
-        search: impl FnOnce(LoneReturn, Recount<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        match self.has_gap {
-            true => search(LoneReturn, Recount { found: 0, lines }),
-            false => Ok(()),
+impl Source {
+    /// How many there are from byte `from` of the text to byte `to`, which ends a line.
+    fn count(&self, from: u64, to: u64) -> io::Result<u64> {
+        match self {
+            Source::Nowhere => Ok(0),
+            Source::Text(text) => {
+                // The searcher leaves a mark out.
+                let text = text.as_bytes();
+                let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+                let [from, to] = [from, to].map(|at| usize::try_from(at).unwrap_or(usize::MAX).min(text.len()));
+                Ok(count(&text[from..to]))
+            }
+            Source::File(file, mark) => {
+                let (mut at, mut found, mut piece) = (from, 0, vec![0; PIECE]);
+                while at < to {
+                    let wanted = usize::try_from(to - at).unwrap_or(PIECE).min(PIECE);
+                    let read = read_at(file, &mut piece[..wanted], mark + at)?;
+                    if read == 0 {
+                        break;
+                    }
+                    // A return at the end of a piece is seen with what follows it.
+                    let whole = at + read as u64 >= to || read == 1 || piece[read - 1] != b'\r';
+                    let read = if whole { read } else { read - 1 };
+                    found += count(&piece[..read]);
+                    at += read as u64;
+                }
+                Ok(found)
+            }
         }
     }
 }
 
 /// Where they are in `bytes`. One at the end isn't among them: no line follows.
 pub(super) fn lone_returns(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    memchr::memchr_iter(b'\r', bytes).filter(|at| is_lone(bytes, *at))
+    memchr::memchr_iter(b'\r', bytes).filter(|at| bytes.get(at + 1).is_some_and(|next| *next != b'\n'))
 }
 
 fn count(bytes: &[u8]) -> u64 {
     lone_returns(bytes).count() as u64
 }
 
-fn is_lone(bytes: &[u8], at: usize) -> bool {
-    bytes.get(at + 1).is_some_and(|next| *next != b'\n')
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, bytes, at)
 }
 
-/// Finds them.
-pub(super) struct LoneReturn;
-
-impl Matcher for LoneReturn {
-    type Captures = NoCaptures;
-    type Error = NoError;
-
-    fn find_at(&self, text: &[u8], from: usize) -> Result<Option<Match>, NoError> {
-        let returns = memchr::memchr_iter(b'\r', &text[from..]);
-        let mut lone = returns.map(|at| from + at).filter(|at| is_lone(text, *at));
-        Ok(lone.next().map(|at| Match::new(at, at + 1)))
-    }
-
-    fn new_captures(&self) -> Result<NoCaptures, NoError> {
-        Ok(NoCaptures::new())
-    }
-
-    fn line_terminator(&self) -> Option<LineTerminator> {
-        Some(LineTerminator::byte(b'\n'))
-    }
-}
-
-/// Gives each of `lines` those before it.
-pub(super) struct Recount<'a> {
-    found: u64,
-    lines: &'a mut [MatchedLine],
-}
-
-impl Recount<'_> {
-    /// The lines up to `number` have all those that were found.
-    fn settle(&mut self, number: u64) {
-        let settled = self.lines.partition_point(|line| line.number <= number);
-        let (settled, left) = std::mem::take(&mut self.lines).split_at_mut(settled);
-        settled.iter_mut().for_each(|line| line.lone_returns = self.found);
-        self.lines = left;
-    }
-}
-
-impl Sink for Recount<'_> {
-    type Error = io::Error;
-
-    fn matched(&mut self, _: &Searcher, line: &SinkMatch<'_>) -> io::Result<bool> {
-        // The searcher counts lines from 1.
-        self.settle(line.line_number().unwrap_or(1) - 1);
-        self.found += count(line.bytes());
-        Ok(!self.lines.is_empty())
-    }
-
-    fn finish(&mut self, _: &Searcher, _: &grep_searcher::SinkFinish) -> io::Result<()> {
-        self.settle(u64::MAX);
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::ops::ControlFlow;
-    use std::sync::Arc;
-
-    use tokio_util::sync::CancellationToken;
-
-    use crate::core::RelPath;
-    use crate::index::{Candidate, Limits, MatchedLine, Pattern, Query, find_matches};
-
-    /// A text of many lines that end in every way, few of which hold the word.
-    fn text(seed: usize, lines: usize) -> String {
-        let ends = ["\n", "\r\n", "\r", "\r\r\n", "\n\r"];
-        let line = |at: usize| {
-            let number = at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 7;
-            let word = if number.is_multiple_of(701) { "needle" } else { "" };
-            // Long stretches have no returns.
-            let end = if (at / 4096).is_multiple_of(2) { ends[number % ends.len()] } else { "\n" };
-            format!("{word}{}{end}", "x".repeat(number % 23))
-        };
-        (0..lines).map(line).collect()
-    }
-
-    /// However a text is read, each line has all that were before it.
-    #[test]
-    fn none_is_missed() {
-        let query = Query::new(&Pattern { patterns: vec!["needle".to_owned()], ..Pattern::default() }).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let path = RelPath::new(std::path::Path::new("a")).unwrap();
-        for (seed, lines) in [(0, 100), (1, 20_000), (2, 150_000)] {
-            let text = text(seed, lines);
-            let wide =
-                |text: &str| [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
-            let held = [Some(Arc::from(text.as_str())), Some(Arc::from(["\u{feff}", &text].concat()))];
-            let on_disk: [Vec<u8>; 3] = [text.clone().into_bytes(), wide(&text), [&text, "\0"].concat().into_bytes()];
-            for (held, bytes) in
-                held.into_iter().map(|held| (held, Vec::new())).chain(on_disk.map(|bytes| (None, bytes)))
-            {
-                std::fs::write(folder.path().join("a"), &bytes).unwrap();
-                let mut found = Vec::new();
-                let candidate = Candidate { path: path.clone(), text: held };
-                let limits = Limits { max_results: usize::MAX, threads: 1 };
-                let cancel = CancellationToken::new();
-                let end = find_matches(folder.path(), &query, &[candidate], limits, &cancel, |file| {
-                    found = file.lines;
-                    ControlFlow::Continue(())
-                });
-                assert_eq!(end.unreadable, Vec::<String>::new());
-                assert!(bytes.contains(&0) || !found.is_empty());
-                for MatchedLine { number, lone_returns, .. } in found {
-                    let number = usize::try_from(number).unwrap();
-                    let before: usize = text.split_inclusive('\n').take(number).map(str::len).sum();
-                    let lone = text[..before].replace("\r\n", "").matches('\r').count();
-                    assert_eq!(lone_returns, lone as u64, "{seed}: line {number}");
-                }
-            }
-        }
-    }
+/// Reading elsewhere in a file would move where the searcher reads it.
+#[cfg(not(unix))]
+fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
 }

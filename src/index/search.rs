@@ -5,21 +5,21 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grep_matcher::Matcher;
-use grep_regex::RegexMatcher;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkMatch};
 use tokio_util::sync::CancellationToken;
 
-use super::file::open_regular;
+use super::in_order::{Parts, in_order};
 use super::overlay::{Dirtied, Verdict};
 use super::plan::Plan;
 use super::query::Query;
-use super::returns::{LoneReturn, Recount, Returns};
+use super::returns::Returns;
 use super::snapshot::Snapshot;
 use crate::core::RelPath;
+use crate::core::files::RootFolder;
 use crate::core::path::cmp_bytes;
 
 /// Texts that a client holds and hasn't saved, by path.
@@ -81,26 +81,26 @@ impl View {
     }
 }
 
-/// The matches of one file.
+/// Some of the matches of one file: all of them, unless they are many.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileMatches {
+pub struct FileMatches<M> {
     /// Where.
     pub path: RelPath,
-    /// The matching lines, from the top.
-    pub lines: Vec<MatchedLine>,
+    /// What was made of each, from the top.
+    pub matches: Vec<M>,
 }
 
-/// A line with matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MatchedLine {
+/// A line with matches, as it passes by. Nothing of it is kept but what is made of it.
+#[derive(Clone, Copy, Debug)]
+pub struct MatchedLine<'a> {
     /// From 0.
     pub number: u64,
     /// Carriage returns in the lines before it that end a line too, for an editor.
     pub lone_returns: u64,
     /// Its bytes, without the line's end.
-    pub text: Vec<u8>,
-    /// The matches in it, bytes from its beginning. Empty matches are among them.
-    pub matches: Vec<Range<usize>>,
+    pub text: &'a [u8],
+    /// The matches in it that are wanted, bytes from its beginning. Empty matches are among them.
+    pub matches: &'a [Range<usize>],
 }
 
 /// How a search ended.
@@ -110,7 +110,7 @@ pub struct SearchEnd {
     pub limit_hit: bool,
     /// It was cancelled.
     pub cancelled: bool,
-    /// Files that couldn't be read, and why.
+    /// Files that couldn't be read, and why; of many, the first.
     pub unreadable: Vec<String>,
 }
 
@@ -123,49 +123,71 @@ pub struct Limits {
     pub threads: usize,
 }
 
-/// Searches `candidates` and hands over the files with matches in path order, as they are known. Blocks.
-pub fn find_matches(
+/// Matches of a file are handed over when they take so many bytes, and the rest follows.
+const PART: usize = 64 << 10;
+/// Most files that are named because they can't be read.
+const MOST_UNREADABLE: usize = 1000;
+
+/// Searches `candidates` and hands over the matches in path order, as they are known: those of a file at once or, where
+/// they are many, in parts. Time and memory are those that the matches take that are given, whatever there is: a file is
+/// read no further than to the first match too many. `shape` adds what is to be given of each match of a line, and tells
+/// about how many bytes that takes. Blocks.
+pub fn find_matches<M: Send>(
     root: &Path,
     query: &Query,
     candidates: &[Candidate],
     limits: Limits,
     cancel: &CancellationToken,
-    mut found: impl FnMut(FileMatches) -> ControlFlow<()>,
+    shape: impl Fn(&RelPath, MatchedLine<'_>, &mut Vec<M>) -> usize + Sync,
+    mut found: impl FnMut(FileMatches<M>) -> ControlFlow<()>,
 ) -> SearchEnd {
     let mut end = SearchEnd::default();
-    let mut left = limits.max_results;
+    let left = AtomicUsize::new(limits.max_results);
+    // Without a root there are no files; unsaved texts are there all the same.
+    let root = RootFolder::open(root).ok();
     let tools = || (implicit_searcher(), WholeFile::default());
-    let search = |(searcher, whole): &mut (Searcher, WholeFile), candidate: &Candidate| {
-        search_file(root, query, searcher, whole, candidate, cancel)
+    let search = |tools: &mut (Searcher, WholeFile), candidate: &Candidate, parts: &FileParts<'_, M>| {
+        // One more tells that there are more.
+        let room = left.load(Ordering::Relaxed).saturating_add(1);
+        let mut lines = Lines {
+            query,
+            path: &candidate.path,
+            shape: &shape,
+            room,
+            returns: Returns::default(),
+            bytes: 0,
+            found: Vec::new(),
+            parts,
+        };
+        let searched = search_file(root.as_ref(), tools, candidate, &mut lines);
+        lines.hand_over();
+        if let Err(error) = searched
+            && parts.is_wanted()
+        {
+            parts.give(Err(error), 0);
+        }
     };
-    in_order(candidates, limits.threads, cancel, tools, search, |candidate, result| {
-        let mut lines = match result {
-            Ok(lines) => lines,
+    in_order(candidates, limits.threads, cancel, tools, search, |candidate, part| {
+        let mut matches = match part {
+            Ok(matches) => matches,
             Err(error) => {
-                end.unreadable.push(format!("{}: {error}", candidate.path));
+                if end.unreadable.len() < MOST_UNREADABLE {
+                    end.unreadable.push(format!("{}: {error}", candidate.path));
+                }
                 return ControlFlow::Continue(());
             }
         };
-        end.limit_hit = !keep_matches(&mut lines, &mut left);
-        if !lines.is_empty() {
-            found(FileMatches { path: candidate.path.clone(), lines })?;
+        let before = left.load(Ordering::Relaxed);
+        end.limit_hit = matches.len() > before;
+        matches.truncate(before);
+        left.store(before - matches.len(), Ordering::Relaxed);
+        if !matches.is_empty() {
+            found(FileMatches { path: candidate.path.clone(), matches })?;
         }
         if end.limit_hit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     end.cancelled = cancel.is_cancelled();
     end
-}
-
-/// Cuts `lines` to the first `left` matches and takes them off `left`; gives whether nothing had to go.
-fn keep_matches(lines: &mut Vec<MatchedLine>, left: &mut usize) -> bool {
-    let mut whole = true;
-    for line in lines.iter_mut() {
-        whole &= line.matches.len() <= *left;
-        line.matches.truncate(*left);
-        *left -= line.matches.len();
-    }
-    lines.retain(|line| !line.matches.is_empty());
-    whole
 }
 
 /// A searcher's buffer, in bytes. It grows to the longest line that is met and stays so, and whether matches before a NUL
@@ -217,288 +239,130 @@ pub(super) fn implicit_searcher() -> Searcher {
     SearcherBuilder::new().line_number(true).binary_detection(BinaryDetection::quit(0)).build()
 }
 
-fn search_file(
-    root: &Path,
-    query: &Query,
-    searcher: &mut Searcher,
-    whole: &mut WholeFile,
+type FileParts<'a, M> = Parts<'a, io::Result<Vec<M>>>;
+
+fn search_file<M, F: Fn(&RelPath, MatchedLine<'_>, &mut Vec<M>) -> usize>(
+    root: Option<&RootFolder>,
+    (searcher, whole): &mut (Searcher, WholeFile),
     candidate: &Candidate,
-    cancel: &CancellationToken,
-) -> io::Result<Vec<MatchedLine>> {
-    let mut lines = Lines { matcher: &query.matcher, cancel, lines: Vec::new(), returns: Returns::default() };
+    lines: &mut Lines<'_, M, F>,
+) -> io::Result<()> {
+    let (query, parts) = (lines.query, lines.parts);
+    let matcher = &query.matcher;
     match &candidate.text {
+        Some(text) if text.len() <= WholeFile::LARGEST => searcher.search_slice(matcher, text.as_bytes(), lines),
         Some(text) => {
-            searcher.search_slice(&query.matcher, text.as_bytes(), &mut lines)?;
-            lines.recount(|returns, sink| searcher.search_slice(returns, text.as_bytes(), sink))?;
+            lines.returns = Returns::of_text(text);
+            searcher.search_reader(matcher, parts.reading(text.as_bytes()), lines)
         }
         None => {
-            let Some(mut file) = open_regular(&candidate.path.to_path(root))? else { return Ok(Vec::new()) };
-            match whole.read(&mut file)? {
-                Some(bytes) => {
-                    searcher.search_slice(&query.matcher, bytes, &mut lines)?;
-                    lines.recount(|returns, sink| searcher.search_slice(returns, bytes, sink))?;
-                }
-                None => {
-                    let searched = searcher.search_file(&query.matcher, &file, &mut lines).and_then(|()| {
-                        lines.recount(|returns, sink| {
-                            // What is behind the last match isn't read again.
-                            let read = file.stream_position()?;
-                            file.rewind()?;
-                            searcher.search_reader(returns, (&mut file).take(read), sink)
-                        })
-                    });
-                    if wears_out_a_searcher(&file) {
-                        *searcher = implicit_searcher();
-                    }
-                    searched?;
-                }
+            let file = root.map(|root| root.file(&candidate.path)).transpose()?.flatten();
+            let Some(mut file) = file else { return Ok(()) };
+            if !query.by_buffer
+                && let Some(bytes) = whole.read(&mut file)?
+            {
+                return searcher.search_slice(matcher, bytes, lines);
             }
+            lines.returns = Returns::of_file(&file);
+            let searched = searcher.search_reader(matcher, parts.reading(&file), lines);
+            if wears_out_a_searcher(&file) {
+                *searcher = implicit_searcher();
+            }
+            searched
         }
     }
-    Ok(lines.lines)
 }
 
-/// Collects matching lines.
-struct Lines<'a> {
-    matcher: &'a RegexMatcher,
-    cancel: &'a CancellationToken,
-    lines: Vec<MatchedLine>,
+/// Takes in matching lines, and no more of them than there is room for.
+struct Lines<'a, M, F> {
+    query: &'a Query,
+    path: &'a RelPath,
+    shape: &'a F,
+    /// Matches that may still come.
+    room: usize,
     returns: Returns,
+    /// What is to be handed over, and about how many bytes it takes.
+    found: Vec<M>,
+    bytes: usize,
+    parts: &'a FileParts<'a, M>,
 }
 
-impl Lines<'_> {
-    /// Has the carriage returns before each line counted, where they weren't.
-    fn recount(&mut self, search: impl FnOnce(LoneReturn, Recount<'_>) -> io::Result<()>) -> io::Result<()> {
-        std::mem::take(&mut self.returns).recount(&mut self.lines, search)
+impl<M, F> Lines<'_, M, F> {
+    /// Hands over what was found; gives whether more is wanted.
+    fn hand_over(&mut self) -> bool {
+        let (found, bytes) = (std::mem::take(&mut self.found), std::mem::take(&mut self.bytes));
+        if found.is_empty() { self.parts.is_wanted() } else { self.parts.give(Ok(found), bytes) }
     }
 }
 
-impl Sink for Lines<'_> {
+impl<M, F: Fn(&RelPath, MatchedLine<'_>, &mut Vec<M>) -> usize> Sink for Lines<'_, M, F> {
     type Error = io::Error;
 
-    fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
+    fn matched(&mut self, _: &Searcher, line: &SinkMatch<'_>) -> io::Result<bool> {
         // A carriage return is a part of the line for ripgrep, but not for an editor.
-        let line = found.bytes().strip_suffix(b"\n").unwrap_or(found.bytes());
-        let text = line.strip_suffix(b"\r").unwrap_or(line);
+        let bytes = line.bytes().strip_suffix(b"\n").unwrap_or(line.bytes());
+        let text = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         let mut matches = Vec::new();
-        let collected = self.matcher.find_iter(line, |m| {
+        let collected = self.query.matcher.find_iter(bytes, |m| {
             matches.push(m.start().min(text.len())..m.end().min(text.len()));
-            true
+            matches.len() < self.room
         });
         collected.map_err(io::Error::other)?;
+        self.room -= matches.len();
         // The searcher counts lines from 1.
-        let number = found.line_number().unwrap_or(1) - 1;
-        let lone_returns = self.returns.before(found);
-        self.lines.push(MatchedLine { number, lone_returns, text: text.to_vec(), matches });
-        Ok(!self.cancel.is_cancelled())
-    }
-}
-
-/// Items a worker may be ahead of what was taken, about: it bounds the results that wait for a slow file before them.
-const AHEAD: usize = 512;
-/// So few items aren't worth starting threads for.
-const FEW: usize = 8;
-/// Most items that a worker takes at a time: handing over each by itself would wake a thread for each.
-const LONGEST_RUN: usize = 16;
-
-/// Does `work` on each of `items` on several threads, each with a tool of its own from `tool`, and hands the results to
-/// `take` on this thread, in the items' order, until it breaks off or `cancel` says so.
-pub fn in_order<I: Sync, T, R: Send>(
-    items: &[I],
-    threads: usize,
-    cancel: &CancellationToken,
-    tool: impl Fn() -> T + Sync,
-    work: impl Fn(&mut T, &I) -> R + Sync,
-    mut take: impl FnMut(&I, R) -> ControlFlow<()>,
-) {
-    if threads <= 1 || items.len() <= FEW {
-        let mut tool = tool();
-        for item in items {
-            if cancel.is_cancelled() || take(item, work(&mut tool, item)).is_break() {
-                return;
-            }
-        }
-        return;
-    }
-    let threads = threads.min(items.len());
-    let board = Board { state: Mutex::default(), changed: Condvar::new(), stopped: AtomicBool::new(false), cancel };
-    std::thread::scope(|scope| {
-        // Leaving in any way, a panic of `take` included, must not leave workers waiting.
-        let _stop = StopOnDrop(&board);
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let _stop = StopOnPanic(&board);
-                let mut tool = tool();
-                while let Some(run) = board.claim(items.len(), threads) {
-                    let start = run.start;
-                    let wanted = items[run].iter().take_while(|_| !board.is_over());
-                    board.post(start, wanted.map(|item| work(&mut tool, item)).collect());
-                }
-            });
-        }
-        let mut items = items.iter();
-        while items.len() > 0 {
-            let Some(results) = board.next() else { return };
-            for (result, item) in results.into_iter().zip(items.by_ref()) {
-                if take(item, result).is_break() {
-                    return;
-                }
-            }
-        }
-    });
-}
-
-/// Where workers claim runs of items and post their results.
-struct Board<'a, R> {
-    state: Mutex<BoardState<R>>,
-    changed: Condvar,
-    stopped: AtomicBool,
-    cancel: &'a CancellationToken,
-}
-
-struct BoardState<R> {
-    claimed: usize,
-    taken: usize,
-    /// The results of each run by its first item.
-    posted: BTreeMap<usize, Vec<R>>,
-}
-
-impl<R> Default for BoardState<R> {
-    fn default() -> Self {
-        BoardState { claimed: 0, taken: 0, posted: BTreeMap::new() }
-    }
-}
-
-impl<R> Board<'_, R> {
-    /// Whether nothing more is wanted.
-    fn is_over(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed) || self.cancel.is_cancelled()
-    }
-
-    /// The next items of `count`. Runs are shorter where few are left, so that no worker ends long after the others.
-    fn claim(&self, count: usize, workers: usize) -> Option<Range<usize>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if self.is_over() {
-                // Nobody may be left to post what the one who takes is waiting for.
-                self.changed.notify_all();
-                return None;
-            }
-            if state.claimed == count {
-                return None;
-            }
-            if state.claimed < state.taken + AHEAD {
-                let start = state.claimed;
-                state.claimed += ((count - start) / (4 * workers)).clamp(1, LONGEST_RUN);
-                return Some(start..state.claimed);
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Hands over the results of the run that begins at `start`: of all of it, or it is over.
-    fn post(&self, start: usize, results: Vec<R>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.posted.insert(start, results);
-        if start == state.taken || self.is_over() {
-            self.changed.notify_all();
-        }
-    }
-
-    /// The results of the next run, or `None` when it is over.
-    fn next(&self) -> Option<Vec<R>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if self.is_over() {
-                return None;
-            }
-            let at = state.taken;
-            if let Some(results) = state.posted.remove(&at) {
-                // Workers wait only when they are as far ahead as they may be.
-                if state.claimed >= state.taken + AHEAD {
-                    self.changed.notify_all();
-                }
-                state.taken += results.len();
-                return Some(results);
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn stop(&self) {
-        // Under the lock: who has seen that it isn't stopped is waiting by now, and is woken.
-        let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.stopped.store(true, Ordering::Relaxed);
-        self.changed.notify_all();
-    }
-}
-
-struct StopOnDrop<'a, R>(&'a Board<'a, R>);
-
-impl<R> Drop for StopOnDrop<'_, R> {
-    fn drop(&mut self) {
-        self.0.stop();
-    }
-}
-
-struct StopOnPanic<'a, R>(&'a Board<'a, R>);
-
-impl<R> Drop for StopOnPanic<'_, R> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.stop();
-        }
+        let number = line.line_number().unwrap_or(1) - 1;
+        let lone_returns = self.returns.before(line)?;
+        let line = MatchedLine { number, lone_returns, text, matches: &matches };
+        self.bytes += (self.shape)(self.path, line, &mut self.found);
+        Ok(self.room > 0 && if self.bytes >= PART { self.hand_over() } else { self.parts.is_wanted() })
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
-    use std::time::Duration;
+    use crate::index::Pattern;
 
-    #[test]
-    fn results_come_in_order_and_each_once() {
-        for count in [0, 1, FEW, FEW + 1, 100, 3 * AHEAD + 5] {
-            for threads in [1, 2, 7] {
-                let items: Vec<usize> = (0..count).collect();
-                let mut taken = Vec::new();
-                in_order(
-                    &items,
-                    threads,
-                    &CancellationToken::new(),
-                    || (),
-                    |(), item| item * 2,
-                    |item, double| {
-                        assert_eq!(double, item * 2);
-                        taken.push(*item);
-                        ControlFlow::Continue(())
-                    },
-                );
-                assert_eq!(taken, items, "{threads} threads");
-            }
-        }
+    /// What of a tree's matches comes for `pattern`, at most `max_results`: how many are given, whether there are more, and
+    /// how many were taken in.
+    fn found(root: &Path, files: &[&str], pattern: &str, max_results: usize, threads: usize) -> (usize, bool, usize) {
+        let query = Query::new(&Pattern { patterns: vec![pattern.to_owned()], ..Pattern::default() }).unwrap();
+        let path = |name: &&str| RelPath::new(Path::new(name)).unwrap();
+        let candidates: Vec<_> = files.iter().map(|name| Candidate { path: path(name), text: None }).collect();
+        let (taken_in, mut given) = (AtomicUsize::new(0), 0);
+        let shape = |_: &RelPath, line: MatchedLine<'_>, found: &mut Vec<Range<usize>>| {
+            taken_in.fetch_add(line.matches.len(), Ordering::Relaxed);
+            found.extend_from_slice(line.matches);
+            line.text.len()
+        };
+        let limits = Limits { max_results, threads };
+        let end = find_matches(root, &query, &candidates, limits, &CancellationToken::new(), shape, |file| {
+            given += file.matches.len();
+            ControlFlow::Continue(())
+        });
+        assert_eq!((end.unreadable, end.cancelled), (Vec::new(), false));
+        (given, end.limit_hit, taken_in.into_inner())
     }
 
-    // A cancelled search could wait forever for a worker that had seen the same and left.
+    /// Of a log of a million lines all were read, matched and kept, to give the first of them.
     #[test]
-    fn being_cancelled_at_any_moment_ends_it() {
-        let (done, ended) = mpsc::channel();
-        std::thread::spawn(move || {
-            let items: Vec<usize> = (0..40).collect();
-            for round in 0..20_000 {
-                let cancel = CancellationToken::new();
-                std::thread::scope(|scope| {
-                    scope.spawn(|| {
-                        (0..round % 400).for_each(|_| std::hint::spin_loop());
-                        cancel.cancel();
-                    });
-                    in_order(&items, 2, &cancel, || (), |(), item| *item, |_, _| ControlFlow::Continue(()));
-                });
+    fn a_limit_ends_the_search_of_a_file() {
+        let tree = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: String| std::fs::write(tree.path().join(name), text).unwrap();
+        write("lines", "needle\n".repeat(400_000));
+        write("line", "needle ".repeat(400_000));
+        write("none", "hay\n".repeat(100));
+        for name in ["lines", "line"] {
+            for most in [0, 1, 10, 5_000] {
+                assert_eq!(found(tree.path(), &[name, "none"], "needle", most, 1), (most, true, most + 1), "{name}");
             }
-            let _ = done.send(());
-        });
-        ended.recv_timeout(Duration::from_secs(120)).expect("it ends");
+            assert_eq!(found(tree.path(), &[name], "needle", 400_000, 1), (400_000, false, 400_000));
+            assert_eq!(found(tree.path(), &[name, name], "needle", 400_000, 1), (400_000, true, 400_001));
+        }
+        // On several threads each takes in no more than is wanted of all.
+        let (given, limit_hit, taken_in) = found(tree.path(), &["lines"; 20], "needle", 3, 2);
+        assert!((given, limit_hit) == (3, true) && taken_in <= 80, "{taken_in} were taken in");
+        assert_eq!(found(tree.path(), &["none"; 20], "hay", usize::MAX, 2), (2000, false, 2000));
     }
 }

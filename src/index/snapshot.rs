@@ -1,7 +1,7 @@
 //! The index at one commit: what a search reads, unchanged however long it takes.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashSet};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeSet, BinaryHeap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,11 +11,12 @@ use super::gram::Gram;
 use super::manifest::{Ancestry, Fences, Generation, Manifest};
 use super::plan::Plan;
 use super::segment::{Entry, Segment, SegmentError, SegmentId};
-use super::stat::{FileStat, now_ns};
 use super::symbols::{Language, TextKey};
 use crate::core::RelPath;
 use crate::core::cache::FencingToken;
+use crate::core::files::RootFolder;
 use crate::core::path::cmp_bytes;
+use crate::core::stat::{FileStat, now_ns};
 
 /// The index at one commit.
 #[derive(Clone, Default)]
@@ -131,12 +132,42 @@ impl Snapshot {
         })
     }
 
+    /// Of the files that `take` takes, those whose content changed last, with that time, ns since the Unix epoch; at most
+    /// `most`, in no order. Asks `take` of few others.
+    pub fn latest(&self, most: usize, take: impl Fn(&[u8]) -> Option<RelPath>) -> Vec<(i64, RelPath)> {
+        let mut latest = BinaryHeap::new();
+        for part in &self.segments {
+            let docs = part.segment.docs();
+            for id in part.alive() {
+                let at = docs.doc(id).stat.mtime_ns;
+                let is_late = latest.len() < most || latest.peek().is_some_and(|Reverse((earliest, _))| at > *earliest);
+                let Some(path) = is_late.then(|| take(docs.path(id))).flatten() else { continue };
+                latest.push(Reverse((at, path)));
+                if latest.len() > most {
+                    latest.pop();
+                }
+            }
+        }
+        latest.into_iter().map(|Reverse(file)| file).collect()
+    }
+
     /// The files below the folder `dir`.
     pub fn below(&self, dir: &RelPath) -> Vec<RelPath> {
         let mut found = Vec::new();
         for part in &self.segments {
             let ids = part.segment.docs().below(dir.as_bytes()).filter(|&id| part.is_alive(id));
             found.extend(ids.filter_map(|id| RelPath::from_bytes(part.segment.docs().path(id))));
+        }
+        found
+    }
+
+    /// The files with one of these numbers in their file system, as they were when they were indexed. Looks at all files.
+    pub fn with_inodes(&self, inodes: &HashSet<u64>) -> Vec<RelPath> {
+        let mut found = Vec::new();
+        for part in &self.segments {
+            let docs = part.segment.docs();
+            let named = part.alive().filter(|&id| inodes.contains(&docs.doc(id).stat.inode));
+            found.extend(named.filter_map(|id| RelPath::from_bytes(docs.path(id))));
         }
         found
     }
@@ -240,11 +271,13 @@ impl Snapshot {
     pub fn proven_difference(&self, root: &Path, tree: &[TreeFile], max_file_bytes: u64) -> Difference {
         let mut difference = self.difference(tree, max_file_bytes);
         let now = now_ns();
+        let Ok(root) = RootFolder::open(root) else { return difference };
+        let hash = |path: &RelPath| root.file(path).ok()?.and_then(|file| hash_of(file).ok());
         let holds = |file: &TreeFile| match self.find(&file.path).filter(|doc| doc.racy && doc.stat == file.stat) {
             None => false,
             Some(doc) if doc.scanned => !is_indexed(&doc.stat, max_file_bytes, now),
             // What can't be read isn't known to be the same.
-            Some(doc) => hash_of(&file.path.to_path(root)).ok().flatten() == Some(doc.hash),
+            Some(doc) => hash(&file.path) == Some(doc.hash),
         };
         difference.changed.retain(|file| !holds(file));
         difference

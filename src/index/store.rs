@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
-use super::manifest::{Committed, Generation, Manifest};
+use super::folder::{self, Ours};
+use super::manifest::{Committed, Done, Found, Generation, Manifest};
 use super::overlay::{Dirtied, Overlay, Verdict};
 use super::segment::{self, Segment, SegmentError, SegmentId, SegmentRef};
 use super::snapshot::{Part, Snapshot};
@@ -47,6 +48,14 @@ pub enum IndexError {
         /// The folder.
         path: PathBuf,
     },
+    /// The codebase's own folder can't be opened.
+    #[error("can't open the folder {}: {source}; what changed there is indexed once it is back", path.display())]
+    Root {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The work was given up on purpose.
     #[error("the work on the index was cancelled")]
     Cancelled,
@@ -72,6 +81,9 @@ pub struct Change {
     pub fence: Option<Fence>,
 }
 
+/// Segments that the disk had lost, and the copies of them.
+type Copies = Vec<(SegmentId, Arc<Segment>)>;
+
 /// Whether what a change itself says of files is known to be so, or leaves them in doubt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Own {
@@ -85,7 +97,7 @@ impl Index {
     /// that can't be used is an index without files, whose changes fail until it can.
     pub fn open(folder: &Path) -> (Index, Vec<String>) {
         let failed = |source| vec![IndexError::Folder { path: folder.to_owned(), source }.to_string()];
-        let opened = create_private_folder(folder).and_then(|()| load(folder, &[]));
+        let opened = folder::make(folder).and_then(|()| load(folder, &[]));
         let (snapshot, problems) = opened.unwrap_or_else(|error| (Snapshot::default(), failed(error)));
         let current = RwLock::new(Arc::new(snapshot));
         let index = Index { folder: folder.to_owned(), current, changing: Mutex::new(()), doubts: Mutex::default() };
@@ -98,6 +110,9 @@ impl Index {
 
     /// Opens the index in `folder` to read it only; `None` when there is none.
     pub fn read(folder: &Path) -> Option<Snapshot> {
+        if !folder::is_real(folder) {
+            return None;
+        }
         let (snapshot, _) = load(folder, &[]).ok()?;
         (snapshot.generation != Generation::default()).then_some(snapshot)
     }
@@ -182,6 +197,7 @@ impl Index {
     /// # Errors
     /// When a file can't be written or read; the index is as it was then.
     pub fn merge(&self, overlay: &Overlay) -> Result<bool, IndexError> {
+        self.restore(overlay)?;
         let before = self.snapshot();
         let chosen = choose(before.parts());
         if chosen.is_empty() {
@@ -211,6 +227,28 @@ impl Index {
         result.map(|generation| generation.is_some())
     }
 
+    /// Writes what the disk has lost of the index anew, should somebody have removed it, from what this process holds open.
+    /// Gives whether anything was lost: then the overlay may hold what another process made of it meanwhile.
+    ///
+    /// # Errors
+    /// When a file can't be written or read.
+    pub fn restore(&self, overlay: &Overlay) -> Result<bool, IndexError> {
+        self.ready()?;
+        let now = self.snapshot();
+        if now.generation == Generation::default() {
+            return Ok(false);
+        }
+        let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
+        let found = Manifest::load(&self.folder).map_err(failed)?.manifest;
+        let mut segments = found.segments.values();
+        if found.ancestry.is_built_on(&now.ancestry) && segments.all(|(name, _)| name.is_in(&self.folder)) {
+            return Ok(false);
+        }
+        tracing::warn!(folder = %self.folder.display(), "files of the index are gone from the disk; it is written anew");
+        self.change(None, overlay, Own::Known, |base| Ok(Some(base.clone().into_parts())))?;
+        Ok(true)
+    }
+
     /// Forgets everything. What it knew is in `overlay` until it is indexed again.
     ///
     /// # Errors
@@ -235,10 +273,27 @@ impl Index {
         fence: Option<Fence>,
         overlay: &Overlay,
         own: Own,
-        mut next: impl FnMut(&Snapshot) -> Result<Option<Vec<Part>>, SegmentError>,
+        next: impl FnMut(&Snapshot) -> Result<Option<Vec<Part>>, SegmentError>,
     ) -> Result<Option<Generation>, IndexError> {
         self.ready()?;
         let _turn: MutexGuard<'_, ()> = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut copies = Vec::new();
+        let result = self.change_with(fence, overlay, own, next, &mut copies);
+        if !copies.is_empty() {
+            // Those of attempts in vain.
+            self.remove_unnamed(copies.iter().map(|(_, copy)| copy.name().id));
+        }
+        result
+    }
+
+    fn change_with(
+        &self,
+        fence: Option<Fence>,
+        overlay: &Overlay,
+        own: Own,
+        mut next: impl FnMut(&Snapshot) -> Result<Option<Vec<Part>>, SegmentError>,
+        copies: &mut Copies,
+    ) -> Result<Option<Generation>, IndexError> {
         let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
         let before = self.snapshot();
         let mut base = before.clone();
@@ -259,32 +314,66 @@ impl Index {
                 fences.passed(fence);
             }
             parts.retain(|part| part.alive_count() > 0);
-            // Of no other number than the one after its base: what came in between would be left out.
-            let snapshot = Snapshot::new(base.generation.next(), parts, fences, base.ancestry.child());
-            let committed = snapshot.manifest().commit(&self.folder).map_err(failed)?;
-            let (generation, snapshot) = (snapshot.generation, Arc::new(snapshot));
-            let now = match committed {
-                Committed::Yes => snapshot.clone(),
-                Committed::Perhaps | Committed::Overtaken => {
-                    Arc::new(load(&self.folder, base.parts()).map_err(failed)?.0)
-                }
+            // On top of nothing but what is newest: what came in between would be left out.
+            let next = Manifest::next(&self.folder, base.generation, &base.ancestry).map_err(failed)?;
+            let Some(generation) = next else {
+                base = Arc::new(load(&self.folder, base.parts()).map_err(failed)?.0);
+                continue;
             };
-            if committed == Committed::Overtaken || !now.ancestry.is_built_on(&snapshot.ancestry) {
+            let mut doubts = self.keep(&mut parts, copies)?;
+            let snapshot = Arc::new(Snapshot::new(generation, parts, fences, base.ancestry.child()));
+            let committed = snapshot.manifest().commit(&self.folder, base.generation).map_err(failed)?;
+            let now = match &committed {
+                Committed::Done(Done { is_followed: false, .. }) => snapshot.clone(),
+                _ => Arc::new(load(&self.folder, snapshot.parts()).map_err(failed)?.0),
+            };
+            let Committed::Done(done) = committed else {
+                base = now;
+                continue;
+            };
+            if !now.ancestry.is_built_on(&snapshot.ancestry) {
                 base = now;
                 continue;
             }
-            let mut doubts = BTreeSet::new();
-            if own == Own::InDoubt || !Arc::ptr_eq(&before, &base) || committed != Committed::Yes {
-                doubts = before.unlike(&now);
+            let mut unlike = BTreeSet::new();
+            if own == Own::InDoubt || !Arc::ptr_eq(&before, &base) || done.is_followed {
+                unlike = before.unlike(&now);
             }
             if own == Own::Known {
-                doubts.retain(|path| snapshot.agrees(&base, path) || !snapshot.agrees(&now, path));
+                unlike.retain(|path| snapshot.agrees(&base, path) || !snapshot.agrees(&now, path));
+            }
+            doubts.append(&mut unlike);
+            for other in &done.passed_over {
+                doubts.append(&mut base.unlike(&opened(&self.folder, other, base.parts()).0));
             }
             self.remove_dead(&base, &now);
             self.adopt(&before, now, doubts, overlay);
             return Ok(Some(generation));
         }
         Err(IndexError::Overtaken { path: self.folder.clone() })
+    }
+
+    /// Writes those of `parts` anew whose files the disk has lost, under names of their own. What isn't to be had any more
+    /// is left out: gives its files.
+    fn keep(&self, parts: &mut Vec<Part>, copies: &mut Copies) -> Result<BTreeSet<RelPath>, SegmentError> {
+        let mut lost = BTreeSet::new();
+        for mut part in std::mem::take(parts) {
+            let name = part.segment.name();
+            if !name.is_in(&self.folder) {
+                let copied = copies.iter().find(|(of, _)| *of == name.id).map(|(_, copy)| copy.clone());
+                part.segment = match copied.map_or_else(|| part.segment.copy(&self.folder).map(Arc::new), Ok) {
+                    Ok(copy) => copy,
+                    Err(SegmentError::Damaged { .. }) => {
+                        lost.extend(part.alive().filter_map(|id| RelPath::from_bytes(part.segment.docs().path(id))));
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                copies.push((name.id, part.segment.clone()));
+            }
+            parts.push(part);
+        }
+        Ok(lost)
     }
 
     /// Makes `now` the current commit. What is in doubt goes into the overlay before, so that no search misses it.
@@ -323,9 +412,9 @@ impl Index {
     }
 
     /// Makes the folder again, should somebody have removed it.
-    pub(super) fn ready(&self) -> Result<(), IndexError> {
+    fn ready(&self) -> Result<(), IndexError> {
         let failed = |source| IndexError::Folder { path: self.folder.clone(), source };
-        create_private_folder(&self.folder).map_err(failed)
+        folder::make(&self.folder).map_err(failed)
     }
 
     /// Removes a segment that was written and is not committed.
@@ -345,9 +434,10 @@ impl Index {
         let is_named = |path: &Path| named.parts().iter().any(|p| p.segment.name().id.file(&self.folder) == path);
         let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
-            let ours = path.extension().is_some_and(|e| e == "segment" || e == "unfinished");
-            let age =
-                path.metadata().and_then(|m| m.modified()).ok().and_then(|t| SystemTime::now().duration_since(t).ok());
+            let kind = path.file_name().and_then(|name| name.to_str()).and_then(Ours::of);
+            let ours = matches!(kind, Some(Ours::Segment | Ours::Unfinished));
+            let file = path.symlink_metadata().ok().filter(|metadata| metadata.is_file());
+            let age = file.and_then(|m| m.modified().ok()).and_then(|t| SystemTime::now().duration_since(t).ok());
             if ours && !is_named(&path) && age.is_some_and(|age| age > ORPHAN_AGE) {
                 tracing::debug!(path = %path.display(), "removing an index file that a crash left behind");
                 if let Err(error) = std::fs::remove_file(&path) {
@@ -361,28 +451,31 @@ impl Index {
 /// Reads the newest manifest and opens its segments, taking those in `open` from there.
 fn load(folder: &Path, open: &[Part]) -> io::Result<(Snapshot, Vec<String>)> {
     loop {
-        let (manifest, unreadable, newest) = Manifest::load(folder)?;
-        let mut problems: Vec<_> = unreadable
-            .iter()
-            .map(|path| {
-                format!("the index file {} is damaged or of another version; it is rebuilt by itself", path.display())
-            })
-            .collect();
-        let mut parts = Vec::new();
-        for (name, gone) in manifest.segments.values() {
-            let open = open.iter().find(|part| part.segment.name() == *name).map(|part| part.segment.clone());
-            match open.map_or_else(|| Segment::open(folder, *name).map(Arc::new), Ok) {
-                Ok(segment) => parts.push(Part::new(segment, gone)),
-                Err(error) => problems.push(error.to_string()),
-            }
-        }
+        let Found { manifest, unreadable } = Manifest::load(folder)?;
+        let (snapshot, damaged) = opened(folder, &manifest, open);
+        let unreadable = unreadable.iter().map(|path| {
+            format!("the index file {} is damaged or of another version; it is rebuilt by itself", path.display())
+        });
+        let problems: Vec<_> = unreadable.chain(damaged).collect();
         // Another process may have merged segments away since the manifest was read: then there is a newer one. With
         // nothing missing, what was read is one commit as it was; a change on top of it is overtaken by the newer one.
-        if problems.is_empty() || newest.next() == Manifest::next_generation(folder)? {
-            // Not the manifest's own: commits must come above those that can't be read.
-            return Ok((Snapshot::new(newest, parts, manifest.fences, manifest.ancestry), problems));
+        if problems.is_empty() || Manifest::load(folder)?.manifest.ancestry == manifest.ancestry {
+            return Ok((snapshot, problems));
         }
     }
+}
+
+/// Opens a manifest's segments, taking those in `open` from there. Those that can't be are left out, and named.
+fn opened(folder: &Path, manifest: &Manifest, open: &[Part]) -> (Snapshot, Vec<String>) {
+    let (mut parts, mut problems) = (Vec::new(), Vec::new());
+    for (name, gone) in manifest.segments.values() {
+        let open = open.iter().find(|part| part.segment.name() == *name).map(|part| part.segment.clone());
+        match open.map_or_else(|| Segment::open(folder, *name).map(Arc::new), Ok) {
+            Ok(segment) => parts.push(Part::new(segment, gone)),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    (Snapshot::new(manifest.generation, parts, manifest.fences.clone(), manifest.ancestry.clone()), problems)
 }
 
 /// Reads all of a segment's dictionary and postings.
@@ -410,13 +503,4 @@ fn choose(parts: &[Part]) -> Vec<Part> {
     }
     let mostly_dead = |part: &&Part| part.alive_count() < part.segment.docs().len() / 2;
     parts.iter().filter(mostly_dead).cloned().collect()
-}
-
-/// Makes a folder, and those above it, for this user only.
-pub fn create_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }

@@ -11,13 +11,14 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::Generation;
 use super::docs::{ContentHash, Doc, is_indexed};
-use super::file::{PIECE, open_regular};
+use super::file::PIECE;
 use super::overlay::{Dirt, Overlay, Verdict};
 use super::segment::SegmentBuilder;
-use super::stat::{FileStat, now_ns};
 use super::store::{Change, Index, IndexError};
 use super::text::{has_mark, is_utf16, searched_part, until_nul};
 use crate::core::cache::Fence;
+use crate::core::files::{EntryKind, RootFolder};
+use crate::core::stat::{FileStat, now_ns};
 use crate::core::{Dirty, RelPath};
 
 /// Memory of one builder at which its segment is written at the latest, bytes. More brings nothing.
@@ -73,7 +74,8 @@ impl Update<'_> {
     /// # Errors
     /// When the index can't be written, or the work was cancelled. What isn't committed stays in the overlay.
     pub fn run(&self, dirty: &Dirty) -> Result<Updated, IndexError> {
-        self.index.ready()?;
+        // What was lost may have been made anew by others meanwhile, who saw the tree at another time.
+        let dirty = if self.index.restore(self.overlay)? { &Dirty::Everything } else { dirty };
         let view = self.overlay.view();
         let targets: Vec<(&RelPath, Dirt)> = match dirty {
             Dirty::Everything => view.iter().map(|(path, dirt)| (path, *dirt)).collect(),
@@ -81,10 +83,13 @@ impl Update<'_> {
                 paths.iter().filter_map(|path| view.get_key_value(path)).map(|(p, d)| (p, *d)).collect()
             }
         };
+        // Without the root, its files are gone until a walk says so.
+        let root = RootFolder::open(self.root);
+        let root = root.map_err(|source| IndexError::Root { path: self.root.to_owned(), source })?;
         let threads = self.threads.min(targets.len().div_ceil(CHUNK)).max(1);
         let (threads, segment_memory) = shares(self.memory, threads);
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let work = Work { update: self, targets: &targets, segment_memory, next, done };
+        let work = Work { update: self, root: &root, targets: &targets, segment_memory, next, done };
         let total = Mutex::new(Ok(Updated::default()));
         let worker = || {
             let result = Worker::new(&work).run();
@@ -123,6 +128,7 @@ fn shares(memory: u64, threads: usize) -> (usize, usize) {
 
 struct Work<'a> {
     update: &'a Update<'a>,
+    root: &'a RootFolder,
     targets: &'a [(&'a RelPath, Dirt)],
     segment_memory: usize,
     next: AtomicUsize,
@@ -154,7 +160,7 @@ impl<'a> Worker<'a> {
     }
 
     fn run(mut self) -> Result<Updated, IndexError> {
-        let Work { update, targets, segment_memory, next, done } = self.work;
+        let Work { update, targets, segment_memory, next, done, .. } = self.work;
         loop {
             let start = next.fetch_add(CHUNK, Ordering::Relaxed);
             let Some(chunk) =
@@ -180,7 +186,7 @@ impl<'a> Worker<'a> {
     fn take(&mut self, path: &'a RelPath, dirt: Dirt) {
         let known = match dirt.verdict {
             Verdict::Gone => None,
-            Verdict::Read => self.read(&path.to_path(self.work.update.root)),
+            Verdict::Read => self.read(path),
         };
         // A walk may see it again before this is committed, the same as ever, and not mark it once more.
         let in_doubt = known.is_none() && dirt.is_seen();
@@ -196,25 +202,25 @@ impl<'a> Worker<'a> {
     }
 
     /// Reads a file into the builder. `None` when there is no regular file.
-    fn read(&mut self, path: &Path) -> Option<Doc> {
+    fn read(&mut self, path: &RelPath) -> Option<Doc> {
         match self.try_read(path) {
             Ok(doc) => doc,
             Err(error) => {
                 // Where one can't be read, many can't: the first tells why.
                 if self.updated.unreadable == 0 {
-                    tracing::warn!(path = %path.display(), %error, "can't read files, this one first; searches will try them again");
+                    tracing::warn!(%path, %error, "can't read files, this one first; searches will try them again");
                 }
                 self.updated.unreadable += 1;
-                let metadata = std::fs::symlink_metadata(path).ok().filter(|m| m.is_file())?;
-                Some(Doc { stat: FileStat::of(&metadata), scanned: true, ..Doc::default() })
+                let entry = self.work.root.entry(path).ok()?.filter(|entry| entry.kind == EntryKind::File)?;
+                Some(Doc { stat: entry.stat, scanned: true, ..Doc::default() })
             }
         }
     }
 
-    fn try_read(&mut self, path: &Path) -> io::Result<Option<Doc>> {
+    fn try_read(&mut self, path: &RelPath) -> io::Result<Option<Doc>> {
         let text = self.builder.text();
         text.clear();
-        let Some(mut file) = open_regular(path)? else { return Ok(None) };
+        let Some(mut file) = self.work.root.file(path)? else { return Ok(None) };
         let stat = FileStat::of(&file.metadata()?);
         let now = now_ns();
         let mut doc = Doc { stat, racy: stat.is_racy(now), ..Doc::default() };

@@ -411,7 +411,7 @@ mod tests {
         let root = CodebaseRoot::open(&std::env::temp_dir()).unwrap();
         let [a, b, c] = ["a", "b", "c"].map(|name| Url::parse(&format!("file:///{name}")).unwrap());
         let mut documents = Documents::default();
-        [&a, &b, &c].into_iter().for_each(|uri| documents.open(uri.clone(), uri.path().to_owned()));
+        let _ = [&a, &b, &c].map(|uri| documents.open(uri.clone(), uri.path().to_owned()));
         let order = |documents: &mut Documents| -> String {
             // As another engine would have it, too.
             let mut again = Documents::default();

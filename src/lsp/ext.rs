@@ -56,6 +56,27 @@ impl Default for Announcement {
     }
 }
 
+/// `capabilities.experimental` of a client that knows Syncline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientExperimental {
+    /// What it takes.
+    pub syncline: ClientAnnouncement,
+}
+
+/// What a client takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientAnnouncement {
+    /// `syncline/queueState`.
+    pub queue_state: bool,
+}
+
+impl Default for ClientAnnouncement {
+    fn default() -> Self {
+        ClientAnnouncement { queue_state: true }
+    }
+}
+
 /// `syncline/queueState`: server to client.
 pub enum QueueStateChanged {}
 

@@ -145,7 +145,7 @@ fn search(params: &SearchParams, encoding: Encoding) {
     paths.for_each(|path| _ = globs.keep(&path));
     // The query itself is as good a line as any.
     let bytes = [params.query.as_bytes(), b"\xff\xf0\x9f", "é𝒳".as_bytes()].concat();
-    let line = ShownLine::new(&bytes);
+    let line = ShownLine::new(&bytes, usize::MAX);
     let mut matches = Vec::new();
     let found = grep_matcher::Matcher::find_iter(&query.matcher, &bytes, |found| {
         matches.push(found.start()..found.end());

@@ -9,6 +9,7 @@ use super::edits;
 use super::frames::{Frame, FrameReader, as_text, frame, replace_halves};
 use super::life::Life;
 use super::outbox::Outbox;
+use super::params::reduce;
 
 /// A message, ready for the server.
 #[derive(Debug, PartialEq)]
@@ -75,6 +76,11 @@ pub(super) fn accept(mut body: Vec<u8>) -> Result<Incoming, Response> {
     let body = if is_tidied { message.to_string().into_bytes() } else { body };
     // The bytes, not the value: a name that comes twice is lost in that, but ends tower-lsp's session.
     match serde_json::from_slice::<Request>(&body) {
+        // Those may be passed over, but only when nobody waits for an answer.
+        Ok(request) if method.starts_with("$/") && request.id().is_some() => {
+            let id = request.id().cloned().unwrap_or_default();
+            Err(refusal(id, Error::method_not_found(), &format!("there is no request {method}")))
+        }
         Ok(_) => Ok(Incoming::Message(body)),
         Err(error) => Err(not_jsonrpc(&message, &error)),
     }
@@ -83,7 +89,7 @@ pub(super) fn accept(mut body: Vec<u8>) -> Result<Incoming, Response> {
 /// Clients differ in what they send where there is nothing to say. Gives whether something was changed.
 fn tidy_params(method: &str, message: &mut Value) -> bool {
     let Some(fields) = message.as_object_mut() else { return false };
-    match (method, fields.get("params")) {
+    let is_tidied = match (method, fields.get("params")) {
         ("shutdown", Some(_)) => fields.remove("params").is_some(),
         ("shutdown", None) => false,
         (_, None | Some(Value::Null)) => {
@@ -91,7 +97,8 @@ fn tidy_params(method: &str, message: &mut Value) -> bool {
             true
         }
         _ => false,
-    }
+    };
+    reduce(method, fields) | is_tidied
 }
 
 fn not_jsonrpc(message: &Value, error: &serde_json::Error) -> Response {
@@ -138,6 +145,7 @@ mod tests {
         assert_eq!(refused("\u{0}"), (Id::Null, -32700));
         assert_eq!(refused("[]"), (Id::Null, -32600));
         assert_eq!(refused(r#"{"method":"x","id":3}"#), (Id::Number(3), -32600));
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","method":"$/x","id":"a"}"#), (Id::String("a".to_owned()), -32601));
         assert_eq!(refused(r#"{"jsonrpc":"1.0","method":"x"}"#), (Id::Null, -32600));
         assert_eq!(refused(r#"{"jsonrpc":"2.0","method":"x","id":{}}"#), (Id::Null, -32600));
         assert_eq!(refused(r#"{"jsonrpc":"2.0","method":7,"id":1}"#), (Id::Number(1), -32600));

@@ -6,6 +6,7 @@
 
 mod ask;
 mod client;
+mod codebases;
 mod documents;
 mod edits;
 pub mod ext;
@@ -19,6 +20,7 @@ mod life;
 #[cfg(any(test, fuzzing))]
 mod model;
 mod outbox;
+mod params;
 mod positions;
 mod progress;
 mod publisher;

@@ -141,45 +141,26 @@ fn line_start(text: &[u8], number: u32) -> Option<usize> {
     Some(start)
 }
 
-/// A line of a file as it can be shown, and where its bytes are in that.
+/// A line of a file as it can be shown. Each part that isn't UTF-8 is U+FFFD there.
 pub struct ShownLine<'a> {
-    /// The bytes as text, each part that isn't UTF-8 replaced by U+FFFD.
+    /// Its beginning as text.
     pub text: Cow<'a, str>,
-    /// Where valid parts begin, in the bytes and in the text, and how long they are; none when all of it is valid.
-    parts: Vec<Part>,
-}
-
-struct Part {
-    bytes: usize,
-    text: usize,
-    length: usize,
+    bytes: &'a [u8],
 }
 
 impl<'a> ShownLine<'a> {
-    /// The line with these bytes.
-    pub fn new(bytes: &'a [u8]) -> ShownLine<'a> {
-        let text = String::from_utf8_lossy(bytes);
-        let mut parts = Vec::new();
-        if let Cow::Owned(_) = text {
-            let (mut bytes_before, mut text_before) = (0, 0);
-            for chunk in bytes.utf8_chunks() {
-                let length = chunk.valid().len();
-                parts.push(Part { bytes: bytes_before, text: text_before, length });
-                bytes_before += length + chunk.invalid().len();
-                text_before += length + char::REPLACEMENT_CHARACTER.len_utf8();
+    /// The line with these bytes, of which `most` are shown. It may be huge: nothing else of it is copied.
+    pub fn new(bytes: &'a [u8], most: usize) -> ShownLine<'a> {
+        // Where the last character that is shown ends is seen by those behind it.
+        let beginning = &bytes[..bytes.len().min(most.saturating_add(LONGEST_CHARACTER))];
+        let text = match String::from_utf8_lossy(beginning) {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[..floor_char_boundary(text, most)]),
+            Cow::Owned(mut text) => {
+                text.truncate(floor_char_boundary(&text, most));
+                Cow::Owned(text)
             }
-        }
-        ShownLine { text, parts }
-    }
-
-    /// The place in the text of byte `at` of the line, at the beginning of a character.
-    fn offset(&self, at: usize) -> usize {
-        let following = self.parts.partition_point(|part| part.bytes <= at);
-        let offset = match following.checked_sub(1).and_then(|last| self.parts.get(last)) {
-            None => at,
-            Some(part) => part.text + (at - part.bytes).min(part.length),
         };
-        floor_char_boundary(&self.text, offset)
+        ShownLine { text, bytes }
     }
 
     /// The ranges of `matches`, which ascend, in this line, which is line `number` of its file.
@@ -187,50 +168,76 @@ impl<'a> ShownLine<'a> {
         // Counted on from place to place: a line may be the whole file, with matches all over.
         let (mut counted, mut column) = (0, 0);
         let mut position = |at: usize| {
-            let offset = self.offset(at).max(counted);
-            column += encoding.width(&self.text[counted..offset]);
-            counted = offset;
+            column += self.advance(&mut counted, at, encoding);
             Position::new(saturate(number), saturate(column as u64))
         };
         matches.iter().map(|found| Range::new(position(found.start), position(found.end))).collect()
     }
+
+    /// Goes from byte `counted`, where a character begins, to the one that holds byte `at`; gives the units between.
+    fn advance(&self, counted: &mut usize, at: usize, encoding: Encoding) -> usize {
+        let rest = self.bytes.get(*counted..self.bytes.len().min(at.saturating_add(LONGEST_CHARACTER)));
+        let mut units = 0;
+        for chunk in rest.unwrap_or_default().utf8_chunks() {
+            let (valid, invalid) = (chunk.valid(), chunk.invalid().len());
+            let wanted = floor_char_boundary(valid, at.saturating_sub(*counted));
+            units += encoding.width(&valid[..wanted]);
+            *counted += wanted;
+            if wanted < valid.len() || *counted + invalid > at {
+                break;
+            }
+            *counted += invalid;
+            if invalid > 0 {
+                units += encoding.width(REPLACEMENT);
+            }
+        }
+        units
+    }
 }
 
-/// Hands over each of `matches`, which ascend, with the text of the line in which it begins. `bytes` is what ripgrep takes
-/// for a line; the editor counts more than one where there are carriage returns in it, from `number` on.
+/// Hands over each of `matches`, which ascend, with the text of the line in which it begins, of which at most `most` bytes
+/// are shown. `bytes` is what ripgrep takes for a line; the editor counts more than one where there are carriage returns in
+/// it, from `number` on.
 pub fn in_editor_lines(
     bytes: &[u8],
     number: u64,
-    matches: &[std::ops::Range<usize>],
+    mut matches: &[std::ops::Range<usize>],
+    most: usize,
     encoding: Encoding,
     mut found: impl FnMut(Range, &str),
 ) {
-    if memchr::memchr(b'\r', bytes).is_none() {
-        let line = ShownLine::new(bytes);
-        return line.ranges(number, matches, encoding).into_iter().for_each(|range| found(range, &line.text));
-    }
-    let starts: Vec<_> = std::iter::once(0).chain(memchr::memchr_iter(b'\r', bytes).map(|at| at + 1)).collect();
-    let line_of = |at: usize| starts.partition_point(|start| *start <= at).saturating_sub(1);
-    let line = |at: usize| {
-        let end = starts.get(at + 1).map_or(bytes.len(), |next| next - 1);
-        (starts[at], number + at as u64, ShownLine::new(&bytes[starts[at]..end]))
-    };
-    for matches in matches.chunk_by(|one, next| line_of(one.start) == line_of(next.start)) {
-        let Some(first) = matches.first() else { continue };
-        let (start, number, shown) = line(line_of(first.start));
-        let within: Vec<_> = matches.iter().map(|found| found.start - start..found.end - start).collect();
-        for (mut range, whole) in shown.ranges(number, &within, encoding).into_iter().zip(matches) {
+    let returns = |from: usize, to: usize| memchr::memchr_iter(b'\r', &bytes[from..to]).map(move |at| from + at);
+    let (mut number, mut start, mut counted) = (number, 0, 0);
+    while let Some(first) = matches.first() {
+        for at in returns(counted, first.start.min(bytes.len())) {
+            (number, start) = (number + 1, at + 1);
+        }
+        counted = first.start.min(bytes.len());
+        let end = memchr::memchr(b'\r', &bytes[counted..]).map_or(bytes.len(), |at| counted + at);
+        let here = matches.iter().take_while(|found| found.start <= end).count().max(1);
+        let (here, after) = matches.split_at(here);
+        let shown = ShownLine::new(&bytes[start..end], most);
+        let within: Vec<_> = here.iter().map(|found| found.start - start..found.end.min(end) - start).collect();
+        for (mut range, whole) in shown.ranges(number, &within, encoding).into_iter().zip(here) {
             // Only a match of carriage returns ends in another line.
-            let (start, number, last) = line(line_of(whole.end));
-            if number > u64::from(range.end.line) {
-                let end = whole.end - start;
-                let ends = last.ranges(number, std::slice::from_ref(&(end..end)), encoding);
+            if whole.end > end {
+                let (mut number, mut start) = (number, start);
+                returns(end, whole.end.min(bytes.len())).for_each(|at| (number, start) = (number + 1, at + 1));
+                let last = ShownLine::new(&bytes[start..whole.end.min(bytes.len())], most);
+                let at = whole.end.min(bytes.len()) - start;
+                let ends = last.ranges(number, std::slice::from_ref(&(at..at)), encoding);
                 range.end = ends.first().map_or(range.end, |range| range.start);
             }
             found(range, &shown.text);
         }
+        matches = after;
     }
 }
+
+/// The most bytes of a character.
+const LONGEST_CHARACTER: usize = 4;
+/// What is shown of bytes that are none.
+const REPLACEMENT: &str = "\u{fffd}";
 
 /// The protocol's numbers have 31 bits.
 fn saturate(number: u64) -> u32 {
@@ -271,7 +278,7 @@ mod tests {
     #[test]
     fn ranges_in_lines_that_are_not_text_are_those_of_the_shown_line() {
         let bytes = b"\xffa\xc3\xa9\xf0\x9fz";
-        let line = ShownLine::new(bytes);
+        let line = ShownLine::new(bytes, usize::MAX);
         assert_eq!(line.text, "\u{fffd}a\u{e9}\u{fffd}z");
         let columns = |range, encoding| {
             let Range { start, end } = line.ranges(7, &[range], encoding)[0];
@@ -287,7 +294,8 @@ mod tests {
 
     #[test]
     fn columns_of_several_matches_count_from_the_line_s_beginning() {
-        let line = ShownLine::new("é𝒳 é𝒳".as_bytes());
+        let line = ShownLine::new("é𝒳 é𝒳".as_bytes(), 3);
+        assert_eq!(line.text, "é", "more isn't shown");
         let ranges = line.ranges(0, &[0..2, 2..6, 7..9, 9..13], Encoding::Utf16);
         let columns: Vec<_> = ranges.iter().map(|r| (r.start.character, r.end.character)).collect();
         assert_eq!(columns, [(0, 1), (1, 3), (4, 5), (5, 7)]);
@@ -312,7 +320,7 @@ mod tests {
         let bytes = "one\rtwö two\r\rfour".as_bytes();
         let mut found = Vec::new();
         let matches = [0..3, 4..8, 9..11, 11..15, 14..14, 14..16];
-        in_editor_lines(bytes, 7, &matches, Encoding::Utf16, |range, text| {
+        in_editor_lines(bytes, 7, &matches, 10_000, Encoding::Utf16, |range, text| {
             let Range { start, end } = range;
             found.push((start.line, start.character, end.line, end.character, text.to_owned()));
         });

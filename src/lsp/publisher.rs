@@ -1,7 +1,7 @@
 //! Tells the client of a codebase's state, `syncline/queueState`.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -20,22 +20,37 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// those that are.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Sends the state now, and as it changes, until the codebase closes. What changes faster than it may be sent is left
-/// out, but for the last state, which is always sent.
-pub async fn publish(mut states: watch::Receiver<Arc<CodebaseState>>, outbox: Outbox) {
+/// Sends the state now, and as it changes, until the codebase closes, from when on the client `wants` it. What changes
+/// faster than it may be sent is left out, but for the last state, which is always sent. Everybody is told of troubles;
+/// those of settings that were `told` aren't again.
+pub async fn publish(
+    mut states: watch::Receiver<Arc<CodebaseState>>,
+    mut wants: watch::Receiver<bool>,
+    told: Told,
+    outbox: Outbox,
+) {
     let mut pace = Pace::default();
-    let mut troubles = Troubles::default();
+    let mut troubles = Troubles { settings: told, ..Troubles::default() };
     loop {
         let state = states.borrow_and_update().clone();
-        outbox.notify::<QueueStateChanged>(QueueState::from(&*state)).await;
-        troubles.tell(&state.health, &outbox).await;
+        let is_wanted = *wants.borrow_and_update();
+        if is_wanted {
+            outbox.notify::<QueueStateChanged>(QueueState::from(&*state)).await;
+        }
+        troubles.tell(&state, &outbox).await;
         pace.sent(Instant::now());
         // Until there is something new, and it may be sent.
         loop {
+            if !is_wanted && *wants.borrow() {
+                break;
+            }
             let latest = states.borrow_and_update().clone();
             if *latest == *state {
-                if states.changed().await.is_err() {
-                    return;
+                tokio::select! {
+                    changed = states.changed() => if changed.is_err() {
+                        return;
+                    },
+                    Ok(()) = wants.changed() => {}
                 }
                 continue;
             }
@@ -48,6 +63,7 @@ pub async fn publish(mut states: watch::Receiver<Arc<CodebaseState>>, outbox: Ou
                 () = tokio::time::sleep_until(due) => {}
                 // A change may be due earlier. Once no more can come, what is there still waits for its time.
                 Ok(()) = states.changed() => {}
+                Ok(()) = wants.changed() => {}
             }
         }
     }
@@ -77,10 +93,15 @@ impl Pace {
     }
 }
 
+/// What the user was told of a root's settings: all that is wrong with them now. It outlives a codebase that is opened
+/// anew.
+pub type Told = Arc<Mutex<Vec<String>>>;
+
 /// Troubles the user was told of.
 #[derive(Default)]
 struct Troubles {
     told: VecDeque<String>,
+    settings: Told,
 }
 
 /// Sentences that are remembered as told.
@@ -88,9 +109,17 @@ const TOLD: usize = 16;
 
 impl Troubles {
     /// Tells of a trouble that wasn't told of yet: errors are shown, what is merely slower is logged.
-    async fn tell(&mut self, health: &Health, outbox: &Outbox) {
+    async fn tell(&mut self, state: &CodebaseState, outbox: &Outbox) {
+        let CodebaseState { health, settings_problems, .. } = state;
+        let before = {
+            let mut told = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *told, settings_problems.clone())
+        };
+        for problem in settings_problems.iter().filter(|problem| !before.contains(problem)) {
+            outbox.show(MessageType::WARNING, problem).await;
+        }
         let (Health::Degraded(sentence) | Health::Error(sentence)) = health else { return };
-        if self.told.contains(sentence) {
+        if self.told.contains(sentence) || settings_problems.contains(sentence) {
             return;
         }
         if self.told.len() == TOLD {

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 use tower_lsp::lsp_types::Url;
 
 use super::ext::FileUri;
+use super::publisher::Told;
 use crate::core::{CodebaseId, RelPath};
 use crate::workspace::Workspace;
 
@@ -13,9 +14,10 @@ use crate::workspace::Workspace;
 pub struct Root {
     /// The open codebase.
     pub workspace: Workspace,
-    /// Its paths as the client spells them, which may go through links. Never empty; the first is the one that
-    /// answers use.
+    /// Its paths as the client spells them, which may go through links, each once. The first is the one that answers use.
     spellings: Vec<PathBuf>,
+    /// What the client was told of the settings in it.
+    pub told: Told,
     /// What goes on for it; ends when this is dropped.
     _tasks: JoinSet<()>,
 }
@@ -28,17 +30,13 @@ pub struct Place {
 }
 
 impl Root {
-    /// A codebase which the client calls `spelling`.
-    pub fn new(workspace: Workspace, spelling: PathBuf, tasks: JoinSet<()>) -> Root {
-        Root { workspace, spellings: vec![spelling], _tasks: tasks }
-    }
-
     /// Its id.
     pub fn id(&self) -> &CodebaseId {
         &self.workspace.codebase().id
     }
 
-    fn canonical(&self) -> &Path {
+    /// Its path, without links.
+    pub fn canonical(&self) -> &Path {
         self.workspace.codebase().root.as_path()
     }
 
@@ -85,15 +83,25 @@ impl Roots {
         (name.is_none() || !named.is_empty()).then_some(named)
     }
 
-    /// Adds a folder that `workspace` was opened for, under the name the client gave it. When the codebase is here
-    /// already, it only gets another name; otherwise `tasks` gives what is to go on for it.
-    pub fn add(&mut self, workspace: Workspace, spelling: PathBuf, tasks: impl FnOnce(&Workspace) -> JoinSet<()>) {
-        match self.open.iter_mut().find(|root| root.workspace.codebase() == workspace.codebase()) {
-            Some(root) => root.spellings.push(spelling),
-            None => {
-                let tasks = tasks(&workspace);
-                self.open.push(Root::new(workspace, spelling, tasks));
-            }
+    /// The codebase at `root`.
+    pub fn at(&self, root: &Path) -> Option<&Root> {
+        self.open.iter().find(|open| open.canonical() == root)
+    }
+
+    /// Adds a codebase, for which `tasks` go on, in the place of the one with the same root that is here, if there is one.
+    pub fn put(&mut self, workspace: Workspace, told: Told, tasks: JoinSet<()>) {
+        let root = &workspace.codebase().root;
+        match self.open.iter_mut().find(|open| open.workspace.codebase().root == *root) {
+            Some(open) => (open.workspace, open._tasks) = (workspace, tasks),
+            None => self.open.push(Root { workspace, spellings: Vec::new(), told, _tasks: tasks }),
+        }
+    }
+
+    /// The client calls the codebase at `root` so, too.
+    pub fn call(&mut self, root: &Path, spelling: PathBuf) {
+        let open = self.open.iter_mut().find(|open| open.canonical() == root);
+        if let Some(open) = open.filter(|open| !open.is_spelled(&spelling)) {
+            open.spellings.push(spelling);
         }
     }
 
@@ -111,10 +119,7 @@ impl Roots {
     /// Takes one name away; the codebase goes with its last one.
     pub fn remove(&mut self, spelling: &Path) {
         for root in &mut self.open {
-            if let Some(at) = root.spellings.iter().position(|known| known == spelling) {
-                root.spellings.remove(at);
-                break;
-            }
+            root.spellings.retain(|known| known != spelling);
         }
         self.open.retain(|root| !root.spellings.is_empty());
     }

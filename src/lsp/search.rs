@@ -1,22 +1,24 @@
 //! `syncline/search`.
 
+use std::iter::Peekable;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
-use tower_lsp::lsp_types::ProgressToken;
+use tower_lsp::lsp_types::{ProgressToken, Range};
 
 use super::documents::{Held, OpenText};
-use super::ext::{SearchChunk, SearchMatch, SearchParams, SearchProgress, SearchProgressParams, SearchResult};
+use super::ext::{FileUri, SearchChunk, SearchMatch, SearchParams, SearchProgress, SearchProgressParams, SearchResult};
 use super::globs::Globs;
 use super::outbox::Outbox;
-use super::positions::{BYTE_ORDER_MARK, Encoding, floor_char_boundary, in_editor_lines};
+use super::positions::{BYTE_ORDER_MARK, Encoding, in_editor_lines};
 use super::roots::Place;
 use crate::core::RelPath;
-use crate::index::{Boundary, Case, FileMatches, Pattern, Query};
+use crate::index::{Boundary, Case, FileMatches, MatchedLine, Pattern, Query};
 use crate::workspace::{FreshView, Keep, Workspace};
 
 /// Matches that are given when the client doesn't say.
@@ -25,13 +27,15 @@ const DEFAULT_RESULTS: usize = 10_000;
 const MOST_RESULTS: usize = 1_000_000;
 /// Bytes of a line that are shown at most.
 const LONGEST_TEXT: usize = 10_000;
-/// Bytes of lines that one reply holds at most. Streamed matches have no such limit: they leave as they come.
+/// Bytes that the matches of one reply take at most, about. Streamed ones have no such limit: they leave as they come.
 const LARGEST_REPLY: usize = 64 << 20;
-/// Matches in one streamed chunk at most.
+/// Matches in one streamed chunk at most, and about the bytes that they take.
 const CHUNK: usize = 1000;
+const CHUNK_BYTES: usize = 256 << 10;
 /// How long the client may leave a streamed chunk untaken before its search is given up.
 const UNTAKEN: Duration = Duration::from_secs(20);
-/// Files with matches that wait for the client to take them; the search waits when there are more.
+/// Files with matches, or parts of files with many, that wait for the client to take them; the search waits when there are
+/// more.
 const FILES_AHEAD: usize = 64;
 
 /// A search, ready to run.
@@ -106,12 +110,18 @@ impl Search {
             }
             let (give, take) = mpsc::channel(FILES_AHEAD);
             let (place, encoding) = (target.place.clone(), self.encoding);
-            let found = move |file: FileMatches| match give.blocking_send(matches_of(&place, &held, &file, encoding)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
+            let shown = held.clone();
+            let shape = move |path: &RelPath, line: MatchedLine<'_>, hits: &mut Vec<Hit>| {
+                hits_of(line, shown.document(path), encoding, hits)
+            };
+            let found = move |file: FileMatches<Hit>| {
+                // In an open document, under the URI that it has there.
+                let uri = held.document(&file.path).map_or_else(|| place.uri(&file.path), OpenText::uri);
+                let sent = give.blocking_send((uri, file.matches));
+                if sent.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             };
             let (query, keep) = (query.clone(), target.keep(&globs));
-            let searching = target.workspace.search(view, query, keep, left, cancel.clone(), found);
+            let searching = target.workspace.search(view, query, keep, left, cancel.clone(), shape, found);
             let (end, given) = tokio::join!(searching, delivery.deliver(take));
             left = left.saturating_sub(given?);
             if let Some(first) = end.unreadable.first() {
@@ -150,23 +160,59 @@ pub(super) fn prepare(params: &SearchParams) -> impl FnOnce() -> Result<(Query, 
     }
 }
 
-/// The matches of a file as the client gets them: in an open document, under the URI and with the columns that it has
-/// there.
-fn matches_of(place: &Place, held: &Held, file: &FileMatches, encoding: Encoding) -> Vec<SearchMatch> {
-    let document = held.document(&file.path);
-    let uri = document.map_or_else(|| place.uri(&file.path), OpenText::uri);
-    let mut matches = Vec::new();
-    for line in &file.lines {
-        in_editor_lines(&line.text, line.number + line.lone_returns, &line.matches, encoding, |range, text| {
-            let mut text = text[..floor_char_boundary(text, LONGEST_TEXT)].to_owned();
-            if range.start.line == 0 && document.is_some_and(|document| document.has_mark) {
-                text.insert(0, BYTE_ORDER_MARK);
+/// A match on its way to the client. Those of one line share what is shown of it.
+struct Hit {
+    range: Range,
+    text: Arc<str>,
+}
+
+/// Adds the matches of a line as the client gets them, in an open document with the columns that it has there; gives about
+/// how many bytes that takes.
+fn hits_of(line: MatchedLine<'_>, document: Option<&OpenText>, encoding: Encoding, hits: &mut Vec<Hit>) -> usize {
+    let (mut bytes, mut last): (usize, Option<(u32, Arc<str>)>) = (0, None);
+    let number = line.number + line.lone_returns;
+    in_editor_lines(line.text, number, line.matches, LONGEST_TEXT, encoding, |range, text| {
+        let text = match &last {
+            Some((line, text)) if *line == range.start.line => text.clone(),
+            _ => {
+                let is_marked = range.start.line == 0 && document.is_some_and(|document| document.has_mark);
+                let text: Arc<str> = if is_marked { format!("{BYTE_ORDER_MARK}{text}").into() } else { text.into() };
+                bytes += text.len();
+                last = Some((range.start.line, text.clone()));
+                text
             }
-            let range = document.map_or(range, |document| document.range(range, encoding));
-            matches.push(SearchMatch { uri: uri.clone(), range, text });
-        });
+        };
+        bytes += size_of::<Hit>();
+        hits.push(Hit { range: document.map_or(range, |document| document.range(range, encoding)), text });
+    });
+    bytes
+}
+
+/// Matches that make a message, each with its own text.
+#[derive(Default)]
+struct Chunk {
+    matches: Vec<SearchMatch>,
+    bytes: usize,
+}
+
+impl Chunk {
+    fn is_full(&self) -> bool {
+        self.matches.len() >= CHUNK || self.bytes >= CHUNK_BYTES
     }
-    matches
+
+    /// Takes of `hits` what there is room for.
+    fn fill(&mut self, uri: &FileUri, hits: &mut Peekable<impl Iterator<Item = Hit>>) {
+        while let Some(Hit { range, text }) = hits.next_if(|_| !self.is_full()) {
+            let found = SearchMatch { uri: uri.clone(), range, text: text.as_ref().to_owned() };
+            self.bytes += size_of_match(&found);
+            self.matches.push(found);
+        }
+    }
+}
+
+/// About how many bytes a match takes in a message.
+fn size_of_match(found: &SearchMatch) -> usize {
+    found.uri.as_str().len() + found.text.len() + 128
 }
 
 /// How matches get to the client.
@@ -190,33 +236,45 @@ impl Delivery {
     ///
     /// # Errors
     /// When the client doesn't take them: nothing is kept for it any longer.
-    async fn deliver(&mut self, mut take: mpsc::Receiver<Vec<SearchMatch>>) -> Result<usize> {
+    async fn deliver(&mut self, mut take: mpsc::Receiver<(FileUri, Vec<Hit>)>) -> Result<usize> {
         let mut given = 0;
-        let mut files = Vec::new();
-        while !self.is_full && take.recv_many(&mut files, FILES_AHEAD).await > 0 {
-            let matches: Vec<_> = files.drain(..).flatten().collect();
-            given += matches.len();
-            match &self.stream {
-                Some((token, outbox)) => {
-                    let streamed = timeout(UNTAKEN, stream(token, outbox, matches)).await;
-                    streamed.map_err(|_| failed("the matches weren't taken in time; the search was given up"))?;
-                }
-                None => {
-                    self.held_bytes += matches.iter().map(|found| found.text.len()).sum::<usize>();
-                    self.is_full = self.held_bytes > LARGEST_REPLY;
-                    self.held.extend(matches);
+        // It has matches of several files, where each has few.
+        let mut waiting = Chunk::default();
+        while !self.is_full
+            && let Some((uri, hits)) = take.recv().await
+        {
+            given += hits.len();
+            let mut hits = hits.into_iter().peekable();
+            while hits.peek().is_some() && !self.is_full {
+                waiting.fill(&uri, &mut hits);
+                if waiting.is_full() || take.is_empty() {
+                    self.pass(std::mem::take(&mut waiting).matches).await?;
                 }
             }
         }
+        self.pass(waiting.matches).await?;
         Ok(given)
     }
-}
 
-async fn stream(token: &ProgressToken, outbox: &Outbox, matches: Vec<SearchMatch>) {
-    let mut matches = matches.into_iter().peekable();
-    while matches.peek().is_some() {
-        let value = SearchChunk { matches: matches.by_ref().take(CHUNK).collect() };
-        outbox.notify::<SearchProgress>(SearchProgressParams { token: token.clone(), value }).await;
+    async fn pass(&mut self, matches: Vec<SearchMatch>) -> Result<()> {
+        if matches.is_empty() {
+            return Ok(());
+        }
+        let Some((token, outbox)) = &self.stream else {
+            for found in matches {
+                // There are more than it can hold.
+                self.is_full |= self.held_bytes > LARGEST_REPLY;
+                if self.is_full {
+                    break;
+                }
+                self.held_bytes += size_of_match(&found);
+                self.held.push(found);
+            }
+            return Ok(());
+        };
+        let params = SearchProgressParams { token: token.clone(), value: SearchChunk { matches } };
+        let streamed = timeout(UNTAKEN, outbox.notify::<SearchProgress>(params)).await;
+        streamed.map_err(|_| failed("the matches weren't taken in time; the search was given up"))
     }
 }
 

@@ -48,6 +48,8 @@ pub struct ServeOptions {
     pub sources: Sources,
     /// Sets the level of the log, when a client's settings name one.
     pub set_log_level: Option<SetLogLevel>,
+    /// The client is told of its codebases' states though it doesn't announce that it takes them.
+    pub tells_states: bool,
     /// Ends the session from outside.
     pub stop: CancellationToken,
     /// Whether the client is told by a `GOODBYE` when that happens, so that it can tell it from a death.

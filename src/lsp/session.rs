@@ -1,23 +1,21 @@
 //! A client's session: the one task that owns what the server knows of it.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 use tower_lsp::Client;
 use tower_lsp::jsonrpc::{Error, Result};
-use tower_lsp::lsp_types::request::WorkspaceConfiguration;
 use tower_lsp::lsp_types::{
-    ConfigurationItem, ConfigurationParams, DidChangeTextDocumentParams, ExecuteCommandParams, MessageType,
-    SymbolInformation, TextDocumentItem, Url, WorkspaceFoldersChangeEvent,
+    DidChangeTextDocumentParams, ExecuteCommandParams, MessageType, SymbolInformation, TextDocumentItem, Url,
+    WorkspaceFoldersChangeEvent,
 };
 
 use super::ServeOptions;
-use super::ask::ask;
 use super::client::ClientFacts;
 use super::documents::{Documents, changes_rules, real};
 use super::edits::LostText;
@@ -26,20 +24,14 @@ use super::life::Life;
 use super::outbox::Outbox;
 use super::roots::{Place, Root, Roots};
 use super::search::{Search, Target, failed};
-use super::settings::{SECTION, log_level, section_of};
 use super::symbols::SymbolSearch;
-use super::{progress, publisher};
 use crate::core::RelPath;
-use crate::core::settings::{self, Loaded, Sources};
 use crate::workspace::{Engine, Workspace};
 
 /// Requests that may wait for their answers; more are refused, with a sentence.
 pub const REQUESTS: usize = 128;
 /// Searches that run at a time; others wait for their turn.
 const SEARCHES: usize = 4;
-/// How long the client may take to tell its settings, before those it gave with `initialize` are used.
-const CONFIGURATION_TIME: Duration = Duration::from_secs(1);
-
 /// How often it is looked whether a folder can be opened anew with the client's settings.
 const REOPENING: Duration = Duration::from_secs(1);
 
@@ -90,16 +82,23 @@ pub struct Posted {
 
 /// What the server knows of a client.
 pub struct Session {
-    engine: Engine,
-    outbox: Outbox,
-    life: Life,
-    options: ServeOptions,
-    facts: Option<Box<ClientFacts>>,
-    client: Option<Client>,
-    roots: Roots,
+    pub(super) engine: Engine,
+    pub(super) outbox: Outbox,
+    pub(super) life: Life,
+    pub(super) options: ServeOptions,
+    pub(super) facts: Option<Box<ClientFacts>>,
+    pub(super) client: Option<Client>,
+    pub(super) roots: Roots,
     /// Folders that are open with other settings than the client's.
-    outdated: Vec<PathBuf>,
-    documents: Documents,
+    pub(super) outdated: Vec<PathBuf>,
+    /// What the client was told of the settings of each folder.
+    pub(super) told: HashMap<PathBuf, Vec<String>>,
+    /// Whether the client is told of its codebases' states.
+    pub(super) wants_states: watch::Sender<bool>,
+    /// Takes roots of codebases that are to be opened anew, each once.
+    pub(super) report: mpsc::UnboundedSender<PathBuf>,
+    renewals: mpsc::UnboundedReceiver<PathBuf>,
+    pub(super) documents: Documents,
     requests: Arc<Semaphore>,
     searches: Arc<Semaphore>,
 }
@@ -107,15 +106,20 @@ pub struct Session {
 impl Session {
     /// A session in which nothing was said yet.
     pub fn new(engine: Engine, outbox: Outbox, life: Life, options: ServeOptions) -> Session {
+        let (report, renewals) = mpsc::unbounded_channel();
         Session {
             engine,
             outbox,
             life,
+            wants_states: watch::channel(options.tells_states).0,
             options,
             facts: None,
             client: None,
             roots: Roots::default(),
             outdated: Vec::new(),
+            told: HashMap::new(),
+            report,
+            renewals,
             documents: Documents::default(),
             requests: Arc::new(Semaphore::new(REQUESTS)),
             searches: Arc::new(Semaphore::new(SEARCHES)),
@@ -134,6 +138,7 @@ impl Session {
                         Some(Posted { event, _taken }) => self.deal_with(event).await,
                         None => return,
                     },
+                    Some(root) = self.renewals.recv() => self.renew(&root).await,
                     _ = reopening.tick(), if !self.outdated.is_empty() => self.reopen().await,
                 }
             }
@@ -143,7 +148,10 @@ impl Session {
 
     async fn deal_with(&mut self, event: Event) {
         match event {
-            Event::Initialize(facts) => self.facts = Some(facts),
+            Event::Initialize(facts) => {
+                self.wants_states.send_if_modified(|wants| facts.knows_states && !std::mem::replace(wants, true));
+                self.facts = Some(facts);
+            }
             Event::Initialized(client) => self.begin(client).await,
             Event::Opened(document) => self.opened(document),
             Event::Changed(params) => {
@@ -153,167 +161,25 @@ impl Session {
             Event::Lost(lost) => self.lost(&lost).await,
             Event::Saved(uri) => {
                 self.documents.saved(&uri);
-                self.touched(vec![uri]).await;
+                self.touched(vec![uri.clone()]).await;
+                self.settings_written(&[uri]).await;
             }
             Event::Closed(uri) => self.documents.close(&uri),
-            Event::Touched(uris) => self.touched(uris).await,
+            Event::Touched(uris) => {
+                self.touched(uris.clone()).await;
+                self.settings_written(&uris).await;
+            }
             Event::Folders(change) => self.folders(change).await,
             Event::Configuration(settings) => self.configuration(settings).await,
             Event::Queue(params, reply) => drop(reply.send(self.queue(&params))),
             Event::Search(params, reply) => self.search(params, reply),
             Event::Symbols(query, reply) => self.symbols(query, reply),
-            Event::Sync(params, reply) => self.sync(&params, reply),
+            Event::Sync(params, reply) => {
+                // Whoever syncs knows us, and wants to see how it goes.
+                self.wants_states.send_if_modified(|wants| !std::mem::replace(wants, true));
+                self.sync(&params, reply);
+            }
             Event::Command(params, reply) => self.command(params, reply),
-        }
-    }
-
-    /// The client is ready: its codebases open, with the settings it gives.
-    async fn begin(&mut self, client: Client) {
-        self.client = Some(client);
-        if let Some(section) = self.asked_section().await
-            && let Some(facts) = &mut self.facts
-        {
-            facts.section = section;
-        }
-        self.set_log_level();
-        for uri in self.facts.as_ref().map(|facts| facts.roots.clone()).unwrap_or_default() {
-            self.open(&uri).await;
-        }
-    }
-
-    /// Syncline's section of the client's settings, when the client answers that.
-    ///
-    /// Waiting here keeps the order of events; it holds up no handler, and the limit bounds it.
-    async fn asked_section(&self) -> Option<Value> {
-        let client = self.client.as_ref()?;
-        self.facts.as_ref().filter(|facts| facts.answers_configuration)?;
-        let item = ConfigurationItem { scope_uri: None, section: Some(SECTION.to_owned()) };
-        let params = ConfigurationParams { items: vec![item] };
-        match ask::<WorkspaceConfiguration>(client, &self.life, params, CONFIGURATION_TIME).await {
-            Some(Ok(sections)) => sections.into_iter().next().filter(Value::is_object),
-            Some(Err(error)) => {
-                tracing::warn!(%error, "the client doesn't give its settings");
-                None
-            }
-            None => {
-                let sentence = "the editor doesn't answer workspace/configuration; the settings of initialize are used";
-                self.outbox.log(MessageType::WARNING, sentence).await;
-                None
-            }
-        }
-    }
-
-    async fn open(&mut self, uri: &Url) {
-        let Ok(path) = uri.to_file_path() else {
-            let sentence =
-                format!("can't open the codebase {uri}: it isn't a folder of this machine; open a file: folder");
-            return self.outbox.show(MessageType::ERROR, sentence).await;
-        };
-        let Loaded { settings, problems } = self.load(&path, self.section());
-        for problem in problems {
-            self.outbox.show(MessageType::WARNING, problem.to_string()).await;
-        }
-        let (engine, root) = (self.engine.clone(), path.clone());
-        // Reading the index's files blocks.
-        let opened = tokio::task::spawn_blocking(move || {
-            let workspace = engine.open(&root, &settings);
-            workspace.map(|workspace| (workspace.counts_alike(&settings), workspace))
-        });
-        let sentence = match opened.await {
-            Ok(Ok((counts_alike, workspace))) => {
-                if !counts_alike {
-                    let sentence = format!(
-                        "the folder {} is open elsewhere with other settings of syncline; those count here too until \
-                         nobody else has it open",
-                        path.display()
-                    );
-                    self.outbox.log(MessageType::WARNING, sentence).await;
-                    self.outdated.push(path.clone());
-                }
-                let shows_progress = self.facts.as_ref().is_some_and(|facts| facts.shows_progress);
-                let client = self.client.clone().filter(|_| shows_progress);
-                let (outbox, life) = (self.outbox.clone(), self.life.clone());
-                return self.roots.add(workspace, path, |workspace| tasks(workspace, outbox, client, life));
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => {
-                tracing::error!(%error, root = %path.display(), "opening a codebase broke off");
-                format!("can't open the codebase {} by a fault of syncline; its log says where", path.display())
-            }
-        };
-        self.outbox.show(MessageType::ERROR, sentence).await;
-    }
-
-    /// Opens anew, with the client's settings, what nobody else has open any more.
-    async fn reopen(&mut self) {
-        for path in std::mem::take(&mut self.outdated) {
-            // It may have been closed since.
-            let Some(root) = self.roots.spelled(&path) else { continue };
-            if self.engine.is_shared(&root.workspace) {
-                self.outdated.push(path);
-                continue;
-            }
-            for spelling in self.roots.take(&path) {
-                if let Ok(uri) = Url::from_file_path(spelling) {
-                    self.open(&uri).await;
-                }
-            }
-        }
-        self.documents.forget_members();
-    }
-
-    /// The settings of the codebase at `root`, with this section of the client's. Reads two small files.
-    fn load(&self, root: &Path, section: Value) -> Loaded {
-        settings::load(Some(root), &Sources { editor: section, ..self.options.sources.clone() })
-    }
-
-    fn section(&self) -> Value {
-        self.facts.as_ref().map(|facts| facts.section.clone()).unwrap_or_default()
-    }
-
-    fn set_log_level(&self) {
-        let section = self.section();
-        if let (Some(level), Some(set)) = (log_level(&section), &self.options.set_log_level) {
-            set(level);
-        }
-    }
-
-    async fn folders(&mut self, change: WorkspaceFoldersChangeEvent) {
-        for folder in change.removed {
-            if let Ok(path) = folder.uri.to_file_path() {
-                self.roots.remove(&path);
-            }
-        }
-        // Before `initialized`, they are opened with the others.
-        let is_early = self.client.is_none();
-        for folder in change.added {
-            match &mut self.facts {
-                Some(facts) if is_early => facts.roots.push(folder.uri),
-                _ => self.open(&folder.uri).await,
-            }
-        }
-        self.documents.forget_members();
-    }
-
-    /// The client's settings changed. Codebases that others have open too keep theirs meanwhile.
-    async fn configuration(&mut self, settings: Value) {
-        let asked = self.asked_section().await;
-        let Some(section) = asked.or_else(|| section_of(settings)) else { return };
-        let is_outdated = |root: &&Root| {
-            let path = root.workspace.codebase().root.as_path();
-            !root.workspace.counts_alike(&self.load(path, section.clone()).settings)
-        };
-        let outdated: Vec<_> = self.roots.iter().filter(is_outdated).collect();
-        let is_shared = outdated.iter().any(|root| self.engine.is_shared(&root.workspace));
-        // They are opened anew as soon as that may be.
-        self.outdated = outdated.into_iter().map(|root| root.place().into_spelling()).collect();
-        if let Some(facts) = &mut self.facts {
-            facts.section = section;
-        }
-        self.set_log_level();
-        if is_shared {
-            let sentence = "syncline's settings have changed; they count for a folder once nobody else has it open";
-            self.outbox.log(MessageType::INFO, sentence).await;
         }
     }
 
@@ -400,8 +266,9 @@ impl Session {
             Ok(roots) => places(&roots),
             Err(error) => return drop(reply.send(Err(error))),
         };
-        let encoding = self.facts.as_ref().map(|facts| facts.encoding).unwrap_or_default();
-        let search = SymbolSearch { query, targets: self.targets(places), encoding };
+        let facts = self.facts.as_ref();
+        let (encoding, kinds) = facts.map(|facts| (facts.encoding, facts.kinds.clone())).unwrap_or_default();
+        let search = SymbolSearch { query, targets: self.targets(places), encoding, kinds };
         let turns = self.searches.clone();
         self.answer(reply, async move {
             let _turn = turns.acquire().await;
@@ -457,16 +324,17 @@ impl Session {
                 return drop(reply.send(Err(Error::invalid_params(sentence))));
             }
         };
-        let act = |act: fn(&Workspace)| {
-            self.meant(codebase.as_deref()).map(|roots| {
-                roots.iter().for_each(|root| act(&root.workspace));
-                None
-            })
+        // It is done at once, and answered when the states show it.
+        let act = |act: fn(&Workspace) -> oneshot::Receiver<()>| {
+            self.meant(codebase.as_deref()).map(|roots| roots.iter().map(|root| act(&root.workspace)).collect())
         };
-        let done = match params.command.as_str() {
+        let acted: Result<Vec<_>> = match params.command.as_str() {
             commands::PAUSE => act(Workspace::pause),
             commands::RESUME => act(Workspace::resume),
-            commands::REBUILD => act(Workspace::rebuild),
+            commands::REBUILD => self.meant(codebase.as_deref()).map(|roots| {
+                roots.iter().for_each(|root| root.workspace.rebuild());
+                Vec::new()
+            }),
             commands::SYNC => match self.syncs(codebase.as_deref()) {
                 Ok(syncs) => {
                     return self.answer(reply, async { Ok(serde_json::to_value(syncs.await).ok()) });
@@ -475,7 +343,16 @@ impl Session {
             },
             unknown => Err(Error::invalid_params(format!("there is no command {unknown}"))),
         };
-        drop(reply.send(done));
+        match acted {
+            Ok(shown) => self.answer(reply, async {
+                for shown in shown {
+                    // It fails when the codebase was closed meanwhile.
+                    let _ = shown.await;
+                }
+                Ok(None)
+            }),
+            Err(error) => drop(reply.send(Err(error))),
+        }
     }
 
     /// Answers a request by work that takes its time: in a task of its own, which ends when the client cancels the
@@ -506,16 +383,6 @@ fn places(roots: &[&Root]) -> Places {
     // A file below several roots is answered by the innermost of those that are searched.
     let inner = |root: &Root| roots.iter().filter_map(|other| root.holds(other)).collect();
     roots.iter().map(|root| (root.workspace.clone(), root.place(), inner(root))).collect()
-}
-
-/// What goes on for a codebase as long as a client has it open.
-fn tasks(workspace: &Workspace, outbox: Outbox, progress_for: Option<Client>, life: Life) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    if let Some(client) = progress_for {
-        tasks.spawn(progress::show(workspace.state(), outbox.clone(), client, life));
-    }
-    tasks.spawn(publisher::publish(workspace.state(), outbox));
-    tasks
 }
 
 fn badness(outcome: Outcome) -> u8 {

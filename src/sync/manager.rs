@@ -235,6 +235,11 @@ impl Known {
 const OUTCOMES_KEPT: usize = 64;
 
 impl SyncManager {
+    /// Whether anybody beside the one who asks holds it, a batch on its way included.
+    pub fn is_used(&self) -> bool {
+        Arc::strong_count(&self.shared) > 1
+    }
+
     /// A manager for `owner`, whose lines live in `cache`.
     pub fn new(cache: CacheManager, owner: Owner) -> SyncManager {
         let (cancel, outcomes, turns) = (CancellationToken::new(), Mutex::default(), watch::channel(0).0);

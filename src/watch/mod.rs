@@ -4,13 +4,19 @@
 //! is dirty; what became of it is found out by looking.
 
 pub(crate) mod filesystem;
+mod folders;
+mod ground;
+mod opens;
+mod outside;
 pub mod repository;
+mod rules;
 pub mod tree;
+mod unseen;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,14 +25,23 @@ use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
-use crate::core::RelPath;
+use self::folders::{Folders, Found, Watch};
+use self::opens::NoOpens;
+use self::tree::{Tree, decides_what_is_ignored};
+use self::unseen::Unseen;
+use crate::core::files::{FolderId, folder_at};
 use crate::core::settings::WatchMode;
-use tree::decides_what_is_ignored;
+use crate::core::{RelPath, files};
+use crate::index::{create_private, make_below};
 
 /// Changed paths that are kept apart; more become "look at everything".
 const MOST_PATHS: usize = 10_000;
 /// How long a cookie may take to come back.
 const COOKIE_WAIT: Duration = Duration::from_secs(2);
+/// A system that lets no more folders be watched may have to let go of the watches of before: how often it is asked again,
+/// and after how long.
+const WATCH_TRIES: u32 = 25;
+const WATCH_PAUSE: Duration = Duration::from_millis(10);
 
 /// Folders for cookies in which nothing has happened for so long are those of engines that were killed, whatever process
 /// has their number now. Should one be in use, its engine makes it again.
@@ -59,6 +74,8 @@ pub struct Changes {
 pub enum Born {
     /// What was there changed.
     No,
+    /// Who may look into a folder changed.
+    Access,
     /// It may be a folder that nobody watches yet.
     Maybe,
     /// Somebody else says that a file is there, who may not know that it is ignored by now.
@@ -88,13 +105,25 @@ impl Changes {
 /// Watches one codebase.
 pub struct Watcher {
     shared: Arc<Shared>,
+    mode: WatchMode,
     /// How changes are to be seen.
-    wanted: Sight,
+    wanted: Mutex<Sight>,
     /// Why it isn't by events at the moment, when it should be. Each walk tries again.
     fallback: Mutex<Option<String>>,
-    events: Mutex<Option<RecommendedWatcher>>,
+    events: Mutex<Option<Events>>,
+    /// What no event tells.
+    unseen: Mutex<Unseen>,
+    /// How often the system is still asked for watches that it has refused.
+    tries: AtomicU32,
     next_cookie: AtomicU64,
     next_events: AtomicU64,
+}
+
+/// What tells of changes.
+struct Events {
+    // Goes first: the kernel lets go of the watches with the last descriptor.
+    no_opens: Option<NoOpens>,
+    watcher: RecommendedWatcher,
 }
 
 struct Shared {
@@ -103,11 +132,13 @@ struct Shared {
     cookie_folder: PathBuf,
     changes: Mutex<Changes>,
     changed: Notify,
+    /// Nothing is known of the watches any more: the next walk begins with none.
+    is_lost: AtomicBool,
     /// The folders that belong to the codebase, as far as they were entered.
     folders: Mutex<Folders>,
     cookies: Mutex<HashMap<PathBuf, oneshot::Sender<()>>>,
-    /// The newest events' number. Those before them may be ahead in time: what they tell counts, but their cookies
-    /// prove nothing about folders that only the newest watch.
+    /// The newest events' number. What those before them tell counts, but their cookies prove nothing about folders that
+    /// only the newest watch.
     newest: AtomicU64,
     /// There are new events.
     renewed: Notify,
@@ -137,110 +168,211 @@ enum Came {
     Late,
 }
 
-#[derive(Default)]
-struct Folders {
-    entered: HashSet<PathBuf>,
-    /// Folders that couldn't be watched because the system allows no more.
-    unwatched: usize,
-    other_trouble: Option<String>,
-}
-
-/// A walk of the whole tree that watches anew: what the watches before it had got wrong (a folder that moved keeps its
-/// old path) ends with them. They stay until it is finished, so that nothing goes unseen.
-pub struct Rescan {
-    shared: Arc<Shared>,
-    events: Mutex<Option<RecommendedWatcher>>,
-    folders: Mutex<Folders>,
-}
-
 impl Watcher {
-    /// A watcher for the codebase at `root`, which sees nothing before its first [`Watcher::rescan`].
+    /// A watcher for the codebase at `root`, which sees nothing before its first [`Watcher::begin_walk`].
     pub fn new(root: &Path, cookie_folder: &Path, mode: WatchMode) -> Watcher {
         let shared = Shared {
             root: root.to_owned(),
             cookie_folder: cookie_folder.to_owned(),
             changes: Mutex::default(),
             changed: Notify::new(),
+            is_lost: AtomicBool::new(false),
             folders: Mutex::default(),
             cookies: Mutex::default(),
             newest: AtomicU64::new(0),
             renewed: Notify::new(),
         };
-        let mut watcher = Watcher {
+        let watcher = Watcher {
             shared: Arc::new(shared),
-            wanted: Sight::Events,
+            mode,
+            wanted: Mutex::new(sight_wanted(mode, root)),
             fallback: Mutex::default(),
             events: Mutex::new(None),
+            unseen: Mutex::new(Unseen::new(root)),
+            tries: AtomicU32::new(0),
             next_cookie: AtomicU64::new(0),
             next_events: AtomicU64::new(0),
         };
-        watcher.wanted = match mode {
-            WatchMode::Off => Sight::Nothing,
-            WatchMode::Poll => Sight::Walks,
-            WatchMode::Auto if filesystem::is_silent(root) => Sight::Walks,
-            WatchMode::Auto | WatchMode::Native => Sight::Events,
-        };
-        if watcher.wanted == Sight::Events {
-            *lock(&watcher.fallback) = watcher.new_events().err().map(|error| no_events(&error));
+        if *lock(&watcher.wanted) == Sight::Events {
+            watcher.renew_events();
         }
         watcher
     }
 
     /// How changes are seen.
     pub fn sight(&self) -> Sight {
-        match self.wanted {
+        match *lock(&self.wanted) {
             Sight::Events if lock(&self.fallback).is_some() => Sight::Walks,
             wanted => wanted,
         }
     }
 
-    /// What keeps it from seeing everything by events, and how to mend that.
+    /// What keeps it from seeing everything by events, and how to fix that.
     pub fn trouble(&self) -> Option<String> {
         let folders = lock(&self.shared.folders);
-        match folders.unwatched {
-            0 => lock(&self.fallback).clone().or_else(|| folders.other_trouble.clone()),
-            unwatched => Some(no_more_watches(unwatched, folders.entered.len())),
+        match folders.watching() {
+            (_, 0, failed) => lock(&self.fallback).clone().or_else(|| failed.map(str::to_owned)),
+            (all, unwatched, _) => Some(no_more_watches(unwatched, all)),
         }
     }
 
-    /// Begins to watch anew.
-    pub fn rescan(&self) -> Rescan {
-        let mut folders = Folders::default();
-        let events = match self.wanted {
-            Sight::Events => self.new_events().map_err(|error| folders.other_trouble = Some(no_events(&error))).ok(),
-            Sight::Walks | Sight::Nothing => None,
-        };
-        Rescan { shared: self.shared.clone(), events: Mutex::new(events), folders: Mutex::new(folders) }
+    /// Folders that can't be listed, whose files are lacking, and why.
+    pub fn unlisted(&self) -> Vec<(PathBuf, String)> {
+        let folders = lock(&self.shared.folders);
+        folders.unlisted().map(|(path, why)| (path.to_owned(), why.to_owned())).collect()
     }
 
-    /// The watches set by `rescan`, whose walk is over, take over.
-    pub fn finish(&self, rescan: &Rescan) {
-        *lock(&self.shared.folders) = std::mem::take(&mut *lock(&rescan.folders));
-        let events = lock(&rescan.events).take();
-        if events.is_some() {
-            *lock(&self.fallback) = None;
+    /// A walk of the whole tree begins. What is known of the watches stays, unless it is doubtful: then all are set anew.
+    /// Nothing goes unseen meanwhile, since each folder is watched before it is listed. Blocks.
+    pub fn begin_walk(&self) {
+        let wanted = sight_wanted(self.mode, &self.shared.root);
+        *lock(&self.wanted) = wanted;
+        let is_lost = lock(&self.unseen).ground_changed() | self.shared.is_lost.swap(false, Ordering::SeqCst);
+        match wanted {
+            // Elsewhere one recursive watch covers all, which a walk sets anew.
+            Sight::Events if is_lost || !cfg!(target_os = "linux") || lock(&self.events).is_none() => {
+                self.renew_events()
+            }
+            Sight::Events => {}
+            Sight::Walks | Sight::Nothing => {
+                *lock(&self.events) = None;
+                lock(&self.shared.folders).forget_all();
+            }
         }
-        let before = std::mem::replace(&mut *lock(&self.events), events);
-        drop(before);
+        lock(&self.shared.folders).begin_walk();
     }
 
-    /// Watches a folder that is new. To be called before its files are listed.
-    pub fn enter(&self, folder: &Path) {
+    /// The walk of the whole tree is over, and has found `tree`.
+    pub fn end_walk(&self, tree: &mut Tree) {
+        let lost = lock(&self.shared.folders).end_walk(&tree.unlisted);
+        for (path, id) in lost {
+            self.unwatch(&path);
+            // The same folder may be there under another name.
+            let names = lock(&self.shared.folders).names_without_a_watch(id);
+            names.iter().for_each(|name| self.enter(name, id));
+        }
+        lock(&self.unseen).replace(tree);
+    }
+
+    /// Watches a folder. To be called before its files are listed.
+    pub fn enter(&self, path: &Path, id: FolderId) {
         // Before it is watched, since events from folders that weren't entered are passed over. And not under the lock:
         // notify answers from the thread that takes events, which needs that lock.
-        lock(&self.shared.folders).entered.insert(folder.to_owned());
-        let watched = watch(&self.events, folder);
-        lock(&self.shared.folders).note(folder, watched);
+        let found = lock(&self.shared.folders).find(path, id);
+        let Found::New { others, replaces } = found else { return };
+        for other in others {
+            if folder_at(&other).is_ok_and(|there| there == id) {
+                // It is mounted there as well, and one watch does for both.
+                let is_watched = lock(&self.shared.folders).is_watched(&other);
+                if is_watched {
+                    return lock(&self.shared.folders).note(path, id, Watch::Set);
+                }
+                continue;
+            }
+            // It was moved, and its watch with it.
+            lock(&self.shared.folders).forget(&other);
+            self.unwatch(&other);
+        }
+        if replaces {
+            self.unwatch(path);
+        }
+        let watch = self.watch(path);
+        lock(&self.shared.folders).note(path, id, watch);
+    }
+
+    fn watch(&self, folder: &Path) -> Watch {
+        loop {
+            let watched = match &mut *lock(&self.events) {
+                // Elsewhere one recursive watch covers all; on Linux that would cover what is ignored, too.
+                Some(events) if cfg!(target_os = "linux") => events.watch(folder),
+                _ => Ok(()),
+            };
+            match watched {
+                Ok(()) => return Watch::Set,
+                Err(error) if is_out_of_watches(&error) => {
+                    let tried = self.tries.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+                    if tried.is_err() {
+                        return Watch::NoMore;
+                    }
+                    std::thread::sleep(WATCH_PAUSE);
+                }
+                // Whatever is there now, an event tells.
+                Err(error) if is_gone(&error) => return Watch::Wanted,
+                Err(error) => {
+                    // The kind alone: the error as a whole names the folder once more.
+                    let why = match error.kind {
+                        notify::ErrorKind::Io(error) => error.to_string(),
+                        _ => error.to_string(),
+                    };
+                    return Watch::Failed(format!(
+                        "can't watch {}: {why}; changes there are found by walks",
+                        folder.display()
+                    ));
+                }
+            }
+        }
+    }
+
+    fn unwatch(&self, folder: &Path) {
+        if cfg!(target_os = "linux")
+            && let Some(events) = &mut *lock(&self.events)
+        {
+            // It isn't watched, as a rule: the folder is gone.
+            let _ = events.watcher.unwatch(folder);
+        }
     }
 
     /// A folder is gone. What was below it is told apart.
     pub fn leave(&self, folder: &Path) {
-        lock(&self.shared.folders).entered.remove(folder);
+        lock(&self.shared.folders).forget(folder);
     }
 
-    /// Whether `folder` belongs to the codebase, as far as walks and events have told.
+    /// The folder at `path` can't be listed.
+    pub fn leave_unlisted(&self, path: &Path, why: String) {
+        lock(&self.shared.folders).note_unlisted(path, why);
+    }
+
+    /// Whether `folder` belongs to the codebase and can be listed, as far as walks and events have told.
     pub fn is_entered(&self, folder: &Path) -> bool {
-        lock(&self.shared.folders).entered.contains(folder)
+        lock(&self.shared.folders).holds(folder)
+    }
+
+    /// Compares what no event tells with what it was, and takes note of what has changed; gives whether all of that can be
+    /// compared. Blocks for a few dozen looks at files, and one at each that has several names.
+    pub fn compare_unseen(&self) -> bool {
+        let (changed, is_whole) = {
+            let mut unseen = lock(&self.unseen);
+            (unseen.compare(), unseen.is_whole())
+        };
+        match changed {
+            unseen::Changed::Nothing => return is_whole,
+            unseen::Changed::Ground => self.shared.lose(),
+            unseen::Changed::Rules => lock(&self.shared.changes).see_everything(),
+            unseen::Changed::Files(paths) => {
+                let mut changes = lock(&self.shared.changes);
+                paths.into_iter().for_each(|path| changes.add(path, Born::No));
+            }
+        }
+        self.shared.changed.notify_one();
+        is_whole
+    }
+
+    /// Files with several names, as single ones are looked at: `stat` is `None` for those that have but one, or are gone.
+    pub fn note_names(&self, files: impl IntoIterator<Item = (RelPath, Option<files::Entry>)>) {
+        lock(&self.unseen).note_names(files);
+    }
+
+    /// Takes note of where rules come from in a folder that is new.
+    pub fn note_outside(&self, tree: &mut Tree) {
+        lock(&self.unseen).append(tree);
+    }
+
+    /// Parts of the tree in which others' changes raise no events.
+    pub fn silent_parts(&self) -> Vec<RelPath> {
+        match self.sight() {
+            Sight::Events => lock(&self.unseen).silent_parts(),
+            Sight::Walks | Sight::Nothing => Vec::new(),
+        }
     }
 
     /// Takes note of a file that somebody says has changed. Paths outside the codebase's folders are passed over.
@@ -294,9 +426,9 @@ impl Watcher {
             let (seen, came) = oneshot::channel();
             lock(&self.shared.cookies).insert(cookie.clone(), seen);
             let _cookie = Cookie { shared: &self.shared, path: cookie.clone() };
-            let made = tokio::task::spawn_blocking(move || std::fs::write(cookie, b"")).await;
+            let made = tokio::task::spawn_blocking(move || create_private(&cookie)).await;
             let came = match made {
-                Ok(Ok(())) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
+                Ok(Ok(_)) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
                     Ok(()) => Came::Seen,
                     // Another rescan has begun, whose watches may have missed it.
                     Err(_) => Came::Missed,
@@ -304,8 +436,7 @@ impl Watcher {
                 // Somebody has removed the folder, and with it its watch. Watching anew brings both back.
                 Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
                     let renewed = self.shared.renewed.notified();
-                    lock(&self.shared.changes).see_everything();
-                    self.shared.changed.notify_one();
+                    self.shared.lose();
                     tokio::time::timeout_at(deadline, renewed).await.map_or(Came::Late, |()| Came::Missed)
                 }
                 _ => Came::Late,
@@ -318,26 +449,55 @@ impl Watcher {
         }
     }
 
-    fn new_events(&self) -> notify::Result<RecommendedWatcher> {
+    /// Begins to watch anew, with no folder.
+    fn renew_events(&self) {
+        // Not beside each other: the system may not allow twice as many watches.
+        *lock(&self.events) = None;
+        lock(&self.shared.folders).forget_all();
+        self.tries.store(WATCH_TRIES, Ordering::Relaxed);
+        let events = self.new_events();
+        *lock(&self.fallback) = events.as_ref().err().map(no_events);
+        *lock(&self.events) = events.ok();
+    }
+
+    fn new_events(&self) -> notify::Result<Events> {
         let shared = self.shared.clone();
         let number = self.next_events.fetch_add(1, Ordering::Relaxed);
-        let mut events = notify::recommended_watcher(move |event| shared.take_event(number, event))?;
+        let watcher = notify::recommended_watcher(move |event| shared.take_event(number, event))?;
+        let mut events = Events { no_opens: None, watcher };
         // Without it, all is seen but nobody can tell when: `catch_up` says so.
-        let cookies = std::fs::create_dir_all(&self.shared.cookie_folder).map_err(notify::Error::from);
-        if let Err(error) = cookies.and_then(|()| events.watch(&self.shared.cookie_folder, RecursiveMode::NonRecursive))
-        {
+        let cookies = make_below(&self.shared.cookie_folder).map_err(notify::Error::from);
+        if let Err(error) = cookies.and_then(|()| events.watch(&self.shared.cookie_folder)) {
             tracing::debug!(%error, "no folder for cookies");
         }
+        events.no_opens = NoOpens::find(&self.shared.cookie_folder);
         self.shared.newest.store(number, Ordering::SeqCst);
         // Those who wait for one make another, which these events will tell of.
         lock(&self.shared.cookies).clear();
         self.shared.renewed.notify_waiters();
-        // Of the repository's own files, only this one says what is ignored. There may be none.
-        let _ = events.watch(&self.shared.root.join(".git/info"), RecursiveMode::NonRecursive);
         if !cfg!(target_os = "linux") {
-            events.watch(&self.shared.root, RecursiveMode::Recursive)?;
+            events.watcher.watch(&self.shared.root, RecursiveMode::Recursive)?;
         }
         Ok(events)
+    }
+}
+
+impl Events {
+    fn watch(&mut self, folder: &Path) -> notify::Result<()> {
+        self.watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        if let Some(no_opens) = &self.no_opens {
+            no_opens.leave_out(folder);
+        }
+        Ok(())
+    }
+}
+
+fn sight_wanted(mode: WatchMode, root: &Path) -> Sight {
+    match mode {
+        WatchMode::Off => Sight::Nothing,
+        WatchMode::Poll => Sight::Walks,
+        WatchMode::Auto if filesystem::is_silent(root) => Sight::Walks,
+        WatchMode::Auto | WatchMode::Native => Sight::Events,
     }
 }
 
@@ -352,51 +512,22 @@ impl Drop for Watcher {
     }
 }
 
-impl Rescan {
-    /// Watches a folder. To be called before its files are listed.
-    pub fn enter(&self, folder: &Path) {
-        // In both, so that what happens in a new folder before the walk is finished isn't passed over.
-        lock(&self.shared.folders).entered.insert(folder.to_owned());
-        let watched = watch(&self.events, folder);
-        let mut folders = lock(&self.folders);
-        folders.entered.insert(folder.to_owned());
-        folders.note(folder, watched);
-    }
-}
-
-impl Folders {
-    /// Takes note of how watching a folder went.
-    fn note(&mut self, folder: &Path, watched: notify::Result<()>) {
-        match watched {
-            Ok(()) => {}
-            Err(error) if is_out_of_watches(&error) => self.unwatched += 1,
-            Err(error) if is_gone(&error) => {}
-            Err(error) => {
-                // The kind alone: the error as a whole names the folder once more.
-                let why = match error.kind {
-                    notify::ErrorKind::Io(error) => error.to_string(),
-                    _ => error.to_string(),
-                };
-                let sentence = format!("can't watch {}: {why}; changes there are found by walks", folder.display());
-                self.other_trouble.get_or_insert(sentence);
-            }
-        }
-    }
-}
-
-fn watch(events: &Mutex<Option<RecommendedWatcher>>, folder: &Path) -> notify::Result<()> {
-    match &mut *lock(events) {
-        // Elsewhere one recursive watch covers all; on Linux that would cover what is ignored, too.
-        Some(events) if cfg!(target_os = "linux") => events.watch(folder, RecursiveMode::NonRecursive),
-        _ => Ok(()),
-    }
-}
-
 impl Shared {
+    /// Nothing that is known of the watches can be trusted any more.
+    fn lose(&self) {
+        self.is_lost.store(true, Ordering::SeqCst);
+        lock(&self.changes).see_everything();
+        self.changed.notify_one();
+    }
+
     /// Called by notify's own thread: it only takes notes, since events are lost while it is busy.
     fn take_event(&self, number: u64, event: notify::Result<Event>) {
         match event {
-            Ok(event) if event.need_rescan() => lock(&self.changes).see_everything(),
+            Ok(event) if event.need_rescan() => {
+                // Cookies may be among what was lost: who waits for one makes another.
+                lock(&self.cookies).clear();
+                self.lose();
+            }
             Ok(event) => {
                 let born = match event.kind {
                     // Our own reading raises these; only the end of a write tells of a change.
@@ -406,24 +537,26 @@ impl Shared {
                         Born::Maybe
                     }
                     EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any | EventKind::Other => Born::Maybe,
+                    EventKind::Modify(ModifyKind::Metadata(_)) => Born::Access,
                     EventKind::Modify(_) | EventKind::Remove(_) => Born::No,
                 };
                 let moved = matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)));
+                let leaves = moved || event.kind.is_remove();
                 for path in &event.paths {
-                    self.take_path(number, path, born, moved);
+                    self.take_path(number, path, born, moved, leaves);
                 }
             }
-            Err(error) if is_out_of_watches(&error) => lock(&self.folders).unwatched += 1,
             Err(error) => {
                 // Whatever it was, the next walk finds what it hid.
                 tracing::warn!(%error, "file events had an error; looking at the whole tree");
-                lock(&self.changes).see_everything();
+                self.lose();
             }
         }
         self.changed.notify_one();
     }
 
-    fn take_path(&self, number: u64, path: &Path, born: Born, moved: bool) {
+    /// `moved`: what is there has another name now, or had one before; `leaves`: or it is gone.
+    fn take_path(&self, number: u64, path: &Path, born: Born, moved: bool, leaves: bool) {
         if path.starts_with(&self.cookie_folder) {
             if number == self.newest.load(Ordering::SeqCst)
                 && let Some(seen) = lock(&self.cookies).remove(path)
@@ -433,24 +566,47 @@ impl Shared {
             }
             return;
         }
-        // A folder that moved keeps its watch, under its old path; a root that went away comes back as another folder.
-        if path == self.root || moved && lock(&self.folders).entered.contains(path) {
+        // A root that went away comes back as another folder.
+        if path == self.root {
+            return if leaves { self.lose() } else { lock(&self.changes).see_everything() };
+        }
+        // A folder that moved or went takes its watch along, also when another has its name by now.
+        let was_entered = leaves && {
+            let mut folders = lock(&self.folders);
+            let was_entered = folders.holds(path);
+            folders.forget(path);
+            was_entered
+        };
+        if moved && was_entered {
             return lock(&self.changes).see_everything();
         }
         self.note(path, born);
     }
 
     fn note(&self, path: &Path, born: Born) {
+        self.note_at(path, born);
+        let others = path.parent().map_or_else(Vec::new, |parent| lock(&self.folders).other_names(parent));
+        for (other, name) in others.iter().zip(std::iter::repeat(path.file_name().unwrap_or_default())) {
+            self.note_at(&other.join(name), born);
+        }
+    }
+
+    fn note_at(&self, path: &Path, mut born: Born) {
         let Some(relative) = RelPath::below(&self.root, path) else { return };
         if decides_what_is_ignored(&relative) {
             return lock(&self.changes).see_everything();
         }
         {
             let folders = lock(&self.folders);
-            let belongs = path.parent().is_some_and(|parent| folders.entered.contains(parent));
-            // A folder's own data and attributes say nothing about files.
-            if !belongs || born == Born::No && folders.entered.contains(path) && path.is_dir() {
+            if !path.parent().is_some_and(|parent| folders.holds(parent)) {
                 return;
+            }
+            let is_folder = folders.holds(path) && path.is_dir();
+            match born {
+                // A folder's own data says nothing about files.
+                Born::No if is_folder => return,
+                Born::Access if !is_folder && !folders.is_unlisted(path) => born = Born::No,
+                _ => {}
             }
         }
         let mut changes = lock(&self.changes);

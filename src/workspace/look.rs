@@ -1,19 +1,21 @@
 //! Looking: finding out what became of what changed, and telling the overlay.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::reread::holds_settings;
 use super::shared::Shared;
+use crate::core::files::{Entry, EntryKind, FolderId, RootFolder};
 use crate::core::{Dirty, RelPath};
 use crate::index::{Dirtied, Snapshot, Verdict};
-use crate::watch::tree::{Enter, Tree, Unlisted, WalkError};
+use crate::watch::tree::{Enter, Ruling, Tree, WalkError};
 use crate::watch::{Born, Changes};
 
-/// New files in more folders than this are found by a walk of the whole tree, which is faster then.
+/// More new folders than this are found by a walk of the whole tree, which is faster then.
 const MOST_FOLDERS: usize = 64;
+/// Parts of the tree that raise no events are compared for each fresh answer as long as that takes no longer.
+const SHORTEST_POLL: Duration = Duration::from_millis(50);
 
 /// What a look at single paths found.
 pub(super) enum PathsLooked {
@@ -29,6 +31,8 @@ pub(super) struct TreeLooked {
     pub(super) differing: usize,
     /// What couldn't be looked at.
     pub(super) unreadable: Vec<String>,
+    /// Ignore files that aren't read as such.
+    pub(super) odd: Vec<String>,
     /// Too few descriptors were left: it has to be looked at once more.
     pub(super) lacked_descriptors: bool,
     /// How long it took.
@@ -38,17 +42,12 @@ pub(super) struct TreeLooked {
 /// Compares the whole tree with the index, watching it anew. Blocks.
 pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
     let started = Instant::now();
-    let rescan = Arc::new(shared.watcher.rescan());
-    let entered = rescan.clone();
     let root = shared.root();
+    shared.watcher.begin_walk();
+    shared.reread_settings();
     shared.note_rules_outside();
-    let tree = shared.rules.scan(
-        root,
-        shared.threads,
-        &shared.cancel,
-        &(Arc::new(move |folder: &Path| entered.enter(folder)) as Enter),
-    )?;
-    shared.watcher.finish(&rescan);
+    let mut tree = shared.rules.scan(root, shared.threads, &shared.cancel, &enter(shared))?;
+    shared.watcher.end_walk(&mut tree);
     let (snapshot, dirty) = shared.index.with_newer(&shared.overlay);
     let mut difference = snapshot.difference(&tree.files, shared.settings.index.max_file_bytes);
     // What is dirty was looked at before. It may be gone or ignored since; or it is a file again and as the index has it,
@@ -62,155 +61,270 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
         }
     }
     difference.changed.append(&mut again);
-    if tree.lacked_descriptors {
+    let lacked_descriptors = tree.lacked_descriptors();
+    if lacked_descriptors {
         // Folders that can't be opened look empty; a single file can still be looked at.
-        difference.gone.retain(|path| kind(&path.to_path(root)) != Kind::File);
+        difference.gone.retain(|path| {
+            let entry = RootFolder::open(root).and_then(|root| root.entry(path));
+            // What can't be told isn't gone.
+            entry.is_ok_and(|entry| entry.is_none_or(|entry| entry.kind != EntryKind::File))
+        });
     }
     let differing = difference.gone.len() + difference.changed.len();
     if differing > 0 {
         shared.overlay.mark_difference(difference, &dirty);
     }
-    let Tree { unreadable, lacked_descriptors, files } = tree;
+    let Tree { unreadable, files, met, .. } = tree;
     let (files, took) = (files.len(), started.elapsed());
     tracing::debug!(files, differing, ?took, "looked at the tree");
-    Ok(TreeLooked { differing, unreadable, lacked_descriptors, took })
+    Ok(TreeLooked { differing, unreadable, odd: met.odd, lacked_descriptors, took })
+}
+
+/// Watches each folder that is found.
+fn enter(shared: &Shared) -> Enter {
+    let watcher = shared.watcher.clone();
+    Arc::new(move |folder, id: FolderId| watcher.enter(folder, id))
 }
 
 /// Looks at what changed. Blocks.
 pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
+    // A walk of the tree tells what became of it.
+    let Ok(root) = RootFolder::open(shared.root()) else { return PathsLooked::TooMuch };
+    if changes.paths.keys().any(holds_settings) {
+        shared.reread_settings();
+    }
     let (snapshot, before) = shared.index.with_newer(&shared.overlay);
-    let mut look = Look { shared, snapshot, before, members: HashMap::new(), dirty: BTreeMap::new(), is_unsure: false };
+    let mut look = Look {
+        shared,
+        root: &root,
+        ruling: Ruling::new(&shared.rules, &root),
+        snapshot,
+        before,
+        dirty: BTreeMap::new(),
+        named: Vec::new(),
+        walks: 0,
+        is_unsure: false,
+    };
     // What is gone comes first: a folder that moved is unwatched before it is watched under its new name.
     let (gone, there): (Vec<_>, Vec<_>) = changes
         .paths
         .into_iter()
-        .map(|(path, born)| (kind(&path.to_path(shared.root())), path, born))
-        .partition(|(kind, ..)| *kind == Kind::Gone);
-    for (kind, path, born) in gone.into_iter().chain(there) {
-        look.at(kind, path, born);
-        if look.members.len() > MOST_FOLDERS || look.is_unsure {
+        .map(|(path, born)| (look.what_is_at(&path), path, born))
+        .partition(|(what, ..)| matches!(what, There::Nothing));
+    for (what, path, born) in gone.into_iter().chain(there) {
+        look.at(what, path, born);
+        if look.walks > MOST_FOLDERS || look.is_unsure || look.ruling.met.lacked_descriptors {
             return PathsLooked::TooMuch;
         }
     }
-    let gone = look.dirty.values().filter(|verdict| **verdict == Verdict::Gone).count();
-    tracing::debug!(dirty = look.dirty.len(), gone, "looked at what changed");
-    let dirty = look.dirty.keys().cloned().collect();
-    if !look.dirty.is_empty() {
-        shared.overlay.mark(look.dirty);
+    look.find_other_names();
+    let Look { dirty, named, .. } = look;
+    shared.watcher.note_names(named);
+    let gone = dirty.values().filter(|verdict| **verdict == Verdict::Gone).count();
+    tracing::debug!(dirty = dirty.len(), gone, "looked at what changed");
+    let paths = dirty.keys().cloned().collect();
+    if !dirty.is_empty() {
+        shared.overlay.mark(dirty);
     }
-    PathsLooked::Dirty(dirty)
+    PathsLooked::Dirty(paths)
 }
 
 /// Whether a file at `path`, which need not exist, belongs to the codebase. Blocks.
 pub(super) fn belongs(shared: &Shared, path: &RelPath) -> bool {
-    let root = shared.root();
-    // Folders that aren't there yet are judged as they would be, in the nearest one that is.
-    let folders = std::iter::successors(path.parent(), RelPath::parent);
-    let to_be: Vec<_> = folders.take_while(|folder| kind(&folder.to_path(root)) == Kind::Gone).collect();
-    let outermost = to_be.last().unwrap_or(path).to_path(root);
-    let entered = outermost.parent().is_some_and(|folder| shared.watcher.is_entered(folder));
-    let known = || {
-        let (snapshot, dirty) = shared.index.with_newer(&shared.overlay);
-        snapshot.find(path).is_some() || dirty.contains_key(path)
-    };
-    let member = || match kind(&path.to_path(root)) {
-        Kind::Gone => shared.rules.would_belong(root, path, false),
-        _ => match shared.rules.members(root, path.parent().as_ref()) {
-            Ok(members) => members.iter().any(|(member, _)| member == path),
-            // It is there, and what isn't listed now can be asked for by name.
-            Err(Unlisted) => shared.rules.would_belong(root, path, false),
-        },
-    };
-    entered && to_be.iter().all(|folder| shared.rules.would_belong(root, folder, true)) && (known() || member())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    File,
-    Folder,
-    Other,
-    Gone,
-}
-
-fn kind(path: &Path) -> Kind {
-    match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() => Kind::File,
-        Ok(metadata) if metadata.is_dir() => Kind::Folder,
-        Ok(_) => Kind::Other,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Kind::Gone,
-        // Whatever keeps it from being looked at: reading it will tell.
-        Err(_) => Kind::File,
+    let Ok(root) = RootFolder::open(shared.root()) else { return false };
+    let kind = |path: &RelPath| root.entry(path).ok().flatten().map(|entry| entry.kind);
+    if kind(path).is_some_and(|kind| kind != EntryKind::File) {
+        return false;
     }
+    // Folders that aren't there yet would be made in the nearest one that is.
+    let nearest = std::iter::successors(path.parent(), RelPath::parent).find_map(|folder| kind(&folder));
+    nearest.is_none_or(|kind| kind == EntryKind::Folder) && Ruling::new(&shared.rules, &root).takes_in(path, false)
+}
+
+/// Compares what no event tells with what it was, and notes what has changed; gives whether an answer that comes after a
+/// look at that can lack nothing. Blocks.
+pub(super) fn at_unseen(shared: &Shared) -> bool {
+    let is_whole = shared.watcher.compare_unseen();
+    let parts = shared.watcher.silent_parts();
+    if parts.is_empty() || !is_whole {
+        return is_whole;
+    }
+    let quick = shared.last_poll() < SHORTEST_POLL;
+    if quick {
+        at_silent(shared, &parts);
+    }
+    quick
+}
+
+/// The same, now and then, where nobody asks; gives how long parts that raise no events took. Blocks.
+pub(super) fn pulse(shared: &Shared, polls: bool) -> Option<Duration> {
+    shared.watcher.compare_unseen();
+    let parts = shared.watcher.silent_parts();
+    if parts.is_empty() {
+        return None;
+    }
+    if polls {
+        at_silent(shared, &parts);
+    }
+    Some(shared.last_poll())
+}
+
+/// Compares parts of the tree with the index, and notes what differs.
+fn at_silent(shared: &Shared, parts: &[RelPath]) {
+    let started = Instant::now();
+    let Ok(root) = RootFolder::open(shared.root()) else { return };
+    let (snapshot, dirty) = shared.index.with_newer(&shared.overlay);
+    let mut ruling = Ruling::new(&shared.rules, &root);
+    for part in parts {
+        let tree = match ruling.takes_in(part, true) {
+            true => shared.rules.scan_below(&root, part, &mut ruling, &shared.cancel, &enter(shared)),
+            false => Tree::default(),
+        };
+        let found: HashMap<_, _> = tree.files.into_iter().map(|file| (file.path, file.stat)).collect();
+        // What is dirty is read by each search.
+        let is_read = |path: &RelPath| dirty.get(path).is_some_and(|dirt| dirt.verdict == Verdict::Read);
+        let differs = found.iter().filter(|(path, stat)| {
+            let known =
+                snapshot.find(path).is_some_and(|doc| doc.stat == **stat && !doc.racy && !dirty.contains_key(path));
+            !known && !is_read(path)
+        });
+        let is_gone =
+            |path: &RelPath| !found.contains_key(path) && !dirty.get(path).is_some_and(|d| d.verdict == Verdict::Gone);
+        let gone = snapshot.below(part).into_iter().filter(is_gone);
+        let differs: Vec<_> = differs.map(|(path, _)| path.clone()).chain(gone).collect();
+        shared.watcher.doubt(differs);
+    }
+    shared.note_poll(started.elapsed());
+}
+
+/// What is at a path.
+enum There {
+    File(Option<Entry>),
+    Folder,
+    /// A link, a pipe: nothing that belongs to a codebase.
+    Other,
+    Nothing,
 }
 
 struct Look<'a> {
     shared: &'a Shared,
+    root: &'a RootFolder,
+    ruling: Ruling<'a>,
     /// The index before the look, and what was newer.
     snapshot: Arc<Snapshot>,
     before: Dirtied,
-    /// By folder, what belongs to the codebase.
-    members: HashMap<Option<RelPath>, Vec<(RelPath, bool)>>,
     dirty: BTreeMap<RelPath, Verdict>,
-    /// A folder couldn't be listed.
+    /// The files that were looked at, for those with several names.
+    named: Vec<(RelPath, Option<Entry>)>,
+    /// Folders that were walked.
+    walks: usize,
+    /// Something couldn't be looked at.
     is_unsure: bool,
 }
 
 impl Look<'_> {
-    fn at(&mut self, kind: Kind, path: RelPath, born: Born) {
-        let known = self.snapshot.find(&path).is_some() || self.before.contains_key(&path);
-        let verdict = match kind {
-            Kind::File if born == Born::Doubtful => match self.belongs(&path) {
-                true => Some(Verdict::Read),
-                false => Some(Verdict::Gone),
+    fn what_is_at(&self, path: &RelPath) -> There {
+        match self.root.entry(path) {
+            Ok(None) => There::Nothing,
+            Ok(Some(entry)) => match entry.kind {
+                EntryKind::File => There::File(Some(entry)),
+                EntryKind::Folder => There::Folder,
+                EntryKind::Link | EntryKind::Other => There::Other,
             },
-            Kind::File if known || self.is_member(&path) => Some(Verdict::Read),
-            _ => known.then_some(Verdict::Read),
-        };
-        self.dirty.extend(verdict.map(|verdict| (path.clone(), verdict)));
-        match kind {
-            Kind::File => return,
-            Kind::Gone => self.shared.watcher.leave(&path.to_path(self.shared.root())),
-            Kind::Folder | Kind::Other => {}
-        }
-        if kind != Kind::Folder || born != Born::No {
-            // Files that were below it, as far as anybody knew.
-            let below = self.snapshot.below(&path);
-            let dirty_below = self.before.keys().filter(|p| p.is_below(&path)).cloned();
-            self.dirty.extend(below.into_iter().chain(dirty_below).map(|p| (p, Verdict::Read)));
-        }
-        if kind == Kind::Folder && born != Born::No && self.is_member(&path) {
-            let Shared { watcher, rules, cancel, .. } = self.shared;
-            let watcher = watcher.clone();
-            let enter: Enter = Arc::new(move |folder| watcher.enter(folder));
-            let tree = rules.scan_below(self.shared.root(), &path, cancel, &enter);
-            self.is_unsure |= !tree.unreadable.is_empty() || tree.lacked_descriptors;
-            self.dirty.extend(tree.files.into_iter().map(|file| (file.path, Verdict::Read)));
+            // Its folder may not be passed: so it is as good as gone, which the folder's own event tells, too.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => There::Nothing,
+            // Whatever keeps it from being looked at: reading it will tell.
+            Err(_) => There::File(None),
         }
     }
 
-    /// Whether a path belongs to the codebase, as the ignore files are now: also those that no event has told of.
-    fn belongs(&mut self, path: &RelPath) -> bool {
-        let mut at = Some(path.clone());
-        while let Some(path) = at {
-            if !self.is_member(&path) {
-                return false;
+    fn at(&mut self, there: There, path: RelPath, born: Born) {
+        let known = self.snapshot.find(&path).is_some() || self.before.contains_key(&path);
+        match there {
+            There::File(entry) => {
+                let verdict = match born {
+                    Born::Doubtful if !self.ruling.takes_in(&path, false) => Some(Verdict::Gone),
+                    Born::Doubtful => Some(Verdict::Read),
+                    _ => (known || self.ruling.takes_in(&path, false)).then_some(Verdict::Read),
+                };
+                if let Some(verdict) = verdict {
+                    self.dirty.insert(path.clone(), verdict);
+                    self.named.push((path, entry.filter(|_| verdict == Verdict::Read)));
+                }
             }
-            at = path.parent();
+            There::Nothing | There::Other => {
+                self.named.push((path.clone(), None));
+                self.lose(&path);
+                if known {
+                    self.dirty.insert(path, Verdict::Gone);
+                }
+            }
+            There::Folder => {
+                if known {
+                    self.dirty.insert(path.clone(), Verdict::Gone);
+                }
+                self.folder(&path, born);
+            }
         }
-        true
     }
 
-    /// Whether a path belongs to the codebase, if its folder does.
-    fn is_member(&mut self, path: &RelPath) -> bool {
-        let folder = path.parent();
-        let members = self.members.entry(folder.clone());
-        let members = members.or_insert_with(|| {
-            let listed = self.shared.rules.members(self.shared.root(), folder.as_ref());
-            listed.unwrap_or_else(|Unlisted| {
-                self.is_unsure = true;
-                Vec::new()
-            })
-        });
-        members.iter().any(|(member, _)| member == path)
+    /// A file that has got another name in the tree is told of by that name alone: those it had before are found by what is
+    /// known of them, and compared from now on.
+    fn find_other_names(&mut self) {
+        let several = |entry: &Entry| entry.names > 1 && entry.stat.inode != 0;
+        let linked = self.named.iter().filter_map(|(_, entry)| entry.filter(several));
+        let inodes: HashSet<_> = linked.map(|entry| entry.stat.inode).collect();
+        if inodes.is_empty() {
+            return;
+        }
+        let dirty = self.before.keys().filter(|path| !self.dirty.contains_key(path)).cloned();
+        for path in self.snapshot.with_inodes(&inodes).into_iter().chain(dirty) {
+            if let Ok(entry) = self.root.entry(&path) {
+                self.named.push((path, entry));
+            }
+        }
+    }
+
+    /// What was below something that isn't a folder (any more), or can't be listed, is gone.
+    fn lose(&mut self, path: &RelPath) {
+        self.shared.watcher.leave(&path.to_path(self.root.path()));
+        self.below(path, Verdict::Gone);
+    }
+
+    /// Files below `path`, as far as anybody knew.
+    fn below(&mut self, path: &RelPath, verdict: Verdict) {
+        let dirty_below = self.before.keys().filter(|p| p.is_below(path)).cloned();
+        let below = self.snapshot.below(path).into_iter().chain(dirty_below);
+        self.dirty.extend(below.map(|p| (p, verdict)));
+    }
+
+    fn folder(&mut self, path: &RelPath, born: Born) {
+        let full = path.to_path(self.root.path());
+        match born {
+            Born::No => return,
+            Born::Access => match self.root.folder(Some(path)) {
+                Ok(Some(_)) if self.shared.watcher.is_entered(&full) => return,
+                Ok(Some(_)) => {}
+                Ok(None) => return self.lose(path),
+                Err(error) => {
+                    self.lose(path);
+                    return self.shared.watcher.leave_unlisted(&full, error.to_string());
+                }
+            },
+            Born::Maybe | Born::Doubtful => {}
+        }
+        if !self.ruling.takes_in(path, true) {
+            return self.lose(path);
+        }
+        self.below(path, Verdict::Read);
+        self.walks += 1;
+        let Shared { rules, cancel, watcher, .. } = self.shared;
+        let mut tree = rules.scan_below(self.root, path, &mut self.ruling, cancel, &enter(self.shared));
+        self.is_unsure |= !tree.unreadable.is_empty() || tree.lacked_descriptors();
+        for (folder, why) in std::mem::take(&mut tree.unlisted) {
+            watcher.leave_unlisted(&folder, why);
+        }
+        watcher.note_outside(&mut tree);
+        self.dirty.extend(tree.files.into_iter().map(|file| (file.path, Verdict::Read)));
     }
 }

@@ -6,6 +6,7 @@
 mod disk;
 mod look;
 mod owner;
+mod reread;
 mod shared;
 mod show;
 
@@ -13,6 +14,7 @@ mod state;
 mod symbols;
 
 pub use disk::bytes_of_indexes;
+pub use reread::Opened;
 pub use state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch, Stage};
 
 use std::collections::HashMap;
@@ -29,12 +31,13 @@ use crate::core::cache::CacheManager;
 use crate::core::error::RootError;
 use crate::core::settings::{QueueSettings, Settings};
 use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Owner as LineOwner, RelPath};
-use crate::index::symbols::{SymbolAnswer, SymbolQuery, SymbolStore, SymbolView};
-use crate::index::{FileMatches, Index, Limits, Plan, Query, SearchEnd, Unsaved, View, find_matches};
+use crate::index::symbols::{Dated, SymbolAnswer, SymbolQuery, SymbolStore};
+use crate::index::{FileMatches, Index, Limits, MatchedLine, Plan, Query, SearchEnd, Unsaved, View, find_matches};
 use crate::sync::{SyncManager, SyncOutcome, Verdict};
 use crate::watch::tree::{RuleError, RulesOutside, TreeRules, rules_outside};
 use crate::watch::{Watcher, cookie_folder, sweep_cookies};
 use owner::{Command, Owner};
+use reread::{Origin, count_alike};
 use shared::Shared;
 
 /// Commands that wait for the owner of a codebase. It takes them within microseconds; more than these are refused.
@@ -88,6 +91,9 @@ impl Lines {
         if let Some((_, syncs)) = opened.iter().find(|(known, _)| *known == settings) {
             return syncs.clone();
         }
+        // Settings come and go; the first are the engine's own.
+        let mut is_first = true;
+        opened.retain(|(_, syncs)| std::mem::take(&mut is_first) || syncs.is_used());
         let syncs = SyncManager::new(CacheManager::open(&settings), self.owner.clone());
         opened.push((settings, syncs.clone()));
         syncs
@@ -153,6 +159,8 @@ pub struct FolderCandidates {
     pub rules_outside: RulesOutside,
     /// In path order, relative to the root.
     pub files: Vec<RelPath>,
+    /// Folders that can't be listed, relative to the root: a walk complains of them.
+    pub unlisted: Vec<RelPath>,
 }
 
 impl Engine {
@@ -204,9 +212,12 @@ impl Engine {
                     return Ok(workspace);
                 }
             }
-            opened.remove(&root);
-            opened.retain(|_, slot| slot.open.strong_count() > 0);
         }
+        self.start(root, settings, Origin::default())
+    }
+
+    /// Opens the codebase at `root`, in place of what is open there. To be called in the turn of those who open it.
+    fn start(&self, root: CodebaseRoot, settings: &Settings, origin: Origin) -> Result<Workspace, OpenError> {
         let rules = TreeRules::new(root.as_path(), settings.index.hidden, &settings.index.exclude)?;
         let folder = index_folder(settings, &root).ok_or(OpenError::NoIndexFolder)?;
         let (index, problems) = Index::open(&folder);
@@ -222,16 +233,24 @@ impl Engine {
         let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
         let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());
         let cancel = self.cancel.child_token();
-        let shared = Arc::new(Shared::new(codebase, settings.clone(), index, symbols, rules, watcher, cancel));
+        let mut shared = Shared::new(codebase, settings.clone(), index, symbols, rules, watcher, cancel);
+        shared.origin = origin;
+        let shared = Arc::new(shared);
         let (commands, receive) = mpsc::channel(MOST_COMMANDS);
         let cache = syncs.cache().clone();
         let (owner, state) = Owner::new(shared.clone(), syncs, receive, problems);
         tokio::spawn(owner.run());
         let open = Arc::new(Open { shared, state, commands, cache });
         let kept = self.keeps.then(|| open.clone());
-        self.opened().insert(root, Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
+        {
+            let mut opened = self.opened();
+            opened.retain(|_, slot| slot.open.strong_count() > 0);
+            opened.insert(root.clone(), Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
+        }
         self.keep_indexes_within(&folder, settings.index.max_disk);
-        Ok(Workspace { open })
+        let workspace = Workspace { open };
+        self.renew_when_outdated(root, &workspace);
+        Ok(workspace)
     }
 
     /// The turn of those who open the codebase at `root`: others are opened meanwhile, and nobody else waits.
@@ -367,38 +386,25 @@ impl Workspace {
 
     /// Whether `settings` mean the same for it as those it was opened with.
     pub fn counts_alike(&self, settings: &Settings) -> bool {
-        let own = self.settings();
-        let lines = own.queue == settings.queue && own.sync == settings.sync;
-        lines && own.watch == settings.watch && own.index == settings.index
+        count_alike(self.settings(), settings)
     }
 
     /// Tells of files that have just been written, as an editor does on a save. Paths outside the codebase are ignored.
     pub fn touch(&self, paths: Vec<PathBuf>) {
         for path in paths {
-            self.open.shared.watcher.tell(&self.canonical(path));
+            self.open.shared.watcher.tell(&canonical(&path));
         }
     }
 
     /// Whether a file at `path` (absolute; it need not exist) belongs to the codebase by its rules of ignoring, and its
     /// path there.
     pub async fn belongs(&self, path: &Path) -> Option<RelPath> {
-        let path = RelPath::below(self.open.shared.root(), &self.canonical(path.to_owned()))?;
-        // Before the tree was walked once, nobody knows which folders belong.
-        self.caught_up().await;
-        let shared = self.open.shared.clone();
-        let looked = tokio::task::spawn_blocking(move || look::belongs(&shared, &path).then_some(path)).await;
-        looked.ok().flatten()
-    }
-
-    /// `path` by the canonical name of its folder: clients may have reached the root by a link.
-    fn canonical(&self, path: PathBuf) -> PathBuf {
-        if path.starts_with(self.open.shared.root()) {
-            return path;
-        }
-        match (path.parent().map(std::fs::canonicalize), path.file_name()) {
-            (Some(Ok(folder)), Some(name)) => folder.join(name),
-            _ => path,
-        }
+        let (shared, path) = (self.open.shared.clone(), path.to_owned());
+        let looked = tokio::task::spawn_blocking(move || {
+            let path = RelPath::below(shared.root(), &canonical(&path))?;
+            look::belongs(&shared, &path).then_some(path)
+        });
+        looked.await.ok().flatten()
     }
 
     /// What to search now: all that was seen so far. With `fresh`, every change that was on disk at the call is in it, if
@@ -409,9 +415,11 @@ impl Workspace {
             // Nobody has looked, so nobody knows.
             return FreshView { view: shared.view(unsaved), fresh: false };
         }
-        let seen = shared.watcher.catch_up().await;
+        let looks = shared.clone();
+        let unseen = tokio::task::spawn_blocking(move || look::at_unseen(&looks));
+        let (seen, compared) = tokio::join!(shared.watcher.catch_up(), unseen);
         let certain = self.caught_up().await;
-        FreshView { view: shared.view(unsaved), fresh: seen && certain }
+        FreshView { view: shared.view(unsaved), fresh: seen && compared.unwrap_or(false) && certain }
     }
 
     /// The files in `folder` (canonical) that may fulfil `plan`, by its paths, when they are certain to be those that
@@ -428,7 +436,8 @@ impl Workspace {
             return None;
         }
         let FreshView { view, fresh: true } = self.view(Arc::new(Unsaved::new()), true).await else { return None };
-        if self.open.state.borrow().health != Health::Ok {
+        // By the rules that hold now.
+        if self.outdated().is_cancelled() {
             return None;
         }
         let (shared, open) = (shared.clone(), self.clone());
@@ -439,16 +448,19 @@ impl Workspace {
                 return None;
             }
             let below = |path: &RelPath| folder.as_ref().is_none_or(|folder| path.is_below(folder));
+            let unlisted = shared.watcher.unlisted().into_iter();
+            let unlisted = unlisted.filter_map(|(path, _)| RelPath::below(shared.root(), &path));
+            let unlisted: Vec<_> = unlisted.filter(below).collect();
             let candidates = view.candidates(&plan, below);
             if !candidates.damaged.is_empty() {
                 open.command(Command::Damaged);
                 return None;
             }
             let files: Vec<_> = candidates.files.into_iter().map(|candidate| candidate.path).collect();
-            if files.is_empty() && !view.holds_any(folder.as_ref()) {
+            if files.is_empty() && unlisted.is_empty() && !view.holds_any(folder.as_ref()) {
                 return None;
             }
-            Some(FolderCandidates { root: shared.root().to_owned(), rules_outside, files })
+            Some(FolderCandidates { root: shared.root().to_owned(), rules_outside, files, unlisted })
         });
         found.await.ok().flatten()
     }
@@ -459,22 +471,24 @@ impl Workspace {
         self.open.commands.send(Command::CatchUp(answer)).await.is_ok() && certain.await.unwrap_or(false)
     }
 
-    /// Searches `view` for `query` in the files that `keep` lets pass, on threads of its own, and hands over the files
-    /// with matches in path order as they are known. Ends soon after `cancel` says so.
-    pub async fn search(
+    /// Searches `view` for `query` in the files that `keep` lets pass, on threads of its own, and hands over the matches
+    /// in path order as they are known, as `shape` makes them; see [`find_matches`]. Ends soon after `cancel` says so.
+    #[allow(clippy::too_many_arguments, reason = "they are what a search is")]
+    pub async fn search<M: Send + 'static>(
         &self,
         view: View,
         query: Query,
         keep: Keep,
         max_results: usize,
         cancel: CancellationToken,
-        found: impl FnMut(FileMatches) -> ControlFlow<()> + Send + 'static,
+        shape: impl Fn(&RelPath, MatchedLine<'_>, &mut Vec<M>) -> usize + Send + Sync + 'static,
+        found: impl FnMut(FileMatches<M>) -> ControlFlow<()> + Send + 'static,
     ) -> SearchEnd {
         let shared = self.open.shared.clone();
         let search = tokio::task::spawn_blocking(move || {
             let candidates = view.candidates(&query.plan, keep);
             let limits = Limits { max_results, threads: shared.threads };
-            let end = find_matches(shared.root(), &query, &candidates.files, limits, &cancel, found);
+            let end = find_matches(shared.root(), &query, &candidates.files, limits, &cancel, shape, found);
             (end, candidates.damaged)
         });
         match search.await {
@@ -495,16 +509,7 @@ impl Workspace {
     /// Finds the best symbols for `query` in `view`, on threads of its own. Ends soon after `cancel` says so.
     pub async fn symbols(&self, view: View, query: SymbolQuery, cancel: CancellationToken) -> SymbolAnswer {
         let shared = self.open.shared.clone();
-        let find = tokio::task::spawn_blocking(move || {
-            let view = SymbolView {
-                store: &shared.symbols,
-                view: &view,
-                root: shared.root(),
-                max_file_bytes: shared.settings.index.max_file_bytes,
-                threads: shared.threads,
-            };
-            view.find(&query, &cancel)
-        });
+        let find = tokio::task::spawn_blocking(move || shared.symbol_view(&view).find(&query, &cancel));
         let answer = find.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a search for symbols broke off");
             SymbolAnswer::default()
@@ -513,6 +518,22 @@ impl Workspace {
             self.command(Command::DamagedSymbols(answer.damaged.clone()));
         }
         answer
+    }
+
+    /// Symbols of the files in `view` that changed last, the latest first, those of `first` before all others.
+    pub async fn latest_symbols(
+        &self,
+        view: View,
+        limit: usize,
+        first: Option<RelPath>,
+        cancel: CancellationToken,
+    ) -> Vec<Dated> {
+        let shared = self.open.shared.clone();
+        let find = move || shared.symbol_view(&view).latest(limit, first.as_ref(), &cancel);
+        tokio::task::spawn_blocking(find).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a search for symbols broke off");
+            Vec::new()
+        })
     }
 
     /// Compares the tree with the index, syncs what differs, and gives how that ended.
@@ -526,14 +547,19 @@ impl Workspace {
         SyncOutcome::without_turn(BatchId::new(), Verdict::Superseded, Some("the codebase was closed".to_owned()))
     }
 
-    /// Puts no batch in line until [`Workspace::resume`]; answers stay right meanwhile.
-    pub fn pause(&self) {
-        self.command(Command::Pause);
+    /// Puts no batch in line until [`Workspace::resume`]; answers stay right meanwhile. What it gives comes when the state
+    /// shows it.
+    pub fn pause(&self) -> oneshot::Receiver<()> {
+        let (shown, wait) = oneshot::channel();
+        self.command(Command::Pause(shown));
+        wait
     }
 
-    /// Goes on after [`Workspace::pause`].
-    pub fn resume(&self) {
-        self.command(Command::Resume);
+    /// Goes on after [`Workspace::pause`], and gives the same.
+    pub fn resume(&self) -> oneshot::Receiver<()> {
+        let (shown, wait) = oneshot::channel();
+        self.command(Command::Resume(shown));
+        wait
     }
 
     /// Forgets the index and builds it anew.
@@ -546,4 +572,18 @@ impl Workspace {
             tracing::warn!(codebase = %self.open.shared.root().display(), %error, "a command was refused");
         }
     }
+}
+
+/// `path` with all links resolved, as far as it exists: one file has one path, however a client has reached it. Blocks for
+/// a few looks.
+fn canonical(path: &Path) -> PathBuf {
+    let mut missing = PathBuf::new();
+    for at in path.ancestors() {
+        if let Ok(real) = std::fs::canonicalize(at) {
+            return if missing.as_os_str().is_empty() { real } else { real.join(missing) };
+        }
+        let Some(name) = at.file_name() else { break };
+        missing = if missing.as_os_str().is_empty() { PathBuf::from(name) } else { Path::new(name).join(missing) };
+    }
+    path.to_owned()
 }

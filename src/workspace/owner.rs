@@ -1,5 +1,7 @@
 //! The one task that owns an open codebase: it decides when to look, when to sync, and what to tell.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +27,10 @@ pub(super) enum Command {
     CatchUp(oneshot::Sender<bool>),
     /// Compare the whole tree, sync the difference, give the outcome.
     Sync(oneshot::Sender<SyncOutcome>),
-    /// Put no batch in line.
-    Pause,
-    /// Put batches in line again.
-    Resume,
+    /// Put no batch in line; answered when the state shows it.
+    Pause(oneshot::Sender<()>),
+    /// Put batches in line again; answered when the state shows it.
+    Resume(oneshot::Sender<()>),
     /// Forget the index and build it anew.
     Rebuild,
     /// A search found the index damaged.
@@ -44,6 +46,8 @@ enum Event {
     LookedAtTree(Result<TreeLooked, WalkError>),
     LookedAtPaths(PathsLooked),
     LookBroke,
+    /// What no event tells was compared; parts that raise none took so long.
+    Pulsed(Option<Duration>),
     /// Whether git is rewriting the tree.
     LookedAtGit(bool),
     InLine(QueuedBatch, usize),
@@ -70,6 +74,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// How often a root that went away is looked for.
 const ROOT_RETRY: Duration = Duration::from_secs(2);
+/// How often what no event tells is compared with what it was, where nobody asks.
+const PULSE: Duration = Duration::from_secs(1);
 /// Pause after a look at the line, for each 20 batches in it.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 const MOST_LOOK_PAUSES: u32 = 50;
@@ -98,7 +104,13 @@ pub(super) struct Owner {
     /// Answers to those, which go out once the state that they are about has been shown: whoever asks for the state after
     /// such an answer must not see an older one.
     answers: Vec<(oneshot::Sender<SyncOutcome>, SyncOutcome)>,
+    /// The same of those who paused or resumed.
+    to_be_shown: Vec<oneshot::Sender<()>>,
     next_walk: Option<Instant>,
+    /// When what no event tells is compared next; `None` while it is.
+    next_pulse: Option<Instant>,
+    /// When parts of the tree that raise no events are.
+    next_poll: Option<Instant>,
 
     // Syncing.
     pending: Dirty,
@@ -114,6 +126,8 @@ pub(super) struct Owner {
 
     // Symbols.
     symbols_wanted: bool,
+    /// These are damaged, and what they know is to be parsed again.
+    symbols_damaged: BTreeSet<PackId>,
     symbols_running: bool,
     symbols_at: Option<Instant>,
     /// The index whose symbols are known.
@@ -138,6 +152,8 @@ struct Problems {
     index: Option<String>,
     root: Option<String>,
     unreadable: Option<String>,
+    /// An ignore file isn't one.
+    odd: Option<String>,
     /// The last walk can't be trusted.
     descriptors: Option<String>,
     sync: Option<String>,
@@ -168,7 +184,10 @@ impl Owner {
             waiting: Vec::new(),
             sync_requests: Vec::new(),
             answers: Vec::new(),
+            to_be_shown: Vec::new(),
             next_walk: None,
+            next_pulse: Some(Instant::now() + PULSE),
+            next_poll: None,
             pending: Dirty::nothing(),
             debounce,
             looking_at_git: false,
@@ -178,6 +197,7 @@ impl Owner {
             tidying: false,
             mending: false,
             symbols_wanted: false,
+            symbols_damaged: BTreeSet::new(),
             symbols_running: false,
             symbols_at: None,
             symbols_of: None,
@@ -219,6 +239,7 @@ impl Owner {
                 () = until(self.debounce.deadline()), if !self.paused && !self.looking_at_git => self.burst_ended(),
                 () = until(self.retry_at) => self.retry(),
                 () = until(self.next_walk) => self.look_at_tree = true,
+                () = until(self.next_pulse) => self.pulse(),
                 () = until(self.symbols_at) => {
                     self.symbols_at = None;
                     self.symbols_wanted = true;
@@ -235,15 +256,21 @@ impl Owner {
                 self.look_at_tree = true;
                 self.sync_requests.push((self.look_to_wait_for(), answer));
             }
-            Command::Pause => self.paused = true,
-            Command::Resume => self.paused = false,
+            Command::Pause(shown) => {
+                self.paused = true;
+                self.to_be_shown.push(shown);
+            }
+            Command::Resume(shown) => {
+                self.paused = false;
+                self.to_be_shown.push(shown);
+            }
             Command::LookAgain => self.look_at_tree = true,
             Command::Rebuild => self.in_background(Event::ForgettingBroke, |shared| {
                 shared.symbols.clear();
                 Event::Forgotten(shared.index.clear(&shared.overlay).map(|()| Dirty::Everything))
             }),
             Command::DamagedSymbols(packs) => {
-                packs.into_iter().for_each(|pack| self.shared.symbols.forget(pack));
+                self.symbols_damaged.extend(packs);
                 self.symbols_of = None;
                 self.symbols_wanted = true;
             }
@@ -276,6 +303,12 @@ impl Owner {
                 self.problems.root =
                     Some("looking at changes broke off by a fault of syncline; its log says where".to_owned());
                 self.next_walk = Some(Instant::now() + LONGEST_RETRY);
+            }
+            Event::Pulsed(polled) => {
+                let now = Instant::now();
+                self.next_pulse = Some(now + PULSE);
+                let pause = polled.map(|took| (took * 30).clamp(ROOT_RETRY, LONGEST_RETRY));
+                self.next_poll = pause.map(|pause| self.next_poll.filter(|next| *next > now).unwrap_or(now + pause));
             }
             Event::LookedAtGit(is_at_work) => {
                 self.looking_at_git = false;
@@ -390,6 +423,22 @@ impl Owner {
         });
     }
 
+    /// Compares what no event tells with what it was, so that the index follows though nobody asks.
+    fn pulse(&mut self) {
+        if self.shared.watcher.sight() != Sight::Events {
+            self.next_pulse = Some(Instant::now() + PULSE);
+            return;
+        }
+        self.next_pulse = None;
+        let polls = self.next_poll.is_none_or(|next| next <= Instant::now());
+        let (shared, report) = (self.shared.clone(), self.report.clone());
+        tokio::spawn(async move {
+            let polled = tokio::task::spawn_blocking(move || look::pulse(&shared, polls)).await;
+            // The owner may have gone.
+            let _ = report.send(Event::Pulsed(polled.unwrap_or_default()));
+        });
+    }
+
     fn look_ended(&mut self) {
         self.looking = false;
         // One look at a time: whatever was begun is over.
@@ -407,6 +456,7 @@ impl Owner {
                 self.tree_seen = true;
                 self.problems.root = None;
                 self.problems.unreadable = unreadable(&looked.unreadable);
+                self.problems.odd = looked.odd.into_iter().next();
                 self.problems.descriptors = looked.lacked_descriptors.then(too_few_descriptors);
                 self.next_walk = self.walk_pause(looked.took).map(|pause| now + pause);
                 if looked.differing > 0 {
@@ -579,8 +629,9 @@ impl Owner {
         if wanted && self.symbols_of != Some(self.shared.index.snapshot().generation) {
             self.symbols_running = true;
             let (shared, report, cache) = (self.shared.clone(), self.report.clone(), self.syncs.cache().clone());
+            let damaged = std::mem::take(&mut self.symbols_damaged);
             tokio::spawn(async move {
-                let work = move || symbols::bring_up_to_date(&shared, &cache);
+                let work = move || symbols::bring_up_to_date(&shared, &cache, damaged);
                 let done = on_background_thread("syncline-symbols", work).await;
                 let broke =
                     || Err("parsing for symbols broke off by a fault of syncline; its log says where".to_owned());
@@ -636,6 +687,9 @@ impl Owner {
                 // Whoever asked may have gone.
                 let _ = request.send(outcome);
             }
+            for shown in self.to_be_shown.drain(..) {
+                let _ = shown.send(());
+            }
         }
     }
 
@@ -681,6 +735,7 @@ impl Owner {
             codebase: self.shared.codebase.clone(),
             backend: self.syncs.cache().backend(),
             health: self.health(),
+            settings_problems: self.shared.origin.problems(),
             phase,
             position,
             queue,
@@ -694,13 +749,15 @@ impl Owner {
     }
 
     fn health(&self) -> Health {
-        let Problems { index, root, unreadable, descriptors, sync, symbols } = &self.problems;
+        let Problems { index, root, unreadable, odd, descriptors, sync, symbols } = &self.problems;
         if let Some(sentence) = root {
             return Health::Error(sentence.clone());
         }
         let trouble = self.shared.watcher.trouble();
         let line = self.syncs.cache().standing().borrow().problem().map(str::to_owned);
-        let problems = [descriptors, sync, &trouble, &line, index, unreadable, symbols];
+        let unlisted = unlisted(&self.shared.watcher.unlisted());
+        let settings = self.shared.origin.unread();
+        let problems = [descriptors, sync, &trouble, &line, index, odd, &unlisted, unreadable, symbols, &settings];
         match problems.into_iter().find_map(Option::as_ref) {
             Some(sentence) => Health::Degraded(sentence.clone()),
             None => Health::Ok,
@@ -713,6 +770,15 @@ async fn until(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
+}
+
+fn unlisted(folders: &[(PathBuf, String)]) -> Option<String> {
+    let (folder, why) = folders.first()?;
+    let more = match folders.len() {
+        1 => String::new(),
+        count => format!(", and {} more can't", count - 1),
+    };
+    Some(format!("{} can't be listed ({why}){more}: answers lack what is in it until it can be", folder.display()))
 }
 
 fn unreadable(problems: &[String]) -> Option<String> {

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::reread::Origin;
 use super::state::{Progress, Stage};
 use crate::core::cache::FencingToken;
 use crate::core::settings::Settings;
 use crate::core::{Codebase, SyncBatch};
-use crate::index::symbols::SymbolStore;
+use crate::index::symbols::{SymbolStore, SymbolView};
 use crate::index::{Index, IndexError, Overlay, Unsaved, Update, View};
 use crate::sync::{Head, SyncTarget, Synced};
 use crate::watch::Watcher;
@@ -20,6 +22,8 @@ use crate::watch::tree::{RulesOutside, TreeRules, rules_outside};
 pub(super) struct Shared {
     pub(super) codebase: Codebase,
     pub(super) settings: Settings,
+    /// Where those come from.
+    pub(super) origin: Origin,
     pub(super) index: Index,
     pub(super) overlay: Overlay,
     pub(super) symbols: SymbolStore,
@@ -31,6 +35,8 @@ pub(super) struct Shared {
     pub(super) cancel: CancellationToken,
     progress: Mutex<Option<Progress>>,
     symbol_progress: Mutex<Option<Progress>>,
+    /// How long parts of the tree that raise no events took to be compared.
+    last_poll: Mutex<Duration>,
     /// What was ignored from outside the codebase when its tree was looked at.
     rules_outside: Mutex<Option<RulesOutside>>,
     /// The progress of texts or symbols has moved.
@@ -50,6 +56,7 @@ impl Shared {
         Shared {
             codebase,
             settings,
+            origin: Origin::default(),
             index,
             overlay: Overlay::default(),
             symbols,
@@ -59,6 +66,7 @@ impl Shared {
             cancel,
             progress: Mutex::default(),
             symbol_progress: Mutex::default(),
+            last_poll: Mutex::default(),
             rules_outside: Mutex::default(),
             progressed: Notify::new(),
         }
@@ -68,9 +76,24 @@ impl Shared {
         self.codebase.root.as_path()
     }
 
+    /// Reads the settings anew, which may have changed. Blocks while it reads two small files.
+    pub(super) fn reread_settings(&self) {
+        self.origin.reread(self.root(), &self.settings);
+    }
+
     pub(super) fn view(&self, unsaved: Arc<Unsaved>) -> View {
         let (snapshot, dirty) = self.index.with_newer(&self.overlay);
         View { dirty, snapshot, unsaved }
+    }
+
+    pub(super) fn symbol_view<'a>(&'a self, view: &'a View) -> SymbolView<'a> {
+        SymbolView {
+            store: &self.symbols,
+            view,
+            root: self.root(),
+            max_file_bytes: self.settings.index.max_file_bytes,
+            threads: self.threads,
+        }
     }
 
     pub(super) fn rules_outside(&self) -> Option<RulesOutside> {
@@ -80,6 +103,14 @@ impl Shared {
     /// To be called before the tree is walked: what changes meanwhile then shows as a difference.
     pub(super) fn note_rules_outside(&self) {
         *self.rules_outside.lock().unwrap_or_else(PoisonError::into_inner) = rules_outside(self.root());
+    }
+
+    pub(super) fn last_poll(&self) -> Duration {
+        *self.last_poll.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_poll(&self, took: Duration) {
+        *self.last_poll.lock().unwrap_or_else(PoisonError::into_inner) = took;
     }
 
     pub(super) fn progress(&self) -> Option<Progress> {
@@ -134,6 +165,7 @@ impl SyncTarget for Shared {
                 // Also when only the index knows.
                 head.give_up();
             }
+            self.symbols.restore();
             self.set_progress(None);
             tracing::debug!(?updated, files = self.index.snapshot().files(), "updated the index");
             updated

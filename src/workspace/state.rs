@@ -13,6 +13,8 @@ pub struct CodebaseState {
     pub backend: crate::core::cache::BackendKind,
     /// Whether all is well.
     pub health: Health,
+    /// What is wrong with the settings in its root, a sentence each; everything else there counts.
+    pub settings_problems: Vec<String>,
     /// What its batches are doing.
     pub phase: Phase,
     /// Of this engine's first batch in line: 0 is the head, `None` is no batch.

@@ -1,22 +1,29 @@
 //! The second stage of a codebase's index, in the background: its files' symbols.
 
+use std::collections::BTreeSet;
+
 use tokio::runtime::Handle;
 
 use super::shared::Shared;
 use super::state::{Progress, Stage};
 use crate::core::cache::{BackendKind, CacheManager, Namespace};
 use crate::index::Generation;
-use crate::index::symbols::{Shelf, TextKey, Update};
+use crate::index::symbols::{PackId, Shelf, TextKey, Update};
 
 /// Files between two reports of progress.
 const STEP: usize = 64;
 
-/// Makes the symbols of every text in the index known, and merges packs where that is worth it. Gives the generation of
-/// the index that it saw. Blocks.
+/// Makes the symbols of every text in the index known, those of the packs `damaged` anew, and merges packs where that is
+/// worth it. Gives the generation of the index that it saw. Blocks.
 ///
 /// # Errors
 /// One sentence that says what went wrong and how to mend it.
-pub(super) fn bring_up_to_date(shared: &Shared, cache: &CacheManager) -> Result<Generation, String> {
+pub(super) fn bring_up_to_date(
+    shared: &Shared,
+    cache: &CacheManager,
+    damaged: BTreeSet<PackId>,
+) -> Result<Generation, String> {
+    damaged.into_iter().for_each(|pack| shared.symbols.forget(pack));
     let snapshot = shared.index.snapshot();
     shared.symbols.refresh();
     let shelf = shelf(cache);

@@ -1,6 +1,8 @@
 //! A small editor: it speaks LSP over any pair of streams, reads everything, and insists on a graceful end.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod server;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
@@ -131,8 +133,12 @@ impl Client {
         taken
     }
 
-    /// `initialize` and `initialized`; gives the answer's capabilities.
-    pub async fn initialize(&mut self, roots: &[&Path], capabilities: Value, options: Value) -> Value {
+    /// `initialize` and `initialized`; gives the answer's capabilities. The client announces that it takes states, unless
+    /// `capabilities` say otherwise.
+    pub async fn initialize(&mut self, roots: &[&Path], mut capabilities: Value, options: Value) -> Value {
+        if capabilities.get("experimental").is_none() {
+            capabilities["experimental"] = json!({"syncline": {"queueState": true}});
+        }
         let folders: Vec<_> = roots.iter().map(|root| json!({"uri": uri(root), "name": "x"})).collect();
         let params = json!({
             "processId": std::process::id(), "rootUri": null, "workspaceFolders": folders,

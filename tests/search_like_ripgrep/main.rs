@@ -86,6 +86,100 @@ fn answers_are_ripgreps_over_a_real_tree() {
     place.compare("with a fresh index", &cases);
 }
 
+/// Where ripgrep's answer depends on how it reads files: what `\\A` means, and what makes a named file binary. Files here
+/// are larger than its buffer, and some larger than what is read at once.
+#[test]
+fn answers_that_depend_on_how_files_are_read_are_ripgreps() {
+    let place = Place::new();
+    let lines = |count: usize| b"fn needle() {}\nlet alpha = 1;\n".repeat(count);
+    let with_nul = |mut bytes: Vec<u8>, at: usize| {
+        bytes[at] = 0;
+        bytes
+    };
+    place.write("fns.rs", "fn x\n".repeat(30_000));
+    place.write("plain.rs", lines(60_000));
+    // In the first part, in a line that may be printed, in one that may not, and behind all that is printed.
+    place.write("early.bin", with_nul(lines(60_000), 1000));
+    place.write("late.bin", with_nul(lines(60_000), 29 * 50_000 + 3));
+    place.write("other.bin", with_nul(lines(60_000), 29 * 50_000 + 20));
+    place.write("marked.bin", [b"\xef\xbb\xbf", &with_nul(lines(9_000), 29 * 8_000 + 20)[..]].concat());
+    place.write("few.bin", with_nul([&lines(40_000)[..], b"once\n", &lines(40_000)[..]].concat(), 29 * 80_000));
+    let files = ["fns.rs", "plain.rs", "early.bin", "late.bin", "other.bin", "marked.bin", "few.bin", "."];
+    let patterns = ["fn", "needle", "alpha", "once", "\\Afn", "(?-m)^fn", "(?-m)x$", "\\Afn.*\\b", "[lx]"];
+    let flags = ["-n", "-c", "-l", "-m 1", "-m 2 -A 1", "-C 2 -m 3", "--vimgrep -m 40000", "--json -m 2", "-C 1 -c"];
+    let mut cases = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        for (at, pattern) in patterns.iter().enumerate() {
+            // Each pattern meets some of the flags in each file.
+            for flags in flags.iter().skip((number + at) % 3).step_by(3) {
+                let mut case = case(flags, pattern);
+                case.arguments.push(file.into());
+                cases.push(case);
+            }
+        }
+        cases.push(case_of("--vimgrep", "\\Afn", file));
+    }
+    cases.push(case_of("-n", "alpha", "late.bin"));
+    place.compare("in files of all sizes", &cases);
+}
+
+fn case_of(flags: &str, pattern: &str, file: &str) -> cases::Case {
+    let mut case = case(flags, pattern);
+    case.arguments.push(file.into());
+    case
+}
+
+/// Without a path, what can be read from standard input is searched, by ripgrep's guess.
+#[test]
+fn standard_input_is_searched_when_ripgrep_would() {
+    let place = Place::new();
+    place.write("a.txt", "a needle\n");
+    place.write("b.txt", "another needle\n");
+    let here = || fs::File::open(place.tree().join("b.txt")).unwrap();
+    for flags in ["", "-n", "-c", "-l", "--vimgrep", "--json"] {
+        let kinds: [(&str, &dyn Fn() -> Stdio); 4] = [
+            ("nothing", &Stdio::null),
+            ("a file", &|| here().into()),
+            ("a pipe", &|| {
+                let (reader, mut writer) = std::io::pipe().unwrap();
+                std::io::Write::write_all(&mut writer, b"piped\nneedle\n").unwrap();
+                reader.into()
+            }),
+            ("a socket", &|| {
+                let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+                std::io::Write::write_all(&mut other, b"sent\nneedle\n").unwrap();
+                std::os::fd::OwnedFd::from(one).into()
+            }),
+        ];
+        for (kind, stdin) in kinds {
+            let mut arguments = words(flags);
+            arguments.push("needle".into());
+            let (theirs, ours) = (place.rg_from(stdin(), &arguments), place.syncline_from(stdin(), &arguments));
+            assert!(theirs == ours, "{flags} {kind}:\n{theirs}\n{ours}");
+        }
+    }
+}
+
+/// Flags in ripgrep's configuration would change its answer, and nobody would know why ours is another.
+#[test]
+fn a_configuration_of_ripgrep_s_that_has_flags_is_told_of() {
+    let place = Place::new();
+    place.write("a.txt", "a needle\n");
+    let told = |text: Option<&str>| {
+        let path = place.folder.path().join("rc");
+        text.into_iter().for_each(|text| fs::write(&path, text).unwrap());
+        let arguments = words("search --standalone needle");
+        let mut command = place.command(OsStr::new(env!("CARGO_BIN_EXE_syncline")), "", &arguments);
+        let output =
+            command.env("RIPGREP_CONFIG_PATH", if text.is_some() { path } else { "".into() }).output().unwrap();
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"a.txt:a needle\n"[..]));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!([None, Some(""), Some("# a comment\n\n")].map(told), ["", "", ""]);
+    let said = told(Some("# smart\n--smart-case\n"));
+    assert!(said.lines().count() == 1 && said.contains("RIPGREP_CONFIG_PATH") && said.contains("rc"), "{said}");
+}
+
 #[test]
 fn damaged_indexes_cost_time_only() {
     let place = fixture();

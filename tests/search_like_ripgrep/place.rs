@@ -66,7 +66,7 @@ impl Place {
                 root.as_path(),
                 2,
                 &cancel,
-                &(std::sync::Arc::new(|_: &std::path::Path| {}) as syncline::watch::tree::Enter),
+                &(std::sync::Arc::new(|_: &std::path::Path, _| {}) as syncline::watch::tree::Enter),
             )
             .unwrap();
         let difference = index.snapshot().difference(&tree.files, MAX_FILE_BYTES);
@@ -124,6 +124,20 @@ impl Place {
         let mut all = self.subcommand("search");
         all.extend_from_slice(arguments);
         answer(&mut self.command(program(), below, &all))
+    }
+
+    /// What ripgrep says that reads `stdin`.
+    pub fn rg_from(&self, stdin: Stdio, arguments: &[OsString]) -> Answer {
+        let mut all = words("--sort path");
+        all.extend_from_slice(arguments);
+        answer(self.command(&ripgrep(), "", &all).stdin(stdin))
+    }
+
+    /// What we say.
+    pub fn syncline_from(&self, stdin: Stdio, arguments: &[OsString]) -> Answer {
+        let mut all = self.subcommand("search");
+        all.extend_from_slice(arguments);
+        answer(self.command(program(), "", &all).stdin(stdin))
     }
 
     /// What a search logs.

@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use syncline::core::RelPath;
 use syncline::core::settings::Settings;
-use syncline::index::{Pattern, Query, Unsaved};
+use syncline::index::{MatchedLine, Pattern, Query, Unsaved};
 use syncline::workspace::{CodebaseState, Engine, Workspace};
 use tokio_util::sync::CancellationToken;
 
 /// Longest that anything may take before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Files, each with its matching lines.
+pub type Found = BTreeMap<String, Vec<String>>;
 
 /// A folder with files, and a place for its index beside it.
 pub struct Fixture {
@@ -74,25 +78,31 @@ pub async fn until_fresh(workspace: &Workspace) -> Arc<CodebaseState> {
 }
 
 /// The files that match, each with its matching lines; asked freshly.
-pub async fn search(workspace: &Workspace, pattern: &str) -> BTreeMap<String, Vec<String>> {
+pub async fn search(workspace: &Workspace, pattern: &str) -> Found {
+    let (found, unreadable) = search_readable(workspace, pattern).await;
+    assert_eq!(unreadable, Vec::<String>::new());
+    found
+}
+
+/// As [`search`], where some files may not be readable: those follow.
+pub async fn search_readable(workspace: &Workspace, pattern: &str) -> (Found, Vec<String>) {
     let fresh = workspace.view(Arc::new(Unsaved::new()), true).await;
     assert!(fresh.fresh, "can't tell whether anything is missing: {:#?}", workspace.state().borrow());
     let query = Query::new(&Pattern { patterns: vec![pattern.to_owned()], ..Pattern::default() }).unwrap();
     let found = Arc::new(Mutex::new(BTreeMap::new()));
     let add = found.clone();
     let end = workspace
-        .search(fresh.view, query, Box::new(|_| true), usize::MAX, CancellationToken::new(), move |file| {
-            let lines = file.lines.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
-            add.lock().unwrap().insert(file.path.to_string(), lines);
+        .search(fresh.view, query, Box::new(|_| true), usize::MAX, CancellationToken::new(), whole_lines, move |file| {
+            let path = file.path.to_string();
+            add.lock().unwrap().entry(path).or_insert_with(Vec::new).extend(texts(file.matches));
             ControlFlow::Continue(())
         })
         .await;
-    assert_eq!(end.unreadable, Vec::<String>::new());
-    Arc::try_unwrap(found).unwrap().into_inner().unwrap()
+    (Arc::try_unwrap(found).unwrap().into_inner().unwrap(), end.unreadable)
 }
 
 /// What ripgrep finds in `root`, asked for whole lines by file.
-pub fn ripgrep(root: &Path, pattern: &str) -> BTreeMap<String, Vec<String>> {
+pub fn ripgrep(root: &Path, pattern: &str) -> Found {
     let rg = std::env::var_os("SYNCLINE_TEST_RG")
         .expect("SYNCLINE_TEST_RG names ripgrep; run the tests by `cargo xtask test`");
     let mut command = std::process::Command::new(rg);
@@ -100,7 +110,7 @@ pub fn ripgrep(root: &Path, pattern: &str) -> BTreeMap<String, Vec<String>> {
         .args(["--no-config", "--sort=path", "--no-heading", "--null", "-N", "--regexp", pattern, "."])
         .current_dir(root);
     let out = command.output().expect("ripgrep runs");
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut found = Found::new();
     for line in String::from_utf8_lossy(&out.stdout).lines() {
         if let Some((path, text)) = line.split_once('\0') {
             found.entry(path.trim_start_matches("./").to_owned()).or_default().push(text.to_owned());
@@ -141,4 +151,17 @@ impl Random {
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as usize % bound
     }
+}
+
+/// Each match as its line: the number, the text. To be given to a search.
+pub fn whole_lines(_: &RelPath, line: MatchedLine<'_>, found: &mut Vec<(u64, String)>) -> usize {
+    let text = String::from_utf8_lossy(line.text);
+    found.extend(line.matches.iter().map(|_| (line.number, text.clone().into_owned())));
+    text.len() * line.matches.len()
+}
+
+/// The texts of the lines that [`whole_lines`] gave.
+pub fn texts(mut matches: Vec<(u64, String)>) -> Vec<String> {
+    matches.dedup_by_key(|(number, _)| *number);
+    matches.into_iter().map(|(_, text)| text).collect()
 }

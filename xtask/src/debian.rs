@@ -1,12 +1,59 @@
-//! Programs from Debian's releases, beside the system's own packages.
+//! Debian's packages: those of the system, and programs from other releases beside them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::workspace::run;
+
+/// How long apt waits, in seconds, for somebody else who installs packages; it says for which process.
+const LOCK_TIMEOUT: &str = "DPkg::Lock::Timeout=300";
+/// How often a list of packages that somebody else writes is tried again, a second apart.
+const LIST_TRIES: usize = 300;
+
+/// Installs packages of the system in one go, where that is possible: as root, with `apt-get` there.
+pub(crate) fn install_debian(packages: &[&str]) -> Result<()> {
+    if Command::new("apt-get").arg("--version").output().is_err() {
+        bail!("there is no apt-get");
+    }
+    if !rustix::process::geteuid().is_root() {
+        bail!("apt-get needs root");
+    }
+    let options = ["-o", LOCK_TIMEOUT, "install", "--quiet", "--yes", "--no-install-recommends"];
+    let install = [&options, packages].concat();
+    // A fresh machine has no package lists yet, or old ones.
+    apt_get(&install).or_else(|_| apt_get(&["update", "--quiet"]).and_then(|()| apt_get(&install)))
+}
+
+/// Runs apt-get, its errors shown; as often as it takes while another holds one of its folders, for which it has no timeout of
+/// its own.
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    for tries in 1.. {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C").stdin(Stdio::null());
+        eprintln!("$ apt-get {}", arguments.join(" "));
+        let output = command.stdout(Stdio::inherit()).output().context("cannot start apt-get")?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            break;
+        }
+        let held = said.lines().find(|line| line.contains("Could not get lock"));
+        match held {
+            Some(held) if tries < LIST_TRIES => {
+                if tries == 1 {
+                    eprintln!("waiting up to {LIST_TRIES} s: {held}");
+                }
+                thread::sleep(Duration::from_secs(1));
+            }
+            _ => bail!("`apt-get {}` failed ({}): {}", arguments.join(" "), output.status, said.trim()),
+        }
+    }
+    Ok(())
+}
 
 /// Unpacks packages of a Debian release, with all that they need, into a folder, and puts `bin/nvim` there, which
 /// starts with the libraries of that release. The system's own packages stay as they are.

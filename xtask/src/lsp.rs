@@ -74,6 +74,7 @@ impl Client {
         let capabilities = json!({
             "window": { "workDoneProgress": true },
             "workspace": { "configuration": true, "workspaceFolders": true },
+            "experimental": { "syncline": { "queueState": true } },
         });
         let parameters = json!({
             "processId": std::process::id(),

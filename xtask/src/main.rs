@@ -12,6 +12,7 @@ mod lsp;
 #[cfg(target_os = "linux")]
 mod namespace;
 mod neovim;
+mod reproduce;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod soak;
@@ -46,6 +47,8 @@ enum Command {
     /// What happens at the limits: a million files, too few watches, huge files and lines, many codebases.
     #[cfg(target_os = "linux")]
     Limits(limits::Options),
+    /// Run folders of programs that reproduce faults.
+    Reproduce(reproduce::Options),
     /// Measure what the waiting line costs.
     BenchLine(line::Bench),
     /// Measure typing in Neovim during a cold index, without the plugin and with it.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Limits(options) => limits::run(&options),
         #[cfg(target_os = "linux")]
         Command::Soak(options) => soak::run(&options),
+        Command::Reproduce(options) => reproduce::run(&options),
         Command::BenchLine(options) => line::bench(&options),
         Command::Typing(options) => neovim::typing(&options),
         Command::Floor(options) => bench::floor::run(&options),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::sandbox::{self, Scratch};
-use crate::tools::{Installed, LUACHECK, NEOVIM, NEOVIM_FIRST, NEOVIM_NEWEST, NEOVIM_TOO_OLD, SNACKS, STYLUA};
+use crate::tools::{Installed, LUACHECK, NEOVIM, NEOVIM_FIRST, NEOVIM_NEWEST, NEOVIM_TOO_OLD, SNACKS, STYLUA, Tool};
 use crate::workspace::{Workspace, run};
 
 /// How long one file of tests may take before it is killed and counts as failed.
@@ -17,6 +17,10 @@ const DEADLINE: Duration = Duration::from_secs(180);
 
 /// What the plugin and its tests are in, below the root.
 const LUA: [&str; 2] = ["editors/nvim", "tests/nvim"];
+
+/// What the tests of the plugin need.
+pub(crate) const TOOLS: &[&Tool] =
+    &[&NEOVIM, &NEOVIM_FIRST, &NEOVIM_NEWEST, &NEOVIM_TOO_OLD, &SNACKS, &LUACHECK, &STYLUA];
 
 /// Everything that the tests of the plugin need.
 pub(crate) struct Neovim {

@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use crate::dependencies;
 use crate::neovim::{self, Neovim};
 use crate::sandbox;
-use crate::tools::{GIT, REDIS, RIPGREP, VALKEY};
-use crate::vscode::Extension;
+use crate::tools::{self, GIT, REDIS, RIPGREP, VALKEY};
+use crate::vscode::{self, Extension};
 use crate::workspace::{Workspace, run as run_command};
 
 /// Install what the tests need where it is missing, then run every test.
@@ -25,6 +25,13 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
+/// What only this platform's tests need.
+#[cfg(target_os = "linux")]
+const PLATFORM: &[&tools::Tool] = &[&tools::IPROUTE];
+/// What only this platform's tests need.
+#[cfg(not(target_os = "linux"))]
+const PLATFORM: &[&tools::Tool] = &[];
+
 /// One line of the closing summary.
 struct Suite {
     name: String,
@@ -38,11 +45,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.format_lua {
         return neovim::format_lua(&workspace);
     }
+    let editors = neovim::TOOLS.iter().chain(vscode::TOOLS).filter(|_| !options.no_editors);
+    tools::install_packages(&workspace, [&GIT, &RIPGREP, &REDIS, &VALKEY].iter().chain(PLATFORM).chain(editors));
     let git = GIT.ensure(&workspace)?;
     let ripgrep = RIPGREP.ensure(&workspace)?;
     let (redis, valkey) = (REDIS.ensure(&workspace)?, VALKEY.ensure(&workspace)?);
-    #[cfg(target_os = "linux")]
-    crate::tools::IPROUTE.ensure(&workspace)?;
+    PLATFORM.iter().try_for_each(|tool| tool.ensure(&workspace).map(drop))?;
     let neovim = if options.no_editors { None } else { Some(Neovim::prepare(&workspace)?) };
     let mut labels: Vec<_> = [&git, &ripgrep, &redis, &valkey].map(|tool| tool.label.as_str()).to_vec();
     labels.extend(neovim.iter().flat_map(Neovim::labels));

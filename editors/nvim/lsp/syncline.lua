@@ -13,6 +13,14 @@ return {
   -- it only notes that there is something to send, and sends it at most once a second, before a save is told, and before
   -- a request about the buffer.
   flags = { allow_incremental_sync = false, debounce_text_changes = 1000 },
+  -- The server tells how its codebases are to those who take that. (`capabilities` alone would stand for all others in
+  -- Neovim 0.10.)
+  before_init = function(params)
+    local experimental = vim.tbl_extend('force', params.capabilities.experimental or {}, {
+      syncline = { queueState = true },
+    })
+    params.capabilities = vim.tbl_extend('force', params.capabilities, { experimental = experimental })
+  end,
   -- Any file below a root counts, whatever its type: no `filetypes`. A buffer without a file has no root; without this
   -- function it would count as a file of the folder that Neovim was started in.
   root_dir = function(bufnr, on_dir, markers)

@@ -21,6 +21,7 @@ import {
 
 import { serverSection } from './config.ts';
 import {
+  type ClientExperimental,
   type CodebaseParams,
   type Experimental,
   type LastSync,
@@ -101,7 +102,7 @@ export class Connection {
         },
       },
     );
-    this.#client.registerFeature(withoutProgressBars);
+    this.#client.registerFeature(announcement);
     this.#client.onNotification(methods.queueState, (state: QueueState) => {
       listener.stateChanged(state);
     });
@@ -204,10 +205,13 @@ class QuietClient extends LanguageClient {
   }
 }
 
-/** The status bar says how far a sync is, so no second bar is asked for. */
-const withoutProgressBars: StaticFeature = {
+/** What the server is told of this client beside what the language client says by itself. */
+const announcement: StaticFeature = {
   fillClientCapabilities: (capabilities) => {
+    // The status bar says how far a sync is, so no second bar is asked for.
     capabilities.window = { ...capabilities.window, workDoneProgress: false };
+    const ours: ClientExperimental = { syncline: { queueState: true } };
+    capabilities.experimental = { ...(capabilities.experimental as object | undefined), ...ours };
   },
   initialize: () => undefined,
   getState: () => ({ kind: 'static' }),

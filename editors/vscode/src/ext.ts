@@ -29,6 +29,12 @@ export interface Experimental {
   syncline: { protocol: number };
 }
 
+/** `capabilities.experimental` of a client that knows Syncline. */
+export interface ClientExperimental {
+  /** Whether it takes `syncline/queueState`. */
+  syncline: { queueState: boolean };
+}
+
 /** A codebase at one moment. Times are Unix milliseconds, durations milliseconds, sizes bytes. */
 export interface QueueState {
   codebase: CodebaseInfo;

@@ -13,14 +13,14 @@ use crate::index::{Boundary, Case, Pattern};
 
 /// What `syncline search` is asked for.
 ///
-/// Without a PATH the current folder is searched, whatever standard input is; `-` searches standard input.
+/// Without a PATH, standard input is searched if it is a pipe or a file, else the current folder.
 #[derive(Args, Clone, Debug)]
 #[command(args_override_self = true)]
 pub struct SearchArguments {
     /// A regular expression; with -e, a path
     #[arg(required_unless_present = "regexp")]
     pattern: Option<OsString>,
-    /// Files and folders to search [default: the current folder]; `-` is standard input
+    /// Files and folders to search [default: the current folder, or a pipe into it]; `-` is standard input
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// A pattern to search for; can be given several times
@@ -118,7 +118,7 @@ pub(super) enum Mode {
 }
 
 impl SearchArguments {
-    /// What to search for, and where. No path means the current folder.
+    /// What to search for, and where. No path means that it is to be guessed.
     pub(super) fn pattern_and_paths(&self) -> Result<(Pattern, Vec<PathBuf>), SearchError> {
         let mut patterns: Vec<String> = Vec::new();
         let mut paths = Vec::new();

@@ -118,18 +118,36 @@ impl Listing {
     ) {
         let Narrowing { plan, by_size, indexes, warm } = narrowing;
         if **plan != Plan::All
-            && let Some(files) = warm.files(folder)
+            && let Some(known) = warm.known(folder)
         {
-            self.haystacks.extend(files.into_iter().map(|path| Haystack { path, kind: Kind::Walked }));
-            self.is_partial = true;
-            return;
+            let mut found = Listing { is_partial: true, ..Listing::default() };
+            found.haystacks.extend(known.files.into_iter().map(|path| Haystack { path, kind: Kind::Walked }));
+            for folder in known.unlisted {
+                found.walk(walk, &folder, None, 1);
+            }
+            return self.append_sorted(found);
         }
         let index = if **plan == Plan::All { None } else { indexes.of(folder) };
         let ruled_out = index.as_ref().map(|index| index.ruled_out(plan, *by_size));
+        let mut found = Listing::default();
+        found.walk(walk, folder, ruled_out.as_ref(), threads);
+        self.append_sorted(found);
+    }
+
+    fn walk(
+        &mut self,
+        walk: &impl Fn(&Path) -> WalkBuilder,
+        folder: &Path,
+        ruled_out: Option<&RuledOut<'_>>,
+        threads: usize,
+    ) {
         let found = Mutex::new(Listing::default());
-        let mut visitors = Visitors { folder, ruled_out: ruled_out.as_ref(), found: &found };
+        let mut visitors = Visitors { folder, ruled_out, found: &found };
         walk(folder).threads(threads).build_parallel().visit(&mut visitors);
-        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.append(&mut found.into_inner().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn append_sorted(&mut self, mut found: Listing) {
         found.haystacks.sort_unstable_by(|a, b| cmp_bytes(bytes(a), bytes(b)));
         self.append(&mut found);
     }

@@ -31,6 +31,14 @@ pub(super) struct Warm {
     found_nobody: bool,
 }
 
+/// What the shared engine knows of a folder, spelled as a walk would.
+pub(super) struct Known {
+    /// The files that may match, in the order in which they are printed.
+    pub(super) files: Vec<PathBuf>,
+    /// Folders that it can't list, which are walked.
+    pub(super) unlisted: Vec<PathBuf>,
+}
+
 impl Warm {
     /// Asks for files that may match `pattern`; nobody, unless `wanted`. `here` is the current folder.
     pub(super) fn new(common: &CommonArgs, settings: &Settings, pattern: &Pattern, here: &Path, wanted: bool) -> Warm {
@@ -46,9 +54,8 @@ impl Warm {
         }
     }
 
-    /// The files in `folder` that may match, in the order in which they are printed, as a walk would spell them. `None`
-    /// when that isn't known.
-    pub(super) fn files(&mut self, folder: &Path) -> Option<Vec<PathBuf>> {
+    /// What the engine knows of `folder`; `None` when it isn't certain.
+    pub(super) fn known(&mut self, folder: &Path) -> Option<Known> {
         let canonical = std::fs::canonicalize(folder).ok()?;
         // Through links, a walk may see other ignore files.
         let is_plain = self.here.join(folder).components().eq(canonical.components());
@@ -56,11 +63,15 @@ impl Warm {
         self.connect()?;
         let question = Question::Candidates(CandidatesParams { pattern: self.pattern.clone(), folder: canonical });
         match self.client.as_mut()?.ask(&question) {
-            Ok(Candidates::Files { root, rules_outside: theirs, files }) => {
+            Ok(Candidates::Files { root, rules_outside: theirs, files, unlisted }) => {
                 // It may have another home.
                 let same_ground = rules_outside(Path::new(&root)) == Some(theirs);
                 let path = |file: &PathText| Some(RelPath::from_bytes(file.as_bytes())?.to_path(folder));
-                if same_ground { files.iter().map(path).collect() } else { None }
+                if !same_ground {
+                    return None;
+                }
+                let spelled = |paths: &[PathText]| paths.iter().map(path).collect::<Option<_>>();
+                Some(Known { files: spelled(&files)?, unlisted: spelled(&unlisted)? })
             }
             Ok(Candidates::Unknown(why)) => {
                 tracing::debug!(why, "the shared engine doesn't know what to search");

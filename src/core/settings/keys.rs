@@ -157,6 +157,14 @@ impl Spelling {
     }
 }
 
+/// Whether an editor that calls something `name`, in the section of all or outside of it, means a setting: it is a key or
+/// a section, or nearly the name of one.
+pub fn means_a_setting(name: &str) -> bool {
+    let name = name.strip_prefix("syncline.").unwrap_or(name);
+    let full = format!("syncline.{name}");
+    Spelling::Editor.key(&full).is_some() || nearest(name, sections()).is_some()
+}
+
 fn sections() -> impl Iterator<Item = &'static str> {
     ["queue", "sync", "watch", "index", "daemon", "log"].into_iter()
 }

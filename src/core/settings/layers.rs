@@ -41,6 +41,8 @@ pub struct Sources {
     pub user_file: Option<PathBuf>,
     /// The file given with `--config`: stands for the user's, and must exist.
     pub config: Option<PathBuf>,
+    /// What the editor gave when it started the server, in the form of `editor`, whose keys count more.
+    pub editor_options: Value,
     /// The editor's settings: the section `syncline`, or an object that holds it; null when there are none.
     pub editor: Value,
     /// Variables; those that don't begin with `SYNCLINE_` are passed over.
@@ -60,6 +62,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// In the order of the layers; in a file, in the order of its lines.
     pub problems: Vec<Problem>,
+    /// The repository's file is there and can't be understood: none of it is in the settings.
+    pub repository_unread: bool,
 }
 
 impl Sources {
@@ -116,6 +120,7 @@ pub fn load(root: Option<&Path>, sources: &Sources) -> Loaded {
     if let Some(root) = root {
         merge.file(&root.join(REPOSITORY_FILE), Trust::Repository);
     }
+    merge.editor(root, &sources.editor_options);
     merge.editor(root, &sources.editor);
     merge.environment(sources.here.as_deref(), &sources.environment);
     if let Some(level) = &sources.log_level {
@@ -177,6 +182,7 @@ struct Merge {
     problems: Vec<Problem>,
     /// Where keys were set last.
     set_at: HashMap<&'static str, Place>,
+    repository_unread: bool,
     /// Of the layer at hand.
     told: usize,
     untold: usize,
@@ -211,7 +217,10 @@ impl Merge {
         match read(path, trust).and_then(|text| text.map(|text| Raw::of_toml(&text).map_err(not_toml)).transpose()) {
             Ok(Some(entries)) => self.table(&layer, None, entries),
             Ok(None) => {}
-            Err(Misread { line, why }) => self.problem(layer.at(line), || why),
+            Err(Misread { line, why }) => {
+                self.repository_unread |= trust == Trust::Repository;
+                self.problem(layer.at(line), || why);
+            }
         }
         self.end_of_layer();
     }
@@ -332,7 +341,7 @@ impl Merge {
                 });
             }
         }
-        Loaded { settings: self.settings, problems: self.problems }
+        Loaded { settings: self.settings, problems: self.problems, repository_unread: self.repository_unread }
     }
 }
 

@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use keys::log_filter;
+pub use keys::{log_filter, means_a_setting};
 pub use layers::{Loaded, REPOSITORY_FILE, Sources, default_index_dir, default_user_file, load};
 pub use problem::{Place, Problem};
 pub use redact::redacted_url;

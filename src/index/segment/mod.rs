@@ -22,7 +22,7 @@ mod writer;
 
 pub use builder::SegmentBuilder;
 pub use merge::merge;
-pub use reader::{Entry, Segment, read_at};
+pub use reader::{Entry, Segment, read_at, rewrite};
 pub use writer::{SegmentWriter, create_private};
 
 use std::io;

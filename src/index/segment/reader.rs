@@ -1,13 +1,17 @@
 //! Reads a segment.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::{FOOTER, INDEX_ENTRY, INLINE, MAGIC, SegmentError, SegmentRef, checksum32};
+use uuid::Uuid;
+
+use super::{FOOTER, INDEX_ENTRY, INLINE, MAGIC, SegmentError, SegmentId, SegmentRef, checksum32, create_private};
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::{ContentHash, DocId, DocTable};
+use crate::index::file::open_regular;
+use crate::index::folder::is_passing;
 use crate::index::gram::Gram;
 use crate::index::varint;
 
@@ -59,7 +63,8 @@ impl Segment {
         let path = name.id.file(folder);
         let failed = |source| SegmentError::Io { path: path.clone(), source };
         let damaged = |what| SegmentError::Damaged { path: path.clone(), what };
-        let file = File::open(&path).map_err(failed)?;
+        // Whatever else is there isn't it: a pipe would have to be waited for, a link leads to what isn't ours.
+        let file = open_regular(&path).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         let bytes = file.metadata().map_err(failed)?.len();
         if bytes != name.bytes || bytes < (MAGIC.len() + FOOTER) as u64 {
             return Err(damaged("its length is not what was written"));
@@ -108,6 +113,17 @@ impl Segment {
             by_hash: OnceLock::new(),
             path,
         })
+    }
+
+    /// The same segment under another name, from what this process holds open, whatever became of its file's name.
+    ///
+    /// # Errors
+    /// As [`rewrite`], and when what is held isn't what was written.
+    pub fn copy(&self, folder: &Path) -> Result<Segment, SegmentError> {
+        let name = SegmentRef { id: SegmentId(Uuid::new_v4()), ..self.name };
+        let path = name.id.file(folder);
+        rewrite(&self.file, name.bytes, &self.path, &path)?;
+        Segment::open(folder, name).inspect_err(|_| drop(std::fs::remove_file(path)))
     }
 
     /// What the manifest calls it.
@@ -235,6 +251,45 @@ impl Segment {
     fn damaged(&self, what: &'static str) -> SegmentError {
         SegmentError::Damaged { path: self.path.clone(), what }
     }
+}
+
+impl SegmentRef {
+    /// Whether the folder has its file, as far as its length and its end tell: what is within is checked as it is read.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        let look = || {
+            let Some(file) = open_regular(&self.id.file(folder))? else { return Ok(false) };
+            let mut end = [0; 8];
+            if file.metadata()?.len() != self.bytes {
+                return Ok(false);
+            }
+            read_at(&file, &mut end, self.bytes.saturating_sub(8))?;
+            Ok(u64::from_le_bytes(end) == self.checksum)
+        };
+        // What can't be opened at the moment may be there.
+        look().unwrap_or_else(|error: io::Error| is_passing(&error))
+    }
+}
+
+/// Writes the first `bytes` of an open file, which was at `from`, as a new file of this user's. None is left when that fails.
+///
+/// # Errors
+/// What can't be read is damaged; what can't be written isn't.
+pub fn rewrite(file: &File, bytes: u64, from: &Path, to: &Path) -> Result<(), SegmentError> {
+    let damaged = |_| SegmentError::Damaged { path: from.to_owned(), what: "its file is gone, and can't be read" };
+    let failed = |source| SegmentError::Io { path: to.to_owned(), source };
+    let mut out = create_private(to).map_err(failed)?;
+    let mut piece = vec![0; 1 << 20];
+    let mut copy = || {
+        let mut at = 0;
+        while at < bytes {
+            let length = usize::try_from(bytes - at).map_or(piece.len(), |left| left.min(piece.len()));
+            read_at(file, &mut piece[..length], at).map_err(damaged)?;
+            out.write_all(&piece[..length]).map_err(failed)?;
+            at += length as u64;
+        }
+        Ok(())
+    };
+    copy().inspect_err(|_| drop(std::fs::remove_file(to)))
 }
 
 impl Block {

@@ -9,6 +9,7 @@ mod extract;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod language;
+mod latest;
 mod pack;
 mod query;
 mod rank;
@@ -20,8 +21,10 @@ mod update;
 
 pub use extract::Extractor;
 pub use language::Language;
+pub use latest::Dated;
 pub use pack::{PackId, TextKey};
 pub use query::{Fit, SymbolAnswer, SymbolMatch, SymbolQuery, SymbolView};
+pub use rank::Rank;
 pub use store::SymbolStore;
 pub use symbol::{Column, Symbol, SymbolKind};
 pub use update::{Shelf, Update, UpdateError};

@@ -15,6 +15,7 @@ use super::store::{Packs, SymbolStore};
 use super::update::read;
 use super::{Language, Symbol, SymbolKind};
 use crate::core::RelPath;
+use crate::core::files::RootFolder;
 use crate::index::docs::ContentHash;
 use crate::index::{Verdict, View};
 
@@ -103,6 +104,12 @@ impl SymbolQuery {
     pub fn near(mut self, near: Option<RelPath>) -> SymbolQuery {
         self.near = near;
         self
+    }
+
+    /// How well names fit.
+    pub fn ranks(&self) -> impl FnMut(&str) -> Option<Rank> + '_ {
+        let mut ranker = Ranker::new(&self.name, self.fit);
+        move |name| ranker.rank(name)
     }
 
     fn allows(&self, symbol: &Symbol) -> bool {
@@ -350,6 +357,7 @@ impl SymbolView<'_> {
         let on_disk = changed.map(|(path, _)| path).chain(unparsed.iter().flatten());
         let files = unsaved.iter().map(|(path, text)| (path, Some(text))).chain(on_disk.map(|path| (path, None)));
         let files = files.filter(|(path, _)| Language::of(path.as_bytes()).is_some());
+        let root = RootFolder::open(self.root).ok();
         for (number, (path, text)) in files.enumerate() {
             if number == MOST_PARSED {
                 left_out = true;
@@ -359,7 +367,7 @@ impl SymbolView<'_> {
             let on_disk;
             let bytes = match text {
                 Some(text) => text.as_bytes(),
-                None => match read(&path.to_path(self.root), self.max_file_bytes) {
+                None => match root.as_ref().map_or(Ok(None), |root| read(root, path, self.max_file_bytes)) {
                     Ok(Some(bytes)) => {
                         on_disk = bytes;
                         &on_disk[..]

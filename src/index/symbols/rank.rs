@@ -8,8 +8,10 @@ use super::Fit;
 
 /// How well a name fits; the least is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
+pub enum Rank {
+    /// It is the name.
     Exact,
+    /// Its letters have another case.
     ExactButCase,
     /// By its length.
     Prefix(usize),

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use super::pack::{self, EXTENSION, Pack, PackBuilder, PackId, TextKey};
+use super::pack::{self, Pack, PackBuilder, PackId, TextKey};
 use super::recent::Recent;
-use crate::index::segment::{SegmentError, SegmentId};
-use crate::index::store::create_private_folder;
+use crate::index::folder::{Ours, create_private_folder, mark};
+use crate::index::segment::{SegmentError, SegmentId, create_private};
 
 /// Packs of one size class that are merged into one.
 const MERGE_AT: usize = 6;
@@ -88,7 +88,40 @@ impl SymbolStore {
                 Err(error) => self.refused(&path, &error),
             }
         }
-        self.publish(packs);
+        self.publish(self.kept(packs));
+    }
+
+    /// Writes packs anew whose files the disk has lost. Where there are others that aren't open yet, they may stand for
+    /// those: then it is left to [`SymbolStore::refresh`].
+    pub fn restore(&self) {
+        let _turn = self.turn();
+        let packs = self.packs();
+        let is_open = |path: &PathBuf| PackId::of(path).is_none_or(|id| packs.iter().any(|pack| pack.id() == id));
+        if pack_files(&self.folder).all(|path| is_open(&path)) && packs.iter().any(|pack| !pack.is_in(&self.folder)) {
+            self.publish(self.kept(packs.to_vec()));
+        }
+    }
+
+    /// Those of `packs` that are on disk, once those that it has lost were written anew. A pack whose texts others hold was
+    /// merged by another process; one that can't be written is left out, and its texts are parsed again.
+    fn kept(&self, packs: Vec<Arc<Pack>>) -> Vec<Arc<Pack>> {
+        let (mut kept, lost): (Vec<_>, Vec<_>) = packs.into_iter().partition(|pack| pack.is_in(&self.folder));
+        for pack in lost {
+            if pack.texts().iter().all(|(key, _)| kept.iter().any(|other| other.holds(*key))) {
+                continue;
+            }
+            match pack.rewrite(&self.folder) {
+                Ok(()) => {
+                    self.share(&pack);
+                    kept.push(pack);
+                }
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    self.uncover();
+                }
+            }
+        }
+        kept
     }
 
     /// Takes a pack out that turned out to be damaged; its texts are parsed again.
@@ -151,7 +184,7 @@ impl SymbolStore {
                 continue;
             }
             let own = id.file(&self.folder);
-            match fs::hard_link(&path, &own).and_then(|()| Pack::open(&own).map_err(io::Error::other)) {
+            match self.link(&path, &own).and_then(|()| Pack::open(&own).map_err(io::Error::other)) {
                 Ok(pack) => packs.push(Arc::new(pack)),
                 Err(error) => tracing::debug!(%error, "symbols of another codebase can't be taken over"),
             }
@@ -239,7 +272,8 @@ impl SymbolStore {
             return;
         }
         let shared = create_private_folder(&self.shared)
-            .and_then(|()| fs::hard_link(pack.id().file(&self.folder), pack.id().file(&self.shared)));
+            .and_then(|()| mark(&self.shared))
+            .and_then(|()| self.link(&pack.id().file(&self.folder), &pack.id().file(&self.shared)));
         if let Err(error) = shared {
             tracing::debug!(%error, "symbols can't be shared with other codebases");
         }
@@ -258,6 +292,25 @@ impl SymbolStore {
             self.remove(&path);
             bytes -= size;
         }
+    }
+
+    /// Gives a pack a second name: that of the same file, or of a copy where the file system has no hard links, or no more.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match fs::hard_link(from, to) {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
+                self.copy(from, to)
+            }
+            linked => linked,
+        }
+    }
+
+    /// Whoever lists the folder meanwhile must not take a part for the whole.
+    fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let unfinished = PackId::of(to).map(|id| id.file(&self.folder).with_extension("unfinished"));
+        let unfinished = unfinished.ok_or(io::ErrorKind::InvalidInput)?;
+        let mut out = create_private(&unfinished)?;
+        let copied = fs::File::open(from).and_then(|mut from| io::copy(&mut from, &mut out));
+        copied.and_then(|_| fs::rename(&unfinished, to)).inspect_err(|_| drop(fs::remove_file(&unfinished)))
     }
 
     /// A pack can't be opened: a damaged one goes; one that can't be read now may be another time.
@@ -282,7 +335,40 @@ impl SymbolStore {
     }
 }
 
+/// The packs in a folder. Whatever else is there isn't ours.
 fn pack_files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION))
+    let ours = entries.filter(|entry| entry.file_name().to_str().and_then(Ours::of) == Some(Ours::Pack));
+    ours.map(|entry| entry.path())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Where there are no hard links, packs could neither be shared nor taken over.
+    #[test]
+    fn a_pack_is_copied_whole_and_for_its_user_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, shared) = (folder.path().join("own"), folder.path().join("shared"));
+        [&own, &shared].iter().for_each(|folder| create_private_folder(folder).unwrap());
+        let store = SymbolStore::new(&own, &shared);
+        let mut builder = PackBuilder::default();
+        let hash = crate::index::ContentHash::of(b"fn f() {}");
+        builder.add(TextKey { hash, language: super::super::Language::Rust }, Vec::new());
+        let id = builder.write(&own).unwrap();
+        store.copy(&id.file(&own), &id.file(&shared)).unwrap();
+        assert_eq!(fs::read(id.file(&own)).unwrap(), fs::read(id.file(&shared)).unwrap());
+        assert_eq!(Pack::open(&id.file(&shared)).unwrap().texts().len(), 1);
+        #[cfg(unix)]
+        assert_eq!(std::os::unix::fs::MetadataExt::mode(&id.file(&shared).metadata().unwrap()) & 0o777, 0o600);
+        assert_eq!([&own, &shared].map(|folder| fs::read_dir(folder).unwrap().count()), [1, 1]);
+        // One that isn't there leaves nothing.
+        fs::remove_file(id.file(&own)).unwrap();
+        fs::remove_file(id.file(&shared)).unwrap();
+        assert!(store.link(&id.file(&own), &id.file(&shared)).is_err());
+        assert!(store.copy(&id.file(&own), &id.file(&shared)).is_err());
+        assert_eq!([&own, &shared].map(|folder| fs::read_dir(folder).unwrap().count()), [0, 0]);
+    }
 }

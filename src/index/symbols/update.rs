@@ -14,9 +14,10 @@ use super::pack::{PackBuilder, TextKey};
 use super::store::SymbolStore;
 use super::{Language, Symbol, text};
 use crate::core::RelPath;
+use crate::core::files::RootFolder;
+use crate::index::Snapshot;
 use crate::index::docs::ContentHash;
 use crate::index::segment::SegmentError;
-use crate::index::{Snapshot, open_regular};
 
 /// So few texts aren't worth looking for at other codebases.
 const FEW: usize = 64;
@@ -225,17 +226,17 @@ impl Update<'_> {
         key: TextKey,
         path: &RelPath,
     ) -> Result<Option<Vec<Symbol>>, UpdateError> {
-        let path = path.to_path(self.root);
-        let bytes = read(&path, self.max_file_bytes).map_err(|source| UpdateError::Read { path, source })?;
+        let bytes = RootFolder::open(self.root).and_then(|root| read(&root, path, self.max_file_bytes));
+        let bytes = bytes.map_err(|source| UpdateError::Read { path: path.to_path(self.root), source })?;
         let current = bytes.filter(|bytes| ContentHash::of(bytes) == key.hash);
         Ok(current.and_then(|bytes| extractor.symbols(key.language, &bytes, self.cancel)))
     }
 }
 
 /// A file's bytes, unless there is no such file or it is larger than `most`.
-pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read(root: &RootFolder, path: &RelPath, most: u64) -> io::Result<Option<Vec<u8>>> {
     use std::io::Read;
-    let Some(file) = open_regular(path)? else { return Ok(None) };
+    let Some(file) = root.file(path)? else { return Ok(None) };
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= most).then_some(bytes))

@@ -33,7 +33,7 @@ use self::vitals::Vitals;
 use crate::compare::random::Random;
 use crate::namespace;
 use crate::sandbox::{self, Scratch};
-use crate::tools::{GIT, REDIS, RIPGREP};
+use crate::tools::{GIT, REDIS, RIPGREP, install_packages};
 use crate::workspace::{Workspace, run as run_command};
 
 /// Live in a large repository, with everything failing that can fail, and compare each minute.
@@ -105,9 +105,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Runs this command once more, where mounts and limits of watches are its own.
 fn enter(options: &Options) -> Result<()> {
     let workspace = Workspace::locate()?;
-    for tool in [&GIT, &RIPGREP, &REDIS] {
-        tool.ensure(&workspace)?;
-    }
+    let tools = [&GIT, &RIPGREP, &REDIS];
+    install_packages(&workspace, &tools);
+    tools.iter().try_for_each(|tool| tool.ensure(&workspace).map(drop))?;
     if options.binary.is_none() {
         run_command(&mut workspace.cargo(&["build", "--release"]))?;
     }

@@ -71,7 +71,10 @@ fn millis(n: u64) -> Duration {
 #[test]
 fn without_any_source_the_defaults_hold() {
     assert_eq!(Setup::new().settings(), Settings::default());
-    assert_eq!(load(None, &Sources::default()), Loaded { settings: Settings::default(), problems: vec![] });
+    assert_eq!(
+        load(None, &Sources::default()),
+        Loaded { settings: Settings::default(), problems: vec![], repository_unread: false }
+    );
     assert_eq!(Setup::new().user("").repository("").editor(json!({})).settings(), Settings::default());
 }
 

@@ -1,13 +1,15 @@
 //! Reads a pack.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::{ANY, FOOTER, MAGIC, PackId, TextKey, cmp_names, mask};
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::ContentHash;
-use crate::index::segment::{SegmentError, checksum32, read_at};
+use crate::index::file::open_regular;
+use crate::index::segment::{SegmentError, checksum32, read_at, rewrite};
 use crate::index::symbols::{Column, Language, Symbol, SymbolKind};
 use crate::index::varint;
 
@@ -141,6 +143,26 @@ impl Occurrence {
 }
 
 impl Pack {
+    /// Whether the folder has its file, as far as the length tells: what is within is checked as it is read.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        std::fs::symlink_metadata(self.id.file(folder)).is_ok_and(|file| file.is_file() && file.len() == self.bytes)
+    }
+
+    /// Writes its file anew, from what this process holds open.
+    ///
+    /// # Errors
+    /// As [`rewrite`].
+    pub fn rewrite(&self, folder: &Path) -> Result<(), SegmentError> {
+        let path = self.id.file(folder);
+        let unfinished = path.with_extension("unfinished");
+        rewrite(&self.file, self.bytes, &self.path, &unfinished)?;
+        std::fs::rename(&unfinished, &path).map_err(|source| {
+            // It is swept, should it stay.
+            let _ = std::fs::remove_file(&unfinished);
+            SegmentError::Io { path, source }
+        })
+    }
+
     /// Opens a pack.
     ///
     /// # Errors
@@ -149,7 +171,7 @@ impl Pack {
         let failed = |source| SegmentError::Io { path: path.to_owned(), source };
         let damaged = |what| SegmentError::Damaged { path: path.to_owned(), what };
         let id = PackId::of(path).ok_or(damaged("its name is not a pack's"))?;
-        let file = File::open(path).map_err(failed)?;
+        let file = open_regular(path).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         let bytes = file.metadata().map_err(failed)?.len();
         let read = |range: Range<u64>, what| -> Result<Vec<u8>, SegmentError> {
             let length = range.end.checked_sub(range.start).filter(|_| range.end <= bytes).ok_or(damaged(what))?;
