@@ -6,7 +6,8 @@
 
 use memchr::memmem;
 
-use super::{LONGEST_NAME, saturate};
+use super::LONGEST_NAME;
+use crate::index::symbols::column::saturate;
 use crate::index::symbols::{Column, Symbol, SymbolKind};
 
 /// The macros that `text` defines, in order; `None` when there is, or may be, anything else in it.
