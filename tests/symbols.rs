@@ -208,3 +208,82 @@ async fn another_host_takes_what_the_first_has_parsed() {
     first.shutdown().await;
     second.shutdown().await;
 }
+
+/// Whoever can write to Redis for a moment could plant definitions, which then stayed in the packs for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn symbols_that_somebody_planted_are_not_taken() {
+    let server = RedisServer::start();
+    let text = |number: usize| format!("void function_{number}(void) {{}}\n");
+    let fixture = Fixture::new(&[]);
+    (0..9).for_each(|number| fixture.write(&format!("f{number}.c"), text(number)));
+    let mut settings = fixture.settings();
+    settings.queue = queue_settings(&server.url(), std::time::Duration::from_secs(5));
+    let open_fresh = async |settings: &syncline::core::settings::Settings| {
+        let engine = syncline::workspace::Engine::new(settings);
+        let workspace = engine.open(&fixture.root, settings).unwrap();
+        until_state(&workspace, |state| state.backend == BackendKind::Redis && state.symbols_known).await;
+        // What was parsed before Redis was there is neither left for others nor taken from them.
+        workspace.rebuild();
+        until_state(&workspace, |state| state.index.generation.0 >= 3 && state.symbols_known).await;
+        (engine, workspace)
+    };
+    let (first, workspace) = open_fresh(&settings).await;
+    let key = |number: usize| format!("symbols:C:{:032x}", syncline::index::ContentHash::of(text(number).as_bytes()).0);
+    let cache = workspace.cache();
+    let other = cache.get(Namespace::Metadata, &key(8)).await.unwrap().expect("the first host leaves what it parsed");
+    cache.set(Namespace::Metadata, &key(7), other).await.unwrap();
+
+    settings.index.dir = Some(fixture.root.with_file_name("elsewhere"));
+    let (second, workspace) = open_fresh(&settings).await;
+    assert_eq!(found(&workspace, "function_8", Fit::Exact).await, ["f8.c:1 function_8"]);
+    assert_eq!(found(&workspace, "function_7", Fit::Exact).await, ["f7.c:1 function_7"]);
+    let replaced = workspace.cache().get(Namespace::Metadata, &key(7)).await.unwrap().expect("it is there");
+    assert_ne!(replaced, workspace.cache().get(Namespace::Metadata, &key(8)).await.unwrap().unwrap());
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+/// A repository may let huge files be indexed; parsing one took seconds, and memory by the hundreds of megabytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_too_large_to_be_parsed_are_left_out_and_told_of() {
+    let large = "int in_large(void) { return 0; }\n".repeat(130_000);
+    let fixture = Fixture::new(&[("a.c", "int small(void) { return 0; }\n"), ("large.txt", &large)]);
+    let mut settings = fixture.settings();
+    settings.index.max_file_bytes = 1 << 30;
+    let engine = syncline::workspace::Engine::new(&settings);
+    let workspace = engine.open(&fixture.root, &settings).unwrap();
+    let asked = async |name: &str, unsaved: Unsaved| {
+        let view = workspace.view(Arc::new(unsaved), true).await.view;
+        let query = SymbolQuery::new(name, Fit::Exact, 10);
+        let answer = workspace.symbols(view, query, CancellationToken::new()).await;
+        (answer.symbols.len(), answer.left_out, answer.given_up)
+    };
+    until_known(&workspace).await;
+    assert_eq!(asked("small", Unsaved::new()).await, (1, false, false), "a text without a language is nobody's loss");
+    let path = RelPath::new(Path::new("unsaved.c")).unwrap();
+    assert_eq!(asked("small", Unsaved::from([(path.clone(), large.as_str().into())])).await, (1, false, true));
+    assert_eq!(asked("in_large", Unsaved::from([(path, large.as_str().into())])).await, (0, false, true));
+    // Dirty first, then in the index.
+    fixture.write("large.c", &large);
+    assert_eq!(asked("in_large", Unsaved::new()).await, (0, false, true));
+    until_state(&workspace, |state| state.index.files == 3 && state.symbols_known).await;
+    assert_eq!(asked("in_large", Unsaved::new()).await, (0, false, true));
+    assert_eq!(asked("small", Unsaved::new()).await, (1, false, true));
+    engine.shutdown().await;
+}
+
+/// Texts that take too much are remembered as such: they aren't tried again, and answers say that they are missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_was_given_up_stays_so() {
+    let many = "#define A 1\n".repeat(140_000);
+    let fixture = Fixture::new(&[("a.c", "int small(void) { return 0; }\n"), ("many.h", &many)]);
+    for round in ["parsed", "opened again"] {
+        let (engine, workspace) = open(&fixture);
+        until_known(&workspace).await;
+        let view = workspace.view(Arc::new(Unsaved::new()), true).await.view;
+        let query = SymbolQuery::new("small", Fit::Exact, 10);
+        let answer = workspace.symbols(view, query, CancellationToken::new()).await;
+        assert_eq!((answer.symbols.len(), answer.left_out, answer.given_up), (1, false, true), "{round}");
+        engine.shutdown().await;
+    }
+}

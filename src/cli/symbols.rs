@@ -18,7 +18,7 @@ use crate::core::{CodebaseRoot, RelPath};
 use crate::daemon::wire::{FoundSymbol, PathText, Purpose, Question, Symbols, SymbolsParams};
 use crate::daemon::{Client, Reach};
 use crate::index::Unsaved;
-use crate::index::symbols::{Fit, SymbolAnswer, SymbolKind, SymbolMatch, SymbolQuery};
+use crate::index::symbols::{Fit, LARGEST_PARSED, SymbolAnswer, SymbolKind, SymbolMatch, SymbolQuery};
 use crate::sync::Verdict;
 use crate::workspace::{Engine, Workspace};
 
@@ -39,7 +39,7 @@ pub struct Args {
     /// Only these kinds
     #[arg(long, value_enum, value_delimiter = ',', value_name = "KIND")]
     kind: Vec<SymbolKind>,
-    /// Most symbols to print
+    /// Most symbols to print, up to 10,000
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Print them as JSON
@@ -69,7 +69,7 @@ struct Answer<'a> {
     symbols: Vec<Found<'a>>,
     /// There may be more than `--limit`.
     limit_hit: bool,
-    /// Symbols of some files are missing, as they couldn't be read yet.
+    /// Symbols of some files are missing: they couldn't be read yet, or aren't parsed for their size.
     left_out: bool,
 }
 
@@ -139,6 +139,13 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
             "syncline: symbols of some files are missing, as they couldn't be read yet; `syncline status` says why"
         );
     }
+    if answer.as_ref().is_ok_and(|answer| answer.given_up) {
+        eprintln!(
+            "syncline: symbols of some files are missing: they are larger than {} MiB, or take too long to parse; \
+             `syncline search` finds text in them",
+            LARGEST_PARSED >> 20
+        );
+    }
     match answer {
         Ok(answer) => end(print(&answer, args.json), ExitCode::from(u8::from(answer.symbols.is_empty()))),
         Err(error) => fail(error),
@@ -154,12 +161,12 @@ fn ask_shared(reach: &Reach, params: &SymbolsParams) -> Result<SymbolAnswer, Str
     let mut bar = None;
     let answer = loop {
         match client.ask(&Question::Symbols(params.clone())).map_err(|error| error.to_string())? {
-            Symbols::Found { symbols, limit_hit, left_out } => {
+            Symbols::Found { symbols, limit_hit, left_out, given_up } => {
                 let found = |FoundSymbol { path, symbol }: FoundSymbol| {
                     Some(SymbolMatch { path: RelPath::from_bytes(path.as_bytes())?, symbol })
                 };
                 let symbols = symbols.into_iter().filter_map(found).collect();
-                break Ok(SymbolAnswer { symbols, limit_hit, left_out, ..SymbolAnswer::default() });
+                break Ok(SymbolAnswer { symbols, limit_hit, left_out, given_up, ..SymbolAnswer::default() });
             }
             Symbols::NotYet(progress) => {
                 if io::stderr().is_terminal() {
@@ -208,7 +215,10 @@ fn print(answer: &SymbolAnswer, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         let symbols = answer.symbols.iter().map(found).collect();
-        serde_json::to_writer(&mut out, &Answer { symbols, limit_hit: answer.limit_hit, left_out: answer.left_out })?;
+        serde_json::to_writer(
+            &mut out,
+            &Answer { symbols, limit_hit: answer.limit_hit, left_out: answer.left_out || answer.given_up },
+        )?;
         return writeln!(out);
     }
     let paint = Paint::stdout();

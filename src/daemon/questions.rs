@@ -199,6 +199,7 @@ async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> 
         symbols: answer.symbols.into_iter().map(found).collect(),
         limit_hit: answer.limit_hit,
         left_out: answer.left_out || !answer.damaged.is_empty(),
+        given_up: answer.given_up,
     }
 }
 

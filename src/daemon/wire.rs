@@ -268,6 +268,9 @@ pub enum Symbols {
         /// Symbols of some files are missing.
         #[serde(default)]
         left_out: bool,
+        /// Some files aren't parsed at all.
+        #[serde(default)]
+        given_up: bool,
     },
     /// They are still being read. Ask again.
     NotYet(Option<Progress>),

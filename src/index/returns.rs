@@ -105,6 +105,17 @@ pub(super) fn lone_returns(bytes: &[u8]) -> impl Iterator<Item = usize> {
     memchr::memchr_iter(b'\r', bytes).filter(|at| bytes.get(at + 1).is_some_and(|next| *next != b'\n'))
 }
 
+/// Where the line behind the one at `from` begins, for an editor; `None` when there is none.
+pub(super) fn next_line(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at += memchr::memchr2(b'\n', b'\r', bytes.get(at..)?)? + 1;
+        if bytes[at - 1] == b'\n' || bytes.get(at).is_some_and(|next| *next != b'\n') {
+            return Some(at);
+        }
+    }
+}
+
 fn count(bytes: &[u8]) -> u64 {
     lone_returns(bytes).count() as u64
 }

@@ -185,6 +185,19 @@ impl Snapshot {
         self.with_hash(key.hash).any(|path| Language::of(path) == Some(key.language))
     }
 
+    /// The segments that it is made of.
+    pub(super) fn segment_ids(&self) -> impl Iterator<Item = SegmentId> {
+        self.segments.iter().map(|part| part.segment.name().id)
+    }
+
+    /// Whether some file with a language is larger than `most` bytes.
+    pub(super) fn has_source_above(&self, most: u64) -> bool {
+        self.segments.iter().any(|part| {
+            let docs = part.segment.docs();
+            part.alive().any(|id| docs.doc(id).stat.size > most && Language::of(docs.path(id)).is_some())
+        })
+    }
+
     /// The texts with a language in segments other than `covered`, sorted, each with a file that has it; and those
     /// segments. Files larger than `max_file_bytes` are left out.
     pub(super) fn texts(

@@ -8,16 +8,25 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tree_sitter::{Node, ParseOptions, Parser};
 
+use super::column::{Columns, saturate};
 use super::language::{Language, Prepared, Rule};
-use super::symbol::{Column, Symbol, SymbolKind};
+use super::symbol::{Symbol, SymbolKind};
 use crate::index::returns::lone_returns;
 
-/// A text that takes longer to parse is given up: grammars are slow on some that aren't of their language at all.
-const LONGEST: Duration = Duration::from_secs(10);
+/// Larger texts aren't parsed, bytes: a tree takes several times the memory of its text, on each thread, and half a text
+/// would have symbols that it hasn't. Those of people are far below that.
+pub const LARGEST_PARSED: u64 = 4 << 20;
+/// A text that takes longer is given up: grammars are slow on some that aren't of their language at all. The largest takes
+/// about a second.
+const LONGEST: Duration = Duration::from_secs(4);
+/// A text that defines more is given up.
+pub(super) const MOST_SYMBOLS: usize = 1 << 17;
 /// Longest that the parser works between two looks at the clock.
 const STEP: Duration = Duration::from_millis(10);
 /// Longer names are cut, bytes.
-const LONGEST_NAME: usize = 200;
+pub(super) const LONGEST_NAME: usize = 200;
+/// Of longer texts the beginning is looked at for a name, bytes.
+const LONGEST_TEXT: usize = 4 * LONGEST_NAME;
 /// Steps from a definition to its name; declarators nest.
 const STEPS: usize = 24;
 
@@ -32,44 +41,90 @@ impl Default for Extractor {
     }
 }
 
+/// Why there are no symbols of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfinished {
+    /// It was cancelled.
+    Cancelled,
+    /// It is too large, takes too long, or defines too much.
+    TooMuch,
+}
+
 impl Extractor {
-    /// The definitions in `text`, in the order they stand there. `None` when it was cancelled. A text that can't be
-    /// parsed in time has none.
-    pub fn symbols(&mut self, language: Language, text: &[u8], cancel: &CancellationToken) -> Option<Vec<Symbol>> {
+    /// The definitions in `text`, in the order they stand there.
+    ///
+    /// # Errors
+    /// When it was cancelled, or isn't parsed for what it would take.
+    pub fn symbols(
+        &mut self,
+        language: Language,
+        text: &[u8],
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Symbol>, Unfinished> {
+        if text.len() as u64 > LARGEST_PARSED {
+            return Err(Unfinished::TooMuch);
+        }
         if matches!(language, Language::C | Language::Header | Language::Cpp)
             && let Some(found) = macros::macros(text)
         {
-            return Some(found);
+            return if found.len() > MOST_SYMBOLS { Err(Unfinished::TooMuch) } else { Ok(found) };
         }
-        self.parsed(language, text, cancel)
+        let mut found = self.parsed(language, text, cancel)?;
+        found.sort_by_key(|symbol| (symbol.line, symbol.column.utf8));
+        Ok(found)
     }
 
     /// The same, as the grammar finds them.
-    fn parsed(&mut self, language: Language, text: &[u8], cancel: &CancellationToken) -> Option<Vec<Symbol>> {
+    fn parsed(
+        &mut self,
+        language: Language,
+        text: &[u8],
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Symbol>, Unfinished> {
         let prepared = language.prepared(text);
         if let Err(error) = self.parser.set_language(&prepared.grammar) {
             tracing::error!(?language, %error, "a grammar can't be used");
-            return Some(Vec::new());
+            return Ok(Vec::new());
         }
-        let (mut before, mut spent) = (Instant::now(), Duration::ZERO);
-        let mut stop = |_: &tree_sitter::ParseState| {
-            // Time in which this thread wasn't let run isn't the text's: what is kept of it mustn't depend on that.
-            let now = Instant::now();
-            spent += (now - before).min(STEP);
-            before = now;
-            if cancel.is_cancelled() || spent > LONGEST { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let mut clock = Clock { cancel, before: Instant::now(), spent: Duration::ZERO };
+        let mut stop = |_: &tree_sitter::ParseState| match clock.go_on() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         };
         let options = ParseOptions::new().progress_callback(&mut stop);
         let tree = self.parser.parse_with_options(&mut |at, _| text.get(at..).unwrap_or_default(), None, Some(options));
         let Some(tree) = tree else {
             // It would go on where it stopped.
             self.parser.reset();
-            return (!cancel.is_cancelled()).then(Vec::new);
+            return Err(clock.go_on().err().unwrap_or(Unfinished::TooMuch));
         };
         let returns = lone_returns(text).collect();
-        let mut finder = Finder { prepared, text, returns, scopes: Vec::new(), found: Vec::new() };
-        finder.walk(tree.root_node(), cancel);
-        (!cancel.is_cancelled()).then_some(finder.found)
+        let columns = Columns::of_line(text, 0);
+        let mut finder = Finder { prepared, text, returns, scopes: Vec::new(), found: Vec::new(), columns };
+        finder.walk(tree.root_node(), &mut clock)?;
+        Ok(finder.found)
+    }
+}
+
+/// How long a text may take.
+struct Clock<'a> {
+    cancel: &'a CancellationToken,
+    before: Instant,
+    spent: Duration,
+}
+
+impl Clock<'_> {
+    /// To be asked every few milliseconds.
+    fn go_on(&mut self) -> Result<(), Unfinished> {
+        // Time in which this thread wasn't let run isn't the text's: what is kept of it mustn't depend on that.
+        let now = Instant::now();
+        self.spent += (now - self.before).min(STEP);
+        self.before = now;
+        match () {
+            () if self.cancel.is_cancelled() => Err(Unfinished::Cancelled),
+            () if self.spent > LONGEST => Err(Unfinished::TooMuch),
+            () => Ok(()),
+        }
     }
 }
 
@@ -90,16 +145,21 @@ struct Finder<'a> {
     returns: Vec<usize>,
     scopes: Vec<Enclosing>,
     found: Vec<Symbol>,
+    /// Of the line of the last one.
+    columns: Columns<'a>,
 }
 
 impl Finder<'_> {
-    fn walk(&mut self, root: Node<'_>, cancel: &CancellationToken) {
+    fn walk(&mut self, root: Node<'_>, clock: &mut Clock<'_>) -> Result<(), Unfinished> {
         let mut cursor = root.walk();
         let mut visited = 0_u32;
         loop {
             visited = visited.wrapping_add(1);
-            if visited.is_multiple_of(1 << 16) && cancel.is_cancelled() {
-                return;
+            if visited.is_multiple_of(1 << 12) {
+                clock.go_on()?;
+            }
+            if self.found.len() > MOST_SYMBOLS {
+                return Err(Unfinished::TooMuch);
             }
             let node = cursor.node();
             let rule = if node.is_named() { self.prepared.rule(node.kind_id()) } else { None };
@@ -112,7 +172,7 @@ impl Finder<'_> {
             }
             while !cursor.goto_next_sibling() {
                 if !cursor.goto_parent() {
-                    return;
+                    return Ok(());
                 }
             }
             let depth = cursor.depth();
@@ -244,7 +304,7 @@ impl Finder<'_> {
         while self.scopes.last().is_some_and(|scope| scope.heading >= level) {
             self.scopes.pop();
         }
-        self.push(name.to_owned(), SymbolKind::Heading, content.start_byte() + before, content.start_position().row);
+        self.push(name.to_owned(), SymbolKind::Heading, content, before);
         self.scopes.push(Enclosing { depth: 0, name: name.to_owned(), kind: None, heading: level });
     }
 
@@ -268,7 +328,7 @@ impl Finder<'_> {
             self.scopes.push(Enclosing { depth, name: outer, kind: Some(SymbolKind::Type), heading: 0 });
         }
         let kind = if self.scopes.len() > scopes && kind == SymbolKind::Function { SymbolKind::Method } else { kind };
-        self.push(text.clone(), kind, name.start_byte(), name.start_position().row);
+        self.push(text.clone(), kind, name, 0);
         self.scopes.truncate(scopes);
         if !matches!(kind, SymbolKind::EnumMember | SymbolKind::Macro | SymbolKind::Type) && !kind.is_data() {
             self.scopes.push(Enclosing { depth, name: text, kind: Some(kind), heading: 0 });
@@ -350,25 +410,35 @@ impl Finder<'_> {
         None
     }
 
-    fn push(&mut self, mut name: String, kind: SymbolKind, start: usize, row: usize) {
-        if name.len() > LONGEST_NAME {
-            let end = (0..=LONGEST_NAME).rev().find(|at| name.is_char_boundary(*at));
-            name.truncate(end.unwrap_or(0));
-        }
-        let line_start = self.text[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    /// Takes note of a name, which begins so many bytes into `node`.
+    fn push(&mut self, name: String, kind: SymbolKind, node: Node<'_>, into: usize) {
+        let (start, position) = (node.start_byte() + into, node.start_position());
+        let line_start = node.start_byte().saturating_sub(position.column);
         // Lines are those of editors.
         let returns = self.returns.partition_point(|at| *at < start);
         let behind_return = returns.checked_sub(1).map_or(0, |last| self.returns[last] + 1);
-        let (row, line_start) = (row + returns, line_start.max(behind_return));
-        let column = column(&self.text[line_start..start]);
-        let container = self.scopes.last().map(|scope| scope.name.clone()).unwrap_or_default();
-        self.found.push(Symbol { name, kind, line: saturate(row), column, container });
+        let (row, line_start) = (position.row + returns, line_start.max(behind_return));
+        // Counted on from the one before: a line may be the whole text.
+        if !self.columns.is_ahead(line_start, start) {
+            self.columns = Columns::of_line(self.text, line_start);
+        }
+        let column = self.columns.at(start);
+        let container = self.scopes.last().map(|scope| cut(scope.name.clone())).unwrap_or_default();
+        self.found.push(Symbol { name: cut(name), kind, line: saturate(row), column, container });
     }
 
     fn text_of(&self, node: Node<'_>) -> String {
         let bytes = self.text.get(node.byte_range()).unwrap_or_default();
-        String::from_utf8_lossy(bytes).into_owned()
+        String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_TEXT)]).into_owned()
     }
+}
+
+fn cut(mut name: String) -> String {
+    if name.len() > LONGEST_NAME {
+        let end = (0..=LONGEST_NAME).rev().find(|at| name.is_char_boundary(*at));
+        name.truncate(end.unwrap_or(0));
+    }
+    name
 }
 
 /// Whether a declarator declares a function, and not a pointer to one.
@@ -385,23 +455,6 @@ fn is_prototype(declarator: Node<'_>) -> bool {
         }
     }
     false
-}
-
-fn column(before: &[u8]) -> Column {
-    if before.is_ascii() {
-        let all = saturate(before.len());
-        return Column { utf8: all, utf16: all, utf32: all };
-    }
-    let text = String::from_utf8_lossy(before);
-    Column {
-        utf8: saturate(text.len()),
-        utf16: saturate(text.encode_utf16().count()),
-        utf32: saturate(text.chars().count()),
-    }
-}
-
-fn saturate(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::extract::Extractor;
+use super::extract::{Extractor, Unfinished};
 use super::pack::TextKey;
 use super::query::{SymbolMatch, SymbolView};
-use super::update::read;
+use super::update::{Found, read};
 use super::{Language, Symbol};
 use crate::core::RelPath;
 use crate::core::files::RootFolder;
@@ -78,16 +78,21 @@ impl SymbolView<'_> {
         let bytes = match self.view.unsaved.get(path) {
             Some(text) => text.as_bytes(),
             None => {
-                on_disk = read(root?, path, LARGEST.min(self.max_file_bytes)).ok()??;
+                let Ok(Found::Text(bytes)) = read(root?, path, LARGEST.min(self.max_file_bytes)) else { return None };
+                on_disk = bytes;
                 &on_disk[..]
             }
         };
         let key = TextKey { hash: ContentHash::of(bytes), language };
         if let Some(known) = self.store.recent.get(key) {
-            return Some(known);
+            return known;
         }
-        let symbols = Arc::new(extractor.symbols(language, bytes, cancel)?);
+        let symbols = match extractor.symbols(language, bytes, cancel) {
+            Ok(symbols) => Some(Arc::new(symbols)),
+            Err(Unfinished::TooMuch) => None,
+            Err(Unfinished::Cancelled) => return None,
+        };
         self.store.recent.put(key, symbols.clone());
-        Some(symbols)
+        symbols
     }
 }

@@ -5,6 +5,7 @@
 //! before and a second worktree cost no parsing. A [`SymbolView`] answers a [`SymbolQuery`] from the packs, from unsaved
 //! texts and from files that have just changed.
 
+mod column;
 mod extract;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -18,12 +19,13 @@ mod store;
 mod symbol;
 mod text;
 mod update;
+mod verify;
 
-pub use extract::Extractor;
+pub use extract::{Extractor, LARGEST_PARSED, Unfinished};
 pub use language::Language;
 pub use latest::Dated;
 pub use pack::{PackId, TextKey};
-pub use query::{Fit, SymbolAnswer, SymbolMatch, SymbolQuery, SymbolView};
+pub use query::{Fit, MOST_GIVEN, SymbolAnswer, SymbolMatch, SymbolQuery, SymbolView};
 pub use rank::Rank;
 pub use store::SymbolStore;
 pub use symbol::{Column, Symbol, SymbolKind};

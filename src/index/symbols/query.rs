@@ -3,17 +3,18 @@
 use std::collections::{BTreeSet, BinaryHeap};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::extract::Extractor;
+use super::extract::{Extractor, LARGEST_PARSED, Unfinished};
 use super::pack::{Letters, Pack, PackId, Place, TextKey, cmp_names};
 use super::rank::{Rank, Ranker};
 use super::store::{Packs, SymbolStore};
-use super::update::read;
-use super::{Language, Symbol, SymbolKind};
+use super::update::{Found, read};
+use super::{Column, Language, Symbol, SymbolKind};
 use crate::core::RelPath;
 use crate::core::files::RootFolder;
 use crate::index::docs::ContentHash;
@@ -25,8 +26,13 @@ const MOST_PREFIXED: usize = 4096;
 const BLOCKS: usize = 256;
 /// While more of the index's files than these wait to be parsed, a query doesn't look which they are.
 const MOST_UNPARSED: usize = 4096;
-/// Files without a place in the packs that a query parses by itself; of more, the rest is left out.
+/// Files without a place in the packs that a query parses by itself, their bytes, and how long it does; of more, the rest is
+/// left out.
 const MOST_PARSED: usize = 64;
+const MOST_PARSED_BYTES: usize = 16 << 20;
+const LONGEST_PARSE: Duration = Duration::from_secs(4);
+/// Most symbols that an answer has, whatever was asked for.
+pub const MOST_GIVEN: usize = 10_000;
 
 /// How a name must fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,12 +80,14 @@ pub struct SymbolAnswer {
     pub limit_hit: bool,
     /// Too many files wait to be parsed for the query to do it: symbols of some are missing.
     pub left_out: bool,
+    /// Some files aren't parsed, as they are too large or take too long: their symbols are missing for good.
+    pub given_up: bool,
     /// Packs that turned out to be damaged.
     pub damaged: Vec<PackId>,
 }
 
 impl SymbolQuery {
-    /// A query for `text`: a name, or `container::name`, or `container.name`.
+    /// A query for `text`: a name, or `container::name`, or `container.name`. At most [`MOST_GIVEN`] symbols are given.
     pub fn new(text: &str, fit: Fit, limit: usize) -> SymbolQuery {
         let text = text.trim();
         let (container, name) = match text.rsplit_once("::").or_else(|| text.rsplit_once('.')) {
@@ -89,7 +97,13 @@ impl SymbolQuery {
         let container = container.map(|c| c.rsplit([':', '.']).next().unwrap_or_default().to_owned());
         // Blanks are for the eye: no name has any, but headings do.
         let name = if fit == Fit::Fuzzy { name.split_whitespace().collect() } else { name.to_owned() };
-        SymbolQuery { name, container: container.filter(|c| !c.is_empty()), fit, limit, ..SymbolQuery::default() }
+        SymbolQuery {
+            name,
+            container: container.filter(|c| !c.is_empty()),
+            fit,
+            limit: limit.min(MOST_GIVEN),
+            ..SymbolQuery::default()
+        }
     }
 
     /// Only symbols of these kinds.
@@ -110,6 +124,11 @@ impl SymbolQuery {
     pub fn ranks(&self) -> impl FnMut(&str) -> Option<Rank> + '_ {
         let mut ranker = Ranker::new(&self.name, self.fit);
         move |name| ranker.rank(name)
+    }
+
+    /// Names that are kept while the best are looked for.
+    fn kept(&self) -> usize {
+        self.limit * 4 + 64
     }
 
     fn allows(&self, symbol: &Symbol) -> bool {
@@ -153,7 +172,7 @@ pub struct SymbolView<'a> {
     pub view: &'a View,
     /// Where the files are.
     pub root: &'a Path,
-    /// Larger files aren't parsed, bytes.
+    /// Larger files aren't parsed, bytes. None above [`LARGEST_PARSED`] is.
     pub max_file_bytes: u64,
     /// Threads that look through names.
     pub threads: usize,
@@ -166,10 +185,11 @@ impl SymbolView<'_> {
         if query.name.is_empty() || query.limit == 0 {
             return answer;
         }
-        let (loose, left_out) = self.loose(query, cancel);
+        let Loose { candidates: loose, left_out, given_up } = self.loose(query, cancel);
         // After those: a text that gets into a pack meanwhile is in both, not in neither.
         let packs = self.store.packs();
         answer.left_out = left_out;
+        answer.given_up = given_up || self.store.leaves_out(&self.view.snapshot);
         let mut candidates = loose.clone();
         for (at, pack) in packs.iter().enumerate() {
             let mut ranker = Ranker::new(&query.name, query.fit);
@@ -216,10 +236,12 @@ impl SymbolView<'_> {
                 answer.limit_hit = true;
                 return;
             }
-            let mut found = Vec::new();
+            // One more tells that there are more. (Two packs may know the same text.)
+            let left = query.limit - answer.symbols.len();
+            let mut found = Nearest { near: query.near.as_ref(), most: left + 1, found: BTreeSet::new() };
             for candidate in same {
                 match &candidate.source {
-                    Source::Loose(symbol) => found.push((**symbol).clone()),
+                    Source::Loose(symbol) => found.add(&symbol.path, &symbol.symbol),
                     Source::Pack(at, place) => {
                         if self.resolve(query, &packs[*at], &candidate.name, *place, &mut found).is_err() {
                             answer.damaged.push(packs[*at].id());
@@ -227,17 +249,9 @@ impl SymbolView<'_> {
                     }
                 }
             }
-            let distance = |found: &SymbolMatch| query.near.as_ref().map_or(0, |near| distance(near, &found.path));
-            found.sort_by(|a, b| {
-                let place = |m: &SymbolMatch| (m.symbol.line, m.symbol.column);
-                distance(a).cmp(&distance(b)).then_with(|| a.path.cmp(&b.path)).then_with(|| place(a).cmp(&place(b)))
-            });
-            // Two packs may know the same text.
-            found.dedup();
-            let left = query.limit - answer.symbols.len();
-            answer.limit_hit |= found.len() > left;
-            found.truncate(left);
-            answer.symbols.append(&mut found);
+            answer.limit_hit |= found.found.len() > left;
+            let found = found.found.into_iter().take(left);
+            answer.symbols.extend(found.map(|(_, path, _, _, symbol)| SymbolMatch { path, symbol }));
         }
     }
 
@@ -248,7 +262,7 @@ impl SymbolView<'_> {
         pack: &Pack,
         name: &[u8],
         place: Place,
-        found: &mut Vec<SymbolMatch>,
+        found: &mut Nearest<'_>,
     ) -> Result<(), crate::index::segment::SegmentError> {
         let View { dirty, snapshot, unsaved } = self.view;
         for occurrence in pack.occurrences(place)? {
@@ -267,7 +281,7 @@ impl SymbolView<'_> {
                 let Some(path) = RelPath::from_bytes(path) else { continue };
                 let is_current = !dirty.contains_key(&path) && !unsaved.contains_key(&path);
                 if is_current && Language::of(path.as_bytes()) == Some(key.language) {
-                    found.push(SymbolMatch { path, symbol: symbol.clone() });
+                    found.add(&path, &symbol);
                 }
             }
         }
@@ -282,7 +296,7 @@ impl SymbolView<'_> {
         cancel: &CancellationToken,
     ) -> Result<Vec<(Rank, Vec<u8>, Place)>, ()> {
         // Many of the best may be of files that are gone, or of the wrong kind.
-        let keep = query.limit.saturating_mul(4).saturating_add(64);
+        let keep = query.kept();
         let best: Mutex<BinaryHeap<(Rank, Vec<u8>, usize)>> = Mutex::default();
         let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let places: Mutex<Vec<Place>> = Mutex::default();
@@ -334,7 +348,7 @@ impl SymbolView<'_> {
     /// to look which.
     fn unparsed(&self) -> Option<Vec<RelPath>> {
         let View { dirty, snapshot, unsaved } = self.view;
-        let (texts, _) = snapshot.texts(&self.store.covered(), self.max_file_bytes);
+        let (texts, _) = snapshot.texts(&self.store.covered(), self.largest());
         if texts.len() > MOST_UNPARSED {
             return None;
         }
@@ -344,67 +358,117 @@ impl SymbolView<'_> {
         Some(unparsed.filter(|p| !dirty.contains_key(p) && !unsaved.contains_key(p)).collect())
     }
 
-    /// Symbols that fit in unsaved texts and in files that are newer than the packs, and whether some of those were left
-    /// out.
-    fn loose(&self, query: &SymbolQuery, cancel: &CancellationToken) -> (Vec<Candidate>, bool) {
+    /// Larger files aren't parsed, bytes.
+    fn largest(&self) -> u64 {
+        self.max_file_bytes.min(LARGEST_PARSED)
+    }
+
+    /// Symbols that fit in unsaved texts and in files that are newer than the packs.
+    fn loose(&self, query: &SymbolQuery, cancel: &CancellationToken) -> Loose {
         let View { dirty, unsaved, .. } = self.view;
         let mut ranker = Ranker::new(&query.name, query.fit);
         let mut extractor = Extractor::default();
-        let mut candidates = Vec::new();
         let changed = dirty.iter().filter(|(path, dirt)| dirt.verdict == Verdict::Read && !unsaved.contains_key(path));
         let unparsed = self.unparsed();
-        let mut left_out = unparsed.is_none();
+        let mut loose = Loose { left_out: unparsed.is_none(), ..Loose::default() };
         let on_disk = changed.map(|(path, _)| path).chain(unparsed.iter().flatten());
         let files = unsaved.iter().map(|(path, text)| (path, Some(text))).chain(on_disk.map(|path| (path, None)));
         let files = files.filter(|(path, _)| Language::of(path.as_bytes()).is_some());
         let root = RootFolder::open(self.root).ok();
+        let (began, mut parsed_bytes) = (Instant::now(), 0);
         for (number, (path, text)) in files.enumerate() {
-            if number == MOST_PARSED {
-                left_out = true;
+            if number == MOST_PARSED || parsed_bytes > MOST_PARSED_BYTES || began.elapsed() > LONGEST_PARSE {
+                loose.left_out = true;
                 break;
             }
             let Some(language) = Language::of(path.as_bytes()) else { continue };
             let on_disk;
             let bytes = match text {
                 Some(text) => text.as_bytes(),
-                None => match root.as_ref().map_or(Ok(None), |root| read(root, path, self.max_file_bytes)) {
-                    Ok(Some(bytes)) => {
+                None => match root.as_ref().map_or(Ok(Found::Nothing), |root| read(root, path, self.largest())) {
+                    Ok(Found::Text(bytes)) => {
                         on_disk = bytes;
                         &on_disk[..]
                     }
-                    Ok(None) => continue,
+                    Ok(Found::Nothing) => continue,
+                    Ok(Found::TooLarge) => {
+                        loose.given_up = true;
+                        continue;
+                    }
                     Err(_) => {
-                        left_out = true;
+                        loose.left_out = true;
                         continue;
                     }
                 },
             };
             let key = TextKey { hash: ContentHash::of(bytes), language };
-            let symbols = match self.store.recent.get(key) {
-                Some(symbols) => symbols,
+            let parsed = match self.store.recent.get(key) {
+                Some(parsed) => parsed,
                 None => {
-                    let Some(symbols) = extractor.symbols(language, bytes, cancel) else { break };
-                    let symbols = std::sync::Arc::new(symbols);
-                    self.store.recent.put(key, symbols.clone());
-                    symbols
+                    parsed_bytes += bytes.len();
+                    let parsed = match extractor.symbols(language, bytes, cancel) {
+                        Ok(symbols) => Some(Arc::new(symbols)),
+                        Err(Unfinished::TooMuch) => None,
+                        Err(Unfinished::Cancelled) => break,
+                    };
+                    self.store.recent.put(key, parsed.clone());
+                    parsed
                 }
             };
-            for symbol in symbols.iter().filter(|symbol| query.allows(symbol)) {
+            loose.given_up |= parsed.is_none();
+            for symbol in parsed.iter().flat_map(|symbols| symbols.iter()).filter(|symbol| query.allows(symbol)) {
                 if let Some(rank) = ranker.rank(&symbol.name) {
                     let found = SymbolMatch { path: path.clone(), symbol: symbol.clone() };
                     let name = symbol.name.clone().into_bytes();
-                    candidates.push(Candidate { rank, name, source: Source::Loose(Box::new(found)) });
+                    loose.candidates.push(Candidate { rank, name, source: Source::Loose(Box::new(found)) });
                 }
             }
+            if loose.candidates.len() > 2 * query.kept() {
+                loose.candidates.sort();
+                loose.candidates.truncate(query.kept());
+            }
         }
-        (candidates, left_out)
+        loose
+    }
+}
+
+/// What is found in texts that are in no pack.
+#[derive(Default)]
+struct Loose {
+    candidates: Vec<Candidate>,
+    /// Some texts were left out.
+    left_out: bool,
+    /// Some aren't parsed at all.
+    given_up: bool,
+}
+
+/// The nearest of the symbols with one name, each once, and no more of them than are wanted.
+struct Nearest<'a> {
+    near: Option<&'a RelPath>,
+    most: usize,
+    found: BTreeSet<(usize, RelPath, u32, Column, Symbol)>,
+}
+
+impl Nearest<'_> {
+    fn add(&mut self, path: &RelPath, symbol: &Symbol) {
+        let distance = self.near.map_or(0, |near| distance(near, path));
+        let key = (distance, path, symbol.line, symbol.column, symbol);
+        let is_full = self.found.len() == self.most;
+        if is_full && self.found.last().is_some_and(|(d, p, l, c, s)| key >= (*d, p, *l, *c, s)) {
+            return;
+        }
+        self.found.insert((distance, path.clone(), symbol.line, symbol.column, symbol.clone()));
+        if self.found.len() > self.most {
+            self.found.pop_last();
+        }
     }
 }
 
 /// Steps through folders from one path to another.
 fn distance(from: &RelPath, to: &RelPath) -> usize {
-    let parts = |path: &RelPath| path.as_bytes().split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
-    let (from, to) = (parts(from), parts(to));
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    from.len() + to.len() - 2 * shared
+    fn parts(path: &RelPath) -> impl Iterator<Item = &[u8]> {
+        path.as_bytes().split(|byte| *byte == b'/')
+    }
+    let shared = parts(from).zip(parts(to)).take_while(|(a, b)| a == b).count();
+    parts(from).count() + parts(to).count() - 2 * shared
 }

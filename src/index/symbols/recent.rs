@@ -6,18 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Symbol;
 use super::pack::TextKey;
 
-/// Texts that are kept; the least recently used goes first.
+/// Texts that are kept, and symbols of all of them; the least recently used goes first.
 const KEPT: usize = 128;
+const MOST_KEPT: usize = 1 << 18;
+
+/// A text's symbols; none when it was given up.
+pub type Parsed = Option<Arc<Vec<Symbol>>>;
 
 /// Symbols of the texts that were parsed last.
 #[derive(Default)]
 pub struct Recent {
-    texts: Mutex<VecDeque<(TextKey, Arc<Vec<Symbol>>)>>,
+    texts: Mutex<VecDeque<(TextKey, Parsed)>>,
 }
 
 impl Recent {
     /// A text's symbols, if they are known.
-    pub fn get(&self, key: TextKey) -> Option<Arc<Vec<Symbol>>> {
+    pub fn get(&self, key: TextKey) -> Option<Parsed> {
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         let at = texts.iter().position(|(known, _)| *known == key)?;
         let found = texts.remove(at)?;
@@ -27,10 +31,18 @@ impl Recent {
     }
 
     /// Keeps a text's symbols.
-    pub fn put(&self, key: TextKey, symbols: Arc<Vec<Symbol>>) {
+    pub fn put(&self, key: TextKey, symbols: Parsed) {
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         texts.push_front((key, symbols));
         texts.truncate(KEPT);
+        let mut symbols = 0;
+        let fitting = texts.iter().take_while(|(_, parsed)| {
+            symbols += parsed.as_ref().map_or(0, |parsed| parsed.len());
+            symbols <= MOST_KEPT
+        });
+        // What was just put in stays, whatever it is.
+        let fitting = fitting.count().max(1);
+        texts.truncate(fitting);
     }
 
     pub(super) fn clear(&self) {

@@ -4,14 +4,16 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use super::extract::LARGEST_PARSED;
 use super::pack::{self, Pack, PackBuilder, PackId, TextKey};
 use super::recent::Recent;
 use crate::index::folder::{Ours, create_private_folder, mark};
 use crate::index::segment::{SegmentError, SegmentId, create_private};
+use crate::index::{Generation, Snapshot};
 
 /// Packs of one size class that are merged into one.
 const MERGE_AT: usize = 6;
@@ -36,7 +38,11 @@ pub struct SymbolStore {
     packs: RwLock<Packs>,
     changing: Mutex<()>,
     /// Segments all whose texts have been taken care of.
-    pub(super) covered: Mutex<HashSet<SegmentId>>,
+    covered: Mutex<HashSet<SegmentId>>,
+    /// Whether the index of a generation has files that are too large to be parsed.
+    oversized: Mutex<Option<(Generation, bool)>>,
+    /// Symbols that others left didn't fit their texts, and that was told.
+    doubted: AtomicBool,
     forgotten: AtomicU64,
     /// Texts added since packs that are mostly dead were looked for.
     added: AtomicUsize,
@@ -52,6 +58,8 @@ impl SymbolStore {
             packs: RwLock::default(),
             changing: Mutex::new(()),
             covered: Mutex::default(),
+            oversized: Mutex::default(),
+            doubted: AtomicBool::new(false),
             forgotten: AtomicU64::new(0),
             // What changed since the process before looked isn't known.
             added: AtomicUsize::new(usize::MAX / 2),
@@ -258,6 +266,41 @@ impl SymbolStore {
         self.covered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All texts in `segments` have been taken care of. Of the others only those stay known that `snapshot` has.
+    pub(super) fn cover(&self, snapshot: &Snapshot, segments: Vec<SegmentId>) {
+        let mut covered = self.covered();
+        covered.extend(segments);
+        let present: HashSet<_> = snapshot.segment_ids().collect();
+        covered.retain(|segment| present.contains(segment));
+    }
+
+    /// Whether some text in `snapshot` isn't parsed for what it is: too large, or given up.
+    pub(super) fn leaves_out(&self, snapshot: &Snapshot) -> bool {
+        let has_oversized = {
+            let mut oversized = self.oversized.lock().unwrap_or_else(PoisonError::into_inner);
+            match *oversized {
+                Some((generation, known)) if generation == snapshot.generation => known,
+                _ => {
+                    let found = snapshot.has_source_above(LARGEST_PARSED);
+                    *oversized = Some((snapshot.generation, found));
+                    found
+                }
+            }
+        };
+        has_oversized || self.packs().iter().any(|pack| pack.given_up().any(|key| snapshot.has(key)))
+    }
+
+    /// Tells, once, that symbols of others don't fit the texts that they were left for.
+    pub(super) fn doubt(&self, key: TextKey) {
+        if !self.doubted.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                text = %format_args!("{:032x}", key.hash.0),
+                "symbols that another host left in Redis aren't those of the text they are for, and aren't used: somebody \
+                 else may write there; such texts are parsed here"
+            );
+        }
+    }
+
     fn turn(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -356,7 +399,7 @@ mod tests {
         let store = SymbolStore::new(&own, &shared);
         let mut builder = PackBuilder::default();
         let hash = crate::index::ContentHash::of(b"fn f() {}");
-        builder.add(TextKey { hash, language: super::super::Language::Rust }, Vec::new());
+        builder.add(TextKey { hash, language: super::super::Language::Rust }, Some(Vec::new()));
         let id = builder.write(&own).unwrap();
         store.copy(&id.file(&own), &id.file(&shared)).unwrap();
         assert_eq!(fs::read(id.file(&own)).unwrap(), fs::read(id.file(&shared)).unwrap());

@@ -1,13 +1,14 @@
 //! The symbols of one text as bytes, as they are handed from host to host.
 
 use super::Symbol;
+use super::extract::MOST_SYMBOLS;
 use super::pack::Occurrence;
 use crate::index::varint;
 
 /// The version of the form and of what is found in a text.
 const VERSION: u8 = 2;
 /// More bytes are no text's symbols.
-const LARGEST: usize = 64 << 20;
+const LARGEST: usize = 16 << 20;
 
 /// The symbols in the form that [`decode`] reads.
 pub fn encode(symbols: &[Symbol]) -> Vec<u8> {
@@ -20,7 +21,8 @@ pub fn encode(symbols: &[Symbol]) -> Vec<u8> {
     out
 }
 
-/// The symbols that `bytes` hold, or `None` when they hold none: whoever left them is not trusted.
+/// The symbols that `bytes` hold, or `None` when they hold none: whoever left them is not trusted. Whether they are those
+/// of the text is for [`super::verify`] to tell.
 pub fn decode(bytes: &[u8]) -> Option<Vec<Symbol>> {
     let (&version, mut rest) = bytes.split_first()?;
     if version != VERSION || bytes.len() > LARGEST {
@@ -29,6 +31,9 @@ pub fn decode(bytes: &[u8]) -> Option<Vec<Symbol>> {
     let rest = &mut rest;
     let mut symbols = Vec::new();
     while !rest.is_empty() {
+        if symbols.len() == MOST_SYMBOLS {
+            return None;
+        }
         let length = usize::try_from(varint::read(rest)?).ok()?;
         let (name, tail) = rest.split_at_checked(length)?;
         *rest = tail;

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use super::extract::Extractor;
+use super::extract::{Extractor, LARGEST_PARSED, Unfinished};
 use super::pack::{PackBuilder, TextKey};
 use super::store::SymbolStore;
-use super::{Language, Symbol, text};
+use super::{Language, Symbol, text, verify};
 use crate::core::RelPath;
 use crate::core::files::RootFolder;
 use crate::index::Snapshot;
@@ -58,7 +58,7 @@ pub struct Update<'a> {
     pub snapshot: &'a Snapshot,
     /// Where its files are.
     pub root: &'a Path,
-    /// Larger files aren't parsed, bytes.
+    /// Larger files aren't parsed, bytes. None above [`LARGEST_PARSED`] is.
     pub max_file_bytes: u64,
     /// Threads that parse.
     pub threads: usize,
@@ -107,7 +107,7 @@ impl Update<'_> {
     /// # Errors
     /// When a pack can't be written, or a file of the index not be read. What was parsed stays.
     pub fn run(&self) -> Result<usize, UpdateError> {
-        let (wanted, segments) = self.snapshot.texts(&self.store.covered(), self.max_file_bytes);
+        let (wanted, segments) = self.snapshot.texts(&self.store.covered(), self.largest());
         let wanted = self.missing(wanted);
         let forgotten = self.store.times_forgotten();
         let (next, done, parsed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -126,14 +126,9 @@ impl Update<'_> {
                 let known = self.shelf.map(|shelf| shelf.take(&keys)).unwrap_or_default();
                 let mut new = Vec::new();
                 for (at, (key, path)) in chunk.iter().enumerate() {
-                    let given = known.get(at).and_then(Option::as_deref).and_then(text::decode);
-                    let was_given = given.is_some();
-                    let parsed_now = match given {
-                        Some(symbols) => Ok(Some(symbols)),
-                        None => self.parse_one(&mut extractor, *key, path),
-                    };
-                    let symbols = match parsed_now {
-                        Ok(Some(symbols)) => symbols,
+                    let given = known.get(at).and_then(Option::as_deref);
+                    let (symbols, was_given) = match self.symbols_of(&mut extractor, *key, path, given) {
+                        Ok(Some(found)) => found,
                         Ok(None) => continue,
                         Err(error) => {
                             // The others go on: what is known of them stays.
@@ -143,13 +138,13 @@ impl Update<'_> {
                     };
                     if !was_given {
                         parsed.fetch_add(1, Ordering::Relaxed);
-                        if self.shelf.is_some() {
-                            new.push((*key, text::encode(&symbols)));
+                        if let (Some(_), Some(Known { symbols, fit: true })) = (self.shelf, &symbols) {
+                            new.push((*key, text::encode(symbols)));
                         }
                     }
                     let mut due = {
                         let mut filling = filling.lock().unwrap_or_else(PoisonError::into_inner);
-                        filling.builder.add(*key, symbols);
+                        filling.builder.add(*key, symbols.map(|known| known.symbols));
                         filling.take_due()
                     };
                     if let Err(error) = self.store.add(&mut due) {
@@ -178,7 +173,7 @@ impl Update<'_> {
         }
         // What was forgotten meanwhile may have been a part of it.
         if !self.cancel.is_cancelled() && self.store.times_forgotten() == forgotten {
-            self.store.covered().extend(segments);
+            self.store.cover(self.snapshot, segments);
         }
         Ok(parsed.into_inner())
     }
@@ -198,48 +193,94 @@ impl Update<'_> {
         wanted
     }
 
-    /// The symbols of a text, from the file at `first` or, should that have changed, from another that has the text.
-    fn parse_one(
+    /// Larger files aren't parsed, bytes.
+    fn largest(&self) -> u64 {
+        self.max_file_bytes.min(LARGEST_PARSED)
+    }
+
+    /// The symbols of a text, and whether they are those that were `given`. `None` when there is no such text any more: then
+    /// its file is dirty, and its turn comes again.
+    fn symbols_of(
         &self,
         extractor: &mut Extractor,
         key: TextKey,
         first: &RelPath,
-    ) -> Result<Option<Vec<Symbol>>, UpdateError> {
-        let parsed = self.parse(extractor, key, first)?;
-        if parsed.is_some() {
-            return Ok(parsed);
+        given: Option<&[u8]>,
+    ) -> Result<Option<(Option<Known>, bool)>, UpdateError> {
+        let Some(text) = self.text_of(key, first)? else { return Ok(None) };
+        // Whoever left them isn't believed: anybody may write there.
+        if let Some(symbols) = given.and_then(text::decode) {
+            if verify::are_of(&symbols, &text) {
+                return Ok(Some((Some(Known { symbols, fit: true }), true)));
+            }
+            self.store.doubt(key);
+        }
+        match extractor.symbols(key.language, &text, self.cancel) {
+            // Others wouldn't believe what doesn't fit.
+            Ok(symbols) => {
+                let fit = self.shelf.is_some() && verify::are_of(&symbols, &text);
+                Ok(Some((Some(Known { symbols, fit }), false)))
+            }
+            Err(Unfinished::TooMuch) => {
+                tracing::info!(path = %first, "a file isn't parsed for its symbols: that takes too long, or there are too many");
+                Ok(Some((None, false)))
+            }
+            Err(Unfinished::Cancelled) => Ok(None),
+        }
+    }
+
+    /// A text, from the file at `first` or, should that have changed, from another that has it.
+    fn text_of(&self, key: TextKey, first: &RelPath) -> Result<Option<Vec<u8>>, UpdateError> {
+        let read = |path: &RelPath| -> Result<Option<Vec<u8>>, UpdateError> {
+            let found = RootFolder::open(self.root).and_then(|root| read(&root, path, self.largest()));
+            let found = found.map_err(|source| UpdateError::Read { path: path.to_path(self.root), source })?;
+            Ok(match found {
+                Found::Text(bytes) => Some(bytes).filter(|bytes| ContentHash::of(bytes) == key.hash),
+                Found::Nothing | Found::TooLarge => None,
+            })
+        };
+        let found = read(first)?;
+        if found.is_some() {
+            return Ok(found);
         }
         let others = self.snapshot.with_hash(key.hash).filter_map(RelPath::from_bytes);
         for path in others.filter(|path| path != first && Language::of(path.as_bytes()) == Some(key.language)) {
-            let parsed = self.parse(extractor, key, &path)?;
-            if parsed.is_some() || self.cancel.is_cancelled() {
-                return Ok(parsed);
+            let found = read(&path)?;
+            if found.is_some() || self.cancel.is_cancelled() {
+                return Ok(found);
             }
         }
         Ok(None)
     }
-
-    /// A file's symbols; `None` when it isn't what the index knows any more: then it is dirty, and its turn comes again.
-    fn parse(
-        &self,
-        extractor: &mut Extractor,
-        key: TextKey,
-        path: &RelPath,
-    ) -> Result<Option<Vec<Symbol>>, UpdateError> {
-        let bytes = RootFolder::open(self.root).and_then(|root| read(&root, path, self.max_file_bytes));
-        let bytes = bytes.map_err(|source| UpdateError::Read { path: path.to_path(self.root), source })?;
-        let current = bytes.filter(|bytes| ContentHash::of(bytes) == key.hash);
-        Ok(current.and_then(|bytes| extractor.symbols(key.language, &bytes, self.cancel)))
-    }
 }
 
-/// A file's bytes, unless there is no such file or it is larger than `most`.
-pub(super) fn read(root: &RootFolder, path: &RelPath, most: u64) -> io::Result<Option<Vec<u8>>> {
+/// What is known of a text.
+struct Known {
+    symbols: Vec<Symbol>,
+    /// Others can tell that they are its symbols.
+    fit: bool,
+}
+
+/// What is at a path.
+pub(super) enum Found {
+    /// No file.
+    Nothing,
+    /// One that isn't read.
+    TooLarge,
+    /// Its bytes.
+    Text(Vec<u8>),
+}
+
+/// A file's bytes, unless it is larger than `most`.
+pub(super) fn read(root: &RootFolder, path: &RelPath, most: u64) -> io::Result<Found> {
     use std::io::Read;
-    let Some(file) = root.file(path)? else { return Ok(None) };
+    let Some(file) = root.file(path)? else { return Ok(Found::Nothing) };
+    if file.metadata()?.len() > most {
+        return Ok(Found::TooLarge);
+    }
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= most).then_some(bytes))
+    Ok(if bytes.len() as u64 <= most { Found::Text(bytes) } else { Found::TooLarge })
 }
 
 #[cfg(test)]
@@ -250,11 +291,11 @@ mod tests {
     fn packs_are_published_soon_and_then_less_often() {
         let key = TextKey { hash: ContentHash::of(b"fn f() {}"), language: Language::Rust };
         let mut filling = Filling::default();
-        filling.builder.add(key, Vec::new());
+        filling.builder.add(key, Some(Vec::new()));
         assert!(filling.take_due().is_empty(), "too early");
         for patience in [FIRST_PACK, FIRST_PACK * 2, FIRST_PACK * 4] {
             assert_eq!(filling.patience, patience);
-            filling.builder.add(key, Vec::new());
+            filling.builder.add(key, Some(Vec::new()));
             filling.begun -= patience;
             assert!(!filling.take_due().is_empty());
             assert!(filling.take_due().is_empty(), "it was taken");

@@ -6,8 +6,9 @@
 
 use memchr::memmem;
 
-use super::{LONGEST_NAME, saturate};
+use super::LONGEST_NAME;
 use crate::index::returns::lone_returns;
+use crate::index::symbols::column::saturate;
 use crate::index::symbols::{Column, Symbol, SymbolKind};
 
 /// The macros that `text` defines, in order; `None` when there is, or may be, anything else in it.

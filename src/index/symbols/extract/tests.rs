@@ -2,12 +2,13 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Extractor, Language};
+use super::super::{Extractor, LARGEST_PARSED, Language, Unfinished, verify};
 
 /// What is found, one line for each: its line, kind, name, and what it is in.
 fn symbols(path: &str, text: &str) -> Vec<String> {
     let language = Language::of(path.as_bytes()).unwrap();
     let found = Extractor::default().symbols(language, text.as_bytes(), &CancellationToken::new()).unwrap();
+    assert!(verify::are_of(&found, text.as_bytes()), "others would believe them: {found:?}");
     for symbol in &found {
         let line = text.lines().nth(symbol.line as usize).unwrap();
         let at = &line[symbol.column.utf8 as usize..];
@@ -415,7 +416,7 @@ fn nonsense_has_no_symbols_and_does_no_harm() {
     }
     let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     let found = Extractor::default().symbols(Language::Cpp, &bytes, &CancellationToken::new());
-    assert!(found.is_some());
+    assert!(found.is_ok());
 }
 
 #[test]
@@ -423,5 +424,43 @@ fn a_cancelled_search_ends() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let text = "int f(void) { return 0; }\n".repeat(100_000);
-    assert_eq!(Extractor::default().symbols(Language::C, text.as_bytes(), &cancel), None);
+    assert_eq!(Extractor::default().symbols(Language::C, text.as_bytes(), &cancel), Err(Unfinished::Cancelled));
+}
+
+/// A byte order mark is no part of the first line for any editor, nor for a search.
+#[test]
+fn a_byte_order_mark_is_not_counted() {
+    for text in
+        ["\u{feff}int f(void) { return 0; }\n", "\u{feff}/* é */ int f(void) { return 0; }\n", "\u{feff}#define f 1\n"]
+    {
+        let found = Extractor::default().symbols(Language::C, text.as_bytes(), &CancellationToken::new()).unwrap();
+        let (bytes, plain) = (text.trim_start_matches('\u{feff}'), found[0].column);
+        let at = bytes.find('f').map(|at| if text.contains("#def") { bytes.rfind("f 1").unwrap() } else { at });
+        let before = &bytes[..at.unwrap()];
+        assert_eq!(plain.utf8 as usize, before.len(), "{text}");
+        assert_eq!(plain.utf16 as usize, before.encode_utf16().count(), "{text}");
+    }
+}
+
+/// A repository may set `index.max_file_bytes` as it likes: one file took seconds and hundreds of megabytes, and a long
+/// line the square of its length.
+#[test]
+fn a_text_that_takes_too_much_is_given_up() {
+    let symbols = |language, text: &str| {
+        Extractor::default().symbols(language, text.as_bytes(), &CancellationToken::new()).map(|found| found.len())
+    };
+    let large = "int f(void) { return 0; }\n".repeat(LARGEST_PARSED as usize / 26 + 1);
+    assert_eq!(symbols(Language::C, &large), Err(Unfinished::TooMuch));
+    assert_eq!(symbols(Language::C, &"#define A 1\n".repeat(140_000)), Err(Unfinished::TooMuch));
+    assert_eq!(
+        symbols(Language::Go, &format!("package a\n{}", "var A int\n".repeat(140_000))),
+        Err(Unfinished::TooMuch)
+    );
+    let line = (0..20_000).fold(String::new(), |line, number| line + &format!("/* é */ function f{number}() {{}} "));
+    assert_eq!(symbols(Language::JavaScript, &line), Ok(20_000));
+    let long = "x".repeat(5000);
+    let found = Extractor::default()
+        .symbols(Language::Rust, format!("mod {long} {{ fn f() {{}} }}").as_bytes(), &CancellationToken::new())
+        .unwrap();
+    assert!(found.iter().all(|symbol| symbol.name.len() <= 200 && symbol.container.len() <= 200), "{found:?}");
 }

@@ -5,21 +5,22 @@ use std::path::Path;
 
 use super::reader::Occurrence;
 use super::writer::PackWriter;
-use super::{PackId, TextKey, cmp_names};
+use super::{GIVEN_UP, PackId, TextKey, cmp_names};
 use crate::index::segment::SegmentError;
 use crate::index::symbols::Symbol;
 
 /// Symbols of texts on their way into a pack.
 #[derive(Default)]
 pub struct PackBuilder {
-    texts: BTreeMap<TextKey, Vec<Symbol>>,
+    /// Of each its symbols; none of one that was given up.
+    texts: BTreeMap<TextKey, Option<Vec<Symbol>>>,
     symbols: usize,
 }
 
 impl PackBuilder {
-    /// Adds a text. One that is there already stays as it is.
-    pub fn add(&mut self, key: TextKey, symbols: Vec<Symbol>) {
-        let count = symbols.len();
+    /// Adds a text with its symbols, or as one that was given up. One that is there already stays as it is.
+    pub fn add(&mut self, key: TextKey, symbols: Option<Vec<Symbol>>) {
+        let count = symbols.as_ref().map_or(0, Vec::len);
         if let std::collections::btree_map::Entry::Vacant(place) = self.texts.entry(key) {
             place.insert(symbols);
             self.symbols += count;
@@ -45,7 +46,7 @@ impl PackBuilder {
         self.symbols = 0;
         let mut all: Vec<(&Symbol, u32)> = Vec::new();
         for (number, symbols) in texts.values().enumerate() {
-            all.extend(symbols.iter().map(|symbol| (symbol, number as u32)));
+            all.extend(symbols.iter().flatten().map(|symbol| (symbol, number as u32)));
         }
         all.sort_by(|(a, x), (b, y)| {
             cmp_names(a.name.as_bytes(), b.name.as_bytes()).then(x.cmp(y)).then(a.line.cmp(&b.line))
@@ -55,7 +56,8 @@ impl PackBuilder {
             let occurrences: Vec<_> = same.iter().map(|(symbol, text)| Occurrence::of(symbol, *text)).collect();
             writer.add(same[0].0.name.as_bytes(), &occurrences)?;
         }
-        let table: Vec<_> = texts.iter().map(|(key, symbols)| (*key, symbols.len() as u32)).collect();
+        let count = |symbols: &Option<Vec<Symbol>>| symbols.as_ref().map_or(GIVEN_UP, |symbols| symbols.len() as u32);
+        let table: Vec<_> = texts.iter().map(|(key, symbols)| (*key, count(symbols))).collect();
         writer.finish(folder, &table)
     }
 }

@@ -9,7 +9,7 @@
 //!                          shares with the one before it; the bytes of its occurrences
 //! occurrences              for each block: for each name, where it is defined
 //! blocks                   for each block: its place, its checksums, the mask of all its names, its first name
-//! texts                    content hash, language and number of symbols of each
+//! texts                    content hash, language and number of symbols of each, or that it was given up
 //! footer                   the places above, checksums of blocks and texts, of itself
 //! ```
 //!
@@ -36,6 +36,8 @@ use crate::index::docs::ContentHash;
 const MAGIC: [u8; 8] = *b"SYNCSYM\x02";
 /// Names in a block.
 const BLOCK: usize = 64;
+/// The number of symbols of a text that was given up: what it defines isn't known, and isn't to be tried again.
+const GIVEN_UP: u32 = u32::MAX;
 /// Bytes of the footer.
 const FOOTER: usize = 8 * 6;
 /// The end of a pack's file name.

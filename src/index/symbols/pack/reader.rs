@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::{ANY, FOOTER, MAGIC, PackId, TextKey, cmp_names, mask};
+use super::{ANY, FOOTER, GIVEN_UP, MAGIC, PackId, TextKey, cmp_names, mask};
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::ContentHash;
 use crate::index::file::open_regular;
@@ -198,7 +198,8 @@ impl Pack {
         }
         let blocks = decode_blocks(&index, occurrences_at, blocks_at).ok_or(damaged("its blocks can't be read"))?;
         let texts = decode_texts(&table).ok_or(damaged("its texts can't be read"))?;
-        let symbols = texts.iter().map(|(_, symbols)| *symbols as usize).sum();
+        let known = texts.iter().map(|(_, symbols)| *symbols).filter(|symbols| *symbols != GIVEN_UP);
+        let symbols = known.map(|symbols| symbols as usize).sum();
         Ok(Pack { id, path: path.to_owned(), file, bytes, blocks, texts, symbols })
     }
 
@@ -222,7 +223,12 @@ impl Pack {
         &self.texts
     }
 
-    /// Whether it knows the symbols of a text.
+    /// The texts in it that were given up.
+    pub fn given_up(&self) -> impl Iterator<Item = TextKey> {
+        self.texts.iter().filter(|(_, symbols)| *symbols == GIVEN_UP).map(|(key, _)| *key)
+    }
+
+    /// Whether it knows the symbols of a text, or that they aren't to be known.
     pub fn holds(&self, key: TextKey) -> bool {
         self.texts.binary_search_by_key(&key, |(key, _)| *key).is_ok()
     }
@@ -488,7 +494,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let mut builder = PackBuilder::default();
             let key = TextKey { hash: ContentHash(1), language: Language::C };
-            builder.add(key, names.iter().map(|name| symbol(name)).collect());
+            builder.add(key, Some(names.iter().map(|name| symbol(name)).collect()));
             let pack = Pack::open(&builder.write(folder.path()).unwrap().file(folder.path())).unwrap();
             let mut found = Vec::new();
             let take = |name: &[u8], _: Place| found.push(String::from_utf8(name.to_vec()).unwrap());
