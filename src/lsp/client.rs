@@ -34,6 +34,8 @@ pub struct ClientFacts {
     pub shows_progress: bool,
     /// It knows `syncline/queueState`.
     pub knows_states: bool,
+    /// It says that it doesn't take them.
+    pub declines_states: bool,
     /// The kinds of symbols that it knows.
     pub kinds: SymbolKinds,
 }
@@ -73,7 +75,8 @@ impl ClientFacts {
             encoding: Encoding::negotiate(params),
             answers_configuration: capabilities.workspace.as_ref().and_then(|w| w.configuration).unwrap_or(false),
             shows_progress: shows_progress(params).unwrap_or(false),
-            knows_states: announces_states(params) || is_of_version_0_1(params),
+            knows_states: announces_states(params).unwrap_or_else(|| is_of_version_0_1(params)),
+            declines_states: announces_states(params) == Some(false),
             kinds: SymbolKinds::of(params),
         }
     }
@@ -110,13 +113,14 @@ fn shows_progress(params: &InitializeParams) -> Option<bool> {
     params.capabilities.window.as_ref()?.work_done_progress
 }
 
-/// Whether `capabilities.experimental.syncline` says that the client takes `syncline/queueState`.
-fn announces_states(params: &InitializeParams) -> bool {
+/// Whether `capabilities.experimental.syncline` says that the client takes `syncline/queueState`; `None` when it says
+/// nothing of it.
+fn announces_states(params: &InitializeParams) -> Option<bool> {
     let experimental = params.capabilities.experimental.as_ref();
     match experimental.and_then(|experimental| experimental.get("syncline")) {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(announced)) => *announced,
-        Some(syncline) => syncline.get("queueState") != Some(&Value::Bool(false)),
+        None | Some(Value::Null) => None,
+        Some(Value::Bool(announced)) => Some(*announced),
+        Some(syncline) => Some(syncline.get("queueState") != Some(&Value::Bool(false))),
     }
 }
 

@@ -80,6 +80,9 @@ pub struct Posted {
     pub _taken: oneshot::Sender<()>,
 }
 
+/// Who has asked a first question isn't told of states before it has the answer.
+const ANSWER_FIRST: Duration = Duration::from_millis(50);
+
 /// What the server knows of a client.
 pub struct Session {
     pub(super) engine: Engine,
@@ -176,7 +179,9 @@ impl Session {
             Event::Symbols(query, reply) => self.symbols(query, reply),
             Event::Sync(params, reply) => {
                 // Whoever syncs knows us, and wants to see how it goes.
-                self.wants_states.send_if_modified(|wants| !std::mem::replace(wants, true));
+                if !self.declines_states() {
+                    self.wants_states.send_if_modified(|wants| !std::mem::replace(wants, true));
+                }
                 self.sync(&params, reply);
             }
             Event::Command(params, reply) => self.command(params, reply),
@@ -242,6 +247,11 @@ impl Session {
         Ok(self.meant(params.codebase.as_deref())?.iter().map(state).collect())
     }
 
+    /// The client has announced that it doesn't take states.
+    fn declines_states(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.declines_states)
+    }
+
     fn search(&mut self, params: SearchParams, reply: Reply<SearchResult>) {
         let roots = match self.meant(params.codebase.as_deref()) {
             Ok(roots) => roots,
@@ -254,10 +264,19 @@ impl Session {
             outbox: self.outbox.clone(),
             params,
         };
-        let turns = self.searches.clone();
+        let (turns, declines) = (self.searches.clone(), self.declines_states());
+        let wants = self.wants_states.clone();
         self.answer(reply, async move {
             let _turn = turns.acquire().await;
-            search.run().await
+            let found = search.run().await;
+            // Whoever searches through us knows us, and may see what is searched: once the answer is there.
+            if !declines {
+                tokio::spawn(async move {
+                    tokio::time::sleep(ANSWER_FIRST).await;
+                    wants.send_if_modified(|wants| !std::mem::replace(wants, true));
+                });
+            }
+            found
         });
     }
 
