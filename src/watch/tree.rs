@@ -132,7 +132,7 @@ impl TreeRules {
         };
         match threads {
             0 | 1 => worker(),
-            _ => std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(&worker)))),
+            _ => std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker)))),
         }
         let mut tree = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         tree.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));

@@ -20,7 +20,7 @@ pub(super) fn are_of(symbols: &[Symbol], text: &[u8]) -> bool {
     symbols.len() <= MOST_SYMBOLS && in_order && all_stand_there(symbols, text).is_some()
 }
 
-fn all_stand_there<'a>(symbols: &'a [Symbol], text: &[u8]) -> Option<()> {
+fn all_stand_there(symbols: &[Symbol], text: &[u8]) -> Option<()> {
     let (mut line, mut columns) = (0, Columns::of_line(text, 0));
     let (mut containers, mut left) = (HashSet::new(), text.len().saturating_mul(MOST_LOOKS));
     for Symbol { name, line: wanted, column, container, kind: _ } in symbols {
