@@ -315,14 +315,15 @@ async fn folders_come_and_go() {
     server.shut_down().await;
 }
 
-/// Two work trees of a repository whose settings name it: one codebase in the line, two places here.
+/// Two work trees of a repository whose settings name it, which the user trusts: one codebase in the line, two places
+/// here.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_roots_may_share_their_codebase_s_name() {
     let named = (".syncline.toml", "[queue]\ncodebase = \"app\"\n");
     let (one, other) = (Fixture::new(&[("a.txt", "needle\n"), named]), Fixture::new(&[("b.txt", "needle\n"), named]));
     let mut server = Server::start(&one, &Engine::new(&one.settings()));
     let client = &mut server.client;
-    client.initialize(&[&one.root, &other.root], json!({}), Value::Null).await;
+    client.initialize(&[&one.root, &other.root], json!({}), json!({"queue": {"trust": ["app"]}})).await;
     client.open(&other.root.join("b.txt"), "unsaved needle\n").await;
     assert_eq!(client.search(search("needle")).await, ["a.txt:0:0-6:needle", "b.txt:0:8-14:unsaved needle"]);
     let states = client.request("syncline/queue", json!({"codebase": "app"})).await.unwrap();

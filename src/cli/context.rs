@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use std::sync::Mutex;
@@ -17,7 +17,7 @@ use crate::core::error::RootError;
 use crate::core::settings::{self, Loaded, Settings, Sources, log_filter};
 use crate::daemon::socket::PlaceError;
 use crate::daemon::{Reach, Rotating};
-use crate::workspace::indexed_codebase;
+use crate::workspace::{has_index, indexed_codebase};
 
 /// Flags that every subcommand takes.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -53,7 +53,8 @@ impl CommonArgs {
     /// When there is no folder at `path`.
     pub fn codebase(&self, path: &Path) -> Result<(CodebaseRoot, Settings), RootError> {
         let root = codebase_of(path, &self.load(None).settings)?;
-        let settings = self.settings(Some(root.as_path()));
+        let mut settings = self.settings(Some(root.as_path()));
+        settings.index_home |= is_meant(path, &root, &settings);
         Ok((root, settings))
     }
 
@@ -157,6 +158,14 @@ pub fn end(said: io::Result<()>, code: ExitCode) -> ExitCode {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(error),
         _ => code,
     }
+}
+
+/// Whether a command whose path is `path` means the codebase at `root`, even if that is all of a home folder: its path
+/// names something (`.`, which is what stands for nothing, is typed in whatever folder one happens to be), or it has an
+/// index, which somebody has asked for before.
+pub fn is_meant(path: &Path, root: &CodebaseRoot, settings: &Settings) -> bool {
+    let names = path.components().any(|part| matches!(part, Component::Normal(_) | Component::RootDir));
+    names || has_index(root.as_path(), settings)
 }
 
 /// The codebase that `path` belongs to: the nearest folder above it, or itself, that has an index; else `path` itself.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupted};
+use super::context::{CommonArgs, block_on, end, fail, is_meant, start_log, until_interrupted};
 use super::show::{self, Paint, advance, new_bar};
 use crate::core::CodebaseRoot;
 use crate::core::settings::{Settings, WatchMode};
@@ -34,7 +34,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Runs it.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
     match CodebaseRoot::open(&args.path) {
-        Ok(root) => index(&root, common.settings(Some(root.as_path())), args.json),
+        Ok(root) => {
+            let mut settings = common.settings(Some(root.as_path()));
+            settings.index_home |= is_meant(&args.path, &root, &settings);
+            index(&root, settings, args.json)
+        }
         Err(error) => fail(error),
     }
 }

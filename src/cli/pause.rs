@@ -58,7 +58,7 @@ fn command(common: &CommonArgs, args: &Args, client: &'static str, command: &str
         return Err(not_open());
     }
     let stream = find(Purpose::Session)?.ok_or_else(not_open)?;
-    let mut session = Session::open(stream, root.as_path()).map_err(|error| error.to_string())?;
+    let mut session = Session::open(stream, &root).map_err(|error| error.to_string())?;
     let params = json!({ "command": command, "arguments": [] });
     session.request("workspace/executeCommand", params, |_| Ok(())).map_err(|error| error.to_string())?;
     Ok(harmless(root.as_path().display()))

@@ -19,7 +19,7 @@ use crate::core::{CodebaseRoot, RelPath, UnixMillis};
 use crate::daemon::wire::DaemonState;
 use crate::index::Index;
 use crate::watch::tree::{Enter, TreeRules};
-use crate::workspace::{bytes_of_indexes, index_folder};
+use crate::workspace::{bytes_of_indexes, index_folder, may_open};
 
 /// `status`
 #[derive(Debug, clap::Args)]
@@ -83,6 +83,9 @@ struct CodebaseStatus {
     index_folder: Option<PathBuf>,
     /// What is on disk; nothing when there is no index.
     index: Option<IndexStatus>,
+    /// Why it isn't opened unasked; nothing when it is.
+    #[serde(skip)]
+    unasked: Option<String>,
     /// The engines that have it open.
     engines: Vec<Engine>,
     /// The line of all hosts; nothing when the settings name no Redis.
@@ -175,7 +178,8 @@ fn look(
         }
     };
     let (engines, line) = (engines(settings, root, daemon), line.map(Line::look));
-    Ok(CodebaseStatus { root: root.as_path().to_owned(), index_folder: folder, index, engines, line })
+    let unasked = may_open(root, settings).err().map(|error| error.to_string());
+    Ok(CodebaseStatus { root: root.as_path().to_owned(), index_folder: folder, index, unasked, engines, line })
 }
 
 /// For people.
@@ -195,6 +199,10 @@ fn text(
     out.push('\n');
     out += &format!("codebase  {}\n", show::harmless(codebase.root.display()));
     match &codebase.index {
+        None if codebase.unasked.is_some() => {
+            let why = codebase.unasked.as_deref().unwrap_or_default();
+            out += &format!("index     {}; {}\n", paint.warn("none"), show::harmless(why));
+        }
         None => {
             out += &format!(
                 "index     {}; make one: syncline index, or keep one fresh: syncline watch\n",

@@ -13,6 +13,7 @@ use super::show::{advance, new_bar};
 use crate::daemon::wire::Purpose;
 use crate::daemon::{AskError, Notification, Session};
 use crate::lsp::ext::{self, LastSync, Outcome, QueueState};
+use crate::workspace::may_open;
 
 /// `sync` takes what `index` does.
 pub use super::index::Args;
@@ -24,6 +25,9 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         Ok(found) => found,
         Err(error) => return fail(error),
     };
+    if let Err(error) = may_open(&root, &settings) {
+        return fail(error);
+    }
     if common.standalone {
         return index::index(&root, settings, args.json);
     }
@@ -36,7 +40,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
             return index::index(&root, settings, args.json);
         }
     };
-    let synced = Session::open(stream, root.as_path()).and_then(|mut session| sync(&mut session));
+    let synced = Session::open(stream, &root).and_then(|mut session| sync(&mut session));
     match synced {
         Ok((outcome, state)) => index::report(&outcome, &state, args.json, started),
         Err(error) => fail(error),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupted};
+use super::context::{CommonArgs, block_on, end, fail, is_meant, start_log, until_interrupted};
 use super::presence::Presence;
 use super::show::{self, Paint, advance, new_bar};
 use super::sync::state_of;
@@ -19,7 +19,7 @@ use crate::daemon::wire::Purpose;
 use crate::daemon::{AskError, Reach, Session, log_says_why};
 use crate::lsp::GOODBYE;
 use crate::lsp::ext::{FileCount, Health, LastSync, Outcome, QueueState};
-use crate::workspace::{Engine, Workspace};
+use crate::workspace::{Engine, Workspace, may_open};
 
 /// `watch`
 #[derive(Debug, clap::Args)]
@@ -34,11 +34,15 @@ pub struct Args {
 
 /// Runs it: as a client of the shared engine, or with an engine of its own.
 pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
-    let settings = common.settings(Some(&args.path));
+    let mut settings = common.settings(Some(&args.path));
     let root = match CodebaseRoot::open(&args.path) {
         Ok(root) => root,
         Err(error) => return fail(error),
     };
+    settings.index_home |= is_meant(&args.path, &root, &settings);
+    if let Err(error) = may_open(&root, &settings) {
+        return fail(error);
+    }
     // What goes wrong is shown among the lines below; the log is for those who ask.
     let _ = start_log(&settings, common.log_level.as_deref().is_none().then_some("error"));
     let reached = if common.standalone { None } else { Some(reach(common, &settings)) };
@@ -92,7 +96,7 @@ const MOST_DEATHS: usize = 3;
 
 /// Shows what it tells, until it leaves in order.
 fn hear(stream: Stream, root: &CodebaseRoot, screen: &mut Screen) -> Result<(), AskError> {
-    let mut session = Session::open(stream, root.as_path())?;
+    let mut session = Session::open(stream, root)?;
     loop {
         let said = session.hear()?;
         if said.method == GOODBYE {

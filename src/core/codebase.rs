@@ -31,6 +31,12 @@ impl CodebaseRoot {
         &self.0
     }
 
+    /// Whether it is the user's home folder, or holds it: most of what is in there is no codebase.
+    pub fn holds_home(&self) -> bool {
+        let home = etcetera::home_dir().ok().map(|home| std::fs::canonicalize(&home).unwrap_or(home));
+        self.0.parent().is_none() || home.is_some_and(|home| home.starts_with(&self.0))
+    }
+
     /// The folder's name, for people.
     pub fn name(&self) -> String {
         self.0.file_name().map_or_else(|| self.0.display().to_string(), |n| n.to_string_lossy().into_owned())

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -13,6 +12,7 @@ use super::log::log_says_why;
 use super::socket::{Place, PlaceError, Stream, deadline, peer, set_deadline};
 use super::start::{StartError, start};
 use super::wire::{Answer, ClientSettings, Hello, LONGEST_LINE, PROTOCOL, Purpose, Question, Reply, VERSION, Welcome};
+use crate::core::CodebaseRoot;
 use crate::core::settings::Sources;
 use crate::lsp::ext::{ClientExperimental, FileUri};
 use crate::lsp::{LONGEST_MESSAGE, frame};
@@ -266,16 +266,19 @@ pub struct Notification {
 }
 
 impl Session {
-    /// Begins a session over a connection that was made for one, with the codebase at `root` open.
+    /// Begins a session over a connection that was made for one, with the codebase at `root` open: somebody has asked for
+    /// just this one, even if it is a home folder.
     ///
     /// # Errors
     /// When the daemon doesn't answer.
-    pub fn open(stream: Stream, root: &Path) -> Result<Session, AskError> {
-        let uri = FileUri::of(root);
+    pub fn open(stream: Stream, root: &CodebaseRoot) -> Result<Session, AskError> {
+        let uri = FileUri::of(root.as_path());
+        let options = if root.holds_home() { json!({ "index": { "home": true } }) } else { Value::Null };
         set_deadline(&stream, Some(ANSWER_TIME))?;
         let mut session = Session { stream: BufReader::new(stream), next: 1 };
         let params = json!({
             "processId": null, "rootUri": null, "capabilities": { "experimental": ClientExperimental::default() },
+            "initializationOptions": options,
             "workspaceFolders": [{ "uri": uri, "name": "codebase" }],
         });
         session.request("initialize", params, |_| Ok(()))?;

@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::life::{Away, Life, Present};
+use super::lobby::{Guest, Lobby};
 use super::questions::{Asked, Host, answer_all};
-use super::socket::{AsyncStream, Claim, Listener, Place, PlaceError};
+use super::socket::{AsyncStream, Claim, Listener, Name, Place, PlaceError};
 use super::wire::{Answer, Hello, LONGEST_LINE, PROTOCOL, Purpose, VERSION, Welcome};
 use crate::core::UnixMillis;
 use crate::core::settings::{Settings, Sources};
-use crate::lsp::{ServeOptions, serve};
+use crate::lsp::{Room, ServeOptions, serve};
 use crate::workspace::Engine;
 
 /// How long a client may take to say who it is.
@@ -71,10 +72,16 @@ pub async fn run(options: DaemonOptions, ready: impl FnOnce()) -> Result<Ran, Pl
     };
     let life = Life::new(&stop);
     let engine = Engine::new(&settings).keeping();
-    let socket = listener.path();
+    let socket = listener.name().path();
     tracing::info!(version = VERSION, socket = %socket.display(), "the engine takes clients");
     let host = Host { engine: engine.clone(), life: life.clone(), socket, log, started_at: UnixMillis::now() };
-    let sessions = Sessions { host, tasks: TaskTracker::new(), over: CancellationToken::new() };
+    let sessions = Sessions {
+        host,
+        tasks: TaskTracker::new(),
+        over: CancellationToken::new(),
+        lobby: Lobby::default(),
+        room: Room::default(),
+    };
     ready();
     take_clients(listener, &sessions, idle.max(LEAST_IDLE)).await;
     // The socket is closed: whoever comes now finds nobody and starts another.
@@ -98,13 +105,20 @@ pub async fn run(options: DaemonOptions, ready: impl FnOnce()) -> Result<Ran, Pl
 /// Takes clients until it is time to leave. Then nobody can come any more.
 async fn take_clients(listener: Listener, sessions: &Sessions, mut idle: Duration) {
     let Host { engine, life, .. } = &sessions.host;
-    let mut look = interval(LOOK.min(idle / 4).max(Duration::from_millis(20)));
+    let pause = LOOK.min(idle / 4).max(Duration::from_millis(20));
+    let mut look = interval(pause);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let replaced = until_replaced(listener.name().clone(), pause);
+    tokio::pin!(replaced);
     loop {
         tokio::select! {
             () = life.leaving().cancelled() => return,
+            () = &mut replaced, if !idle.is_zero() => {
+                tracing::warn!(socket = %sessions.host.socket.display(), "the socket was removed or replaced; leaving with the last client");
+                idle = Duration::ZERO;
+            }
             accepted = listener.accept() => match accepted {
-                Ok(stream) => drop(sessions.tasks.spawn(sessions.clone().attend(stream))),
+                Ok(stream) => drop(sessions.tasks.spawn(sessions.clone().attend(stream, sessions.lobby.enter()))),
                 Err(error) => {
                     tracing::warn!(%error, "can't take a client in");
                     // Too many open files, most likely: those that are here go on, and some will leave.
@@ -116,12 +130,22 @@ async fn take_clients(listener: Listener, sessions: &Sessions, mut idle: Duratio
                 if closed > 0 {
                     tracing::info!(closed, "closed codebases that nobody uses");
                 }
-                if !listener.is_current() && !idle.is_zero() {
-                    tracing::warn!(socket = %sessions.host.socket.display(), "the socket was removed or replaced; leaving with the last client");
-                    idle = Duration::ZERO;
-                }
                 life.leave_if_alone(idle);
             }
+        }
+    }
+}
+
+/// Waits until clients come to another socket than this one. Folders are looked at apart from the runtime.
+async fn until_replaced(name: Name, pause: Duration) {
+    let mut look = interval(pause);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let asked = name.clone();
+        // A look that broke off tells nothing.
+        if let Ok(false) = tokio::task::spawn_blocking(move || asked.is_current()).await {
+            return;
         }
     }
 }
@@ -133,22 +157,34 @@ struct Sessions {
     tasks: TaskTracker,
     /// Tripped when all of them are to end.
     over: CancellationToken,
+    /// Those that haven't said who they are.
+    lobby: Lobby,
+    /// What long messages of all clients together may hold.
+    room: Room,
 }
 
 impl Sessions {
     /// Serves one client until it leaves.
-    async fn attend(self, stream: AsyncStream) {
+    async fn attend(self, stream: AsyncStream, guest: Guest) {
         let (reader, mut writer) = tokio::io::split(stream);
         // A client can say nothing wrong to anybody else: whatever it is, only its own connection ends.
         let mut reader = BufReader::new(reader);
-        let hello = match timeout(HELLO_TIME, read_line::<Hello>(&mut reader)).await {
+        let hello = tokio::select! {
+            hello = timeout(HELLO_TIME, read_line::<Hello>(&mut reader)) => hello,
+            () = guest.sent_away() => {
+                tracing::warn!("too many connections wait to be let in; the oldest is sent away");
+                welcome(&mut writer, Answer::Refused(Guest::why())).await;
+                return;
+            }
+        };
+        let hello = match hello {
             Ok(Ok(hello)) => hello,
             Ok(Err(error)) => return tracing::info!(%error, "a client didn't say who it is"),
             Err(_) => return tracing::info!("a client said nothing"),
         };
+        drop(guest);
         let (answer, present) = self.let_in(&hello);
-        let welcome = Welcome { protocol: PROTOCOL, version: VERSION.to_owned(), pid: std::process::id(), answer };
-        if !matches!(timeout(HELLO_TIME, write_line(&mut writer, &welcome)).await, Ok(Ok(()))) {
+        if !welcome(&mut writer, answer).await {
             return;
         }
         let Some(present) = present else { return };
@@ -162,6 +198,7 @@ impl Sessions {
                     says_goodbye: true,
                     // Commands of version 0.1 don't announce that they take them. Editors come by `lsp`.
                     tells_states: hello.client != "lsp",
+                    room: self.room.clone(),
                     // Neither its log nor its life are one client's.
                     ..ServeOptions::default()
                 };
@@ -169,7 +206,7 @@ impl Sessions {
             }
             Purpose::Questions => {
                 let asked = tokio::select! {
-                    asked = answer_all(&self.host, &present, sources, &mut reader, &mut writer) => asked,
+                    asked = answer_all(&self.host, &present, sources, &self.room, &mut reader, &mut writer) => asked,
                     () = self.over.cancelled() => Asked::All,
                 };
                 if asked == Asked::ToStop {
@@ -202,6 +239,12 @@ async fn read_line<T: serde::de::DeserializeOwned>(reader: &mut BufReader<impl A
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the line breaks off, or is too long"));
     }
     Ok(serde_json::from_slice(&line)?)
+}
+
+/// Says the first line to a client; gives whether it has gone out.
+async fn welcome(writer: &mut (impl AsyncWrite + Unpin), answer: Answer) -> bool {
+    let welcome = Welcome { protocol: PROTOCOL, version: VERSION.to_owned(), pid: std::process::id(), answer };
+    matches!(timeout(HELLO_TIME, write_line(writer, &welcome)).await, Ok(Ok(())))
 }
 
 async fn write_line(writer: &mut (impl AsyncWrite + Unpin), what: &impl Serialize) -> io::Result<()> {

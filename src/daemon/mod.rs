@@ -7,6 +7,7 @@
 //! same that an editor would have on standard input and output, or a row of [`questions`](wire::Question).
 //!
 //! - `listener`: the daemon itself. Takes connections, and knows who is there.
+//! - `lobby`: connections that haven't said yet who they are.
 //! - `life`: when it ends.
 //! - `questions`: answers them.
 //! - `forwarder`: what `syncline lsp` is: it carries an editor's session to the daemon, and over its deaths.
@@ -17,6 +18,7 @@ mod client;
 mod forwarder;
 mod life;
 mod listener;
+mod lobby;
 mod log;
 mod questions;
 pub mod socket;

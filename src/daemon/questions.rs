@@ -19,8 +19,8 @@ use crate::core::settings::{self, Sources};
 use crate::core::{Owner, RelPath, UnixMillis};
 use crate::index::Query;
 use crate::index::symbols::SymbolMatch;
-use crate::lsp::{Frame, FrameReader, ext, frame};
-use crate::workspace::{Engine, indexed_codebase};
+use crate::lsp::{Frame, FrameReader, Room, ext, frame};
+use crate::workspace::{Engine, has_index, indexed_codebase};
 
 /// How long a search on the command line is kept waiting before it is told to look by itself.
 const CANDIDATES_TIME: Duration = Duration::from_millis(200);
@@ -57,11 +57,12 @@ pub async fn answer_all(
     host: &Host,
     present: &Present,
     sources: Sources,
+    room: &Room,
     reader: impl AsyncRead + Unpin,
     mut writer: impl AsyncWrite + Unpin,
 ) -> Asked {
     let sources = Arc::new(sources);
-    let mut frames = FrameReader::new(reader);
+    let mut frames = FrameReader::within(reader, room.clone());
     while let Ok(Some(asked)) = frames.next().await {
         let question = match asked {
             Frame::Body(body) => serde_json::from_slice(&body).map_err(|error| error.to_string()),
@@ -160,6 +161,8 @@ async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParam
 async fn symbols(host: &Host, sources: &Arc<Sources>, params: SymbolsParams) -> Symbols {
     let (engine, sources, root) = (host.engine.clone(), sources.clone(), PathBuf::from(&params.root));
     let opened = tokio::task::spawn_blocking(move || {
+        let settings = settings::load(Some(&root), &sources).settings;
+        let sources = Sources { home_is_meant: has_index(&root, &settings), ..(*sources).clone() };
         engine.open_with(&root, &sources).map(|opened| opened.workspace).map_err(|error| error.to_string())
     });
     let workspace = match opened.await {
@@ -208,8 +211,10 @@ fn open_for_the_next(host: &Host, sources: &Arc<Sources>, folder: PathBuf) {
 fn open_indexed(engine: &Engine, sources: &Sources, folder: &Path) {
     let settings = settings::load(None, sources).settings;
     let Some(root) = indexed_codebase(folder, &settings) else { return };
+    // The index that is there was asked for.
+    let sources = Sources { home_is_meant: true, ..sources.clone() };
     // The engine keeps it.
-    if let Err(error) = engine.open_with(root.as_path(), sources) {
+    if let Err(error) = engine.open_with(root.as_path(), &sources) {
         tracing::info!(%error, "can't open a codebase for the searches to come");
     }
 }

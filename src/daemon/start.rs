@@ -2,8 +2,8 @@
 //!
 //! The program starts itself twice. The first process makes a session of its own (so that no terminal's end reaches it),
 //! starts the second, and is gone at once; so the daemon is nobody's child, and ends with no editor that ends all its
-//! descendants. It gets a handful of variables that say who and where the user is, and nothing else of the environment:
-//! that is the environment of whichever repository it was started in. Clients bring their own settings along.
+//! descendants. It gets a handful of variables that say who and where the user is and whom they trust, and nothing else of
+//! the environment: that is the environment of whichever repository it was started in. Clients bring their own settings along.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
@@ -16,8 +16,8 @@ use thiserror::Error;
 
 use super::log::log_says_why;
 
-/// The variables that the daemon keeps.
-const KEPT: [&str; 10] = [
+/// The variables that the daemon keeps: who and where the user is, and whom the user's programs trust.
+const KEPT: [&str; 12] = [
     "HOME",
     "USER",
     "LOGNAME",
@@ -28,6 +28,8 @@ const KEPT: [&str; 10] = [
     "XDG_CONFIG_HOME",
     "XDG_CACHE_HOME",
     "XDG_STATE_HOME",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 ];
 
 /// How long the daemon may take to be ready.
@@ -106,7 +108,10 @@ fn command(idle: Duration, role: &str) -> io::Result<Command> {
 }
 
 fn kept() -> impl Iterator<Item = (&'static str, OsString)> {
-    KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
+    // Alone, the file of those who are trusted is each client's own, and travels with its settings.
+    let is_file_s_own = std::env::var_os("SSL_CERT_DIR").is_none();
+    let kept = KEPT.into_iter().filter(move |name| !(is_file_s_own && *name == "SSL_CERT_FILE"));
+    kept.filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
 /// This program. When it was replaced while it ran, by an update, the one that took its place.

@@ -96,6 +96,7 @@ pub struct ClientSettings {
     log_level: Option<String>,
     index_dir: Option<OsString>,
     here: Option<OsString>,
+    redis_ca: Option<OsString>,
 }
 
 /// Without values: variables may hold passwords.
@@ -117,6 +118,7 @@ impl From<&Sources> for ClientSettings {
             log_level: sources.log_level.clone(),
             index_dir: path(&sources.index_dir),
             here: path(&sources.here),
+            redis_ca: path(&sources.redis_ca),
         }
     }
 }
@@ -130,6 +132,7 @@ impl From<ClientSettings> for Sources {
             log_level: settings.log_level,
             index_dir: settings.index_dir.map(PathBuf::from),
             here: settings.here.map(PathBuf::from),
+            redis_ca: settings.redis_ca.map(PathBuf::from),
             ..Sources::default()
         }
     }
@@ -370,13 +373,14 @@ mod tests {
             user_file: Some("/home/me/config.toml".into()),
             environment: vec![("SYNCLINE_INDEX_DIR".to_owned(), "x".into())],
             here: Some("/here".into()),
+            redis_ca: Some("/etc/ca.pem".into()),
             ..Sources::default()
         };
         let line = serde_json::to_string(&ClientSettings::from(&sources)).unwrap();
         let back = Sources::from(serde_json::from_str::<ClientSettings>(&line).unwrap());
         assert_eq!(
-            (back.user_file, back.environment, back.here),
-            (sources.user_file, sources.environment, sources.here)
+            (back.user_file, back.environment, back.here, back.redis_ca),
+            (sources.user_file, sources.environment, sources.here, sources.redis_ca)
         );
         let environment = vec![("SYNCLINE_QUEUE_REDIS_URL".to_owned(), "redis://:secret@x".into())];
         let settings = ClientSettings::from(&Sources { environment, ..Sources::default() });

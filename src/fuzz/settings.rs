@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::place::{scratch, written};
-use crate::core::settings::{Loaded, QueueBackend, REPOSITORY_FILE, Settings, Sources, load, redacted_url};
+use crate::core::settings::{Loaded, QueueBackend, REPOSITORY_FILE, Settings, Sources, WatchMode, load, redacted_url};
 use crate::watch::tree::TreeRules;
 
 /// What separates the layers; it is no part of any text.
@@ -45,7 +45,9 @@ pub fn settings(data: &[u8]) {
 
 /// What a repository can't set is as if it had set nothing.
 fn reaches_nothing_outside(settings: &Settings) {
-    let Settings { queue, index, log, daemon, .. } = settings;
+    let Settings { queue, index, log, daemon, watch, index_home, .. } = settings;
+    assert!(queue.codebase.is_none() && queue.trust.is_empty() && queue.redis_ca.is_none(), "{queue:?}");
+    assert!(matches!(watch.mode, WatchMode::Auto | WatchMode::Poll) && !index_home);
     assert!(queue.redis_url.is_none() && queue.backend == QueueBackend::Auto, "{queue:?}");
     assert_eq!((queue.lease, queue.stale_after), (Duration::from_secs(15), Duration::from_secs(86_400)));
     assert!(

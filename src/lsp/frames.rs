@@ -2,13 +2,46 @@
 //! that a client's slip costs it one message and not the session.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// The longest message that is taken, bytes. It bounds what a client can make the server hold.
 pub const LONGEST_MESSAGE: u64 = 256 << 20;
 /// The longest header line, bytes.
 const LONGEST_HEADER: u64 = 4096;
+/// Up to this length, messages need no room.
+const SMALL: u64 = 64 << 10;
+/// What is read at a time of longer ones, and what their room is counted in.
+const PIECE: u64 = 1 << 20;
+/// What the messages that are being read may hold together, in pieces: four of the longest.
+const MOST_PIECES: usize = 4 * (LONGEST_MESSAGE / PIECE) as usize;
+/// How long a message waits for others to make room.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the messages that are being read may hold, of all readers that share it. Only what has come is counted, so that
+/// whoever announces a long message and doesn't send it takes no room. Cheap to clone; clones are the same.
+#[derive(Clone)]
+pub struct Room {
+    pieces: Arc<Semaphore>,
+    /// How long a message waits for others to make room.
+    patience: Duration,
+}
+
+impl Room {
+    fn new(pieces: usize, patience: Duration) -> Room {
+        Room { pieces: Arc::new(Semaphore::new(pieces)), patience }
+    }
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room::new(MOST_PIECES, PATIENCE)
+    }
+}
 
 /// What came.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,6 +56,9 @@ pub enum Frame {
 pub struct FrameReader<R> {
     from: BufReader<R>,
     in_garbage: bool,
+    room: Room,
+    /// What the last message holds of it, until the next one is asked for.
+    held: Option<OwnedSemaphorePermit>,
 }
 
 /// A line of a header.
@@ -36,7 +72,12 @@ enum HeaderLine {
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads from `from`.
     pub fn new(from: R) -> Self {
-        FrameReader { from: BufReader::new(from), in_garbage: false }
+        FrameReader::within(from, Room::default())
+    }
+
+    /// Reads from `from`, within the room that there is for all.
+    pub fn within(from: R, room: Room) -> Self {
+        FrameReader { from: BufReader::new(from), in_garbage: false, room, held: None }
     }
 
     /// The next frame; `None` at the stream's end, a message that breaks off included.
@@ -44,6 +85,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// # Errors
     /// When the stream can't be read.
     pub async fn next(&mut self) -> io::Result<Option<Frame>> {
+        // Whoever had the last message has done with it.
+        self.held = None;
         let (mut length, mut has_header) = (None, false);
         loop {
             let mut line = Vec::new();
@@ -78,8 +121,41 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     async fn body(&mut self, length: u64) -> io::Result<Option<Frame>> {
         self.in_garbage = false;
         let mut body = Vec::new();
-        let read = (&mut self.from).take(length).read_to_end(&mut body).await?;
-        Ok((read as u64 == length).then_some(Frame::Body(body)))
+        while (body.len() as u64) < length {
+            let left = length - body.len() as u64;
+            if length > SMALL && !self.has_room().await {
+                drop(body);
+                self.held = None;
+                let whole = self.pass_over(left).await?;
+                let why = format!(
+                    "a message of {length} bytes came while others hold all the room that there is for long ones; \
+                     say it again later"
+                );
+                return Ok(whole.then_some(Frame::Garbage(why)));
+            }
+            let piece = if length > SMALL { left.min(PIECE) } else { left };
+            if (&mut self.from).take(piece).read_to_end(&mut body).await? as u64 != piece {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Frame::Body(body)))
+    }
+
+    /// Waits for room for one more piece, for a while.
+    async fn has_room(&mut self) -> bool {
+        let wait = self.room.pieces.clone().acquire_owned();
+        let Ok(Ok(more)) = timeout(self.room.patience, wait).await else { return false };
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            held => *held = Some(more),
+        }
+        true
+    }
+
+    /// Reads what isn't wanted; gives whether all of it came.
+    async fn pass_over(&mut self, length: u64) -> io::Result<bool> {
+        let mut rest = (&mut self.from).take(length);
+        Ok(tokio::io::copy_buf(&mut rest, &mut tokio::io::sink()).await? == length)
     }
 }
 
@@ -231,6 +307,28 @@ mod tests {
         assert_eq!(as_text("é".as_bytes()), None);
         let text = as_text(b"a\xed\xa0\xbdb\xed\xb8\x80\xed\x9f\xbfc\xff\xed\xa0").unwrap();
         assert_eq!(String::from_utf8(text).unwrap(), "a\u{fffd}b\u{fffd}\u{d7ff}c\u{fffd}\u{fffd}\u{fffd}");
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_room_is_told_and_goes_on_and_room_comes_back() {
+        let long = |byte: u8| {
+            let body = vec![byte; 3 << 20];
+            [format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat()
+        };
+        let both = [long(b'a'), long(b'b'), b"Content-Length: 2\r\n\r\n{}".to_vec()].concat();
+        let room = Room::new(4, Duration::ZERO);
+        let mut first = FrameReader::within(both.as_slice(), room.clone());
+        assert!(matches!(first.next().await.unwrap(), Some(Frame::Body(body)) if body.len() == 3 << 20));
+        let mut second = FrameReader::within(both.as_slice(), room.clone());
+        for _ in 0..2 {
+            // The first one's message is still in use.
+            let refused = second.next().await.unwrap();
+            assert!(matches!(&refused, Some(Frame::Garbage(why)) if why.contains("room")), "{refused:?}");
+        }
+        assert_eq!(second.next().await.unwrap(), Some(Frame::Body(b"{}".to_vec())), "the session goes on");
+        assert!(matches!(first.next().await.unwrap(), Some(Frame::Body(body)) if body[0] == b'b'));
+        drop(first);
+        assert_eq!(room.pieces.available_permits(), 4);
     }
 
     #[tokio::test]

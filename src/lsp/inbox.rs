@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWriteExt, DuplexStream};
 use tower_lsp::jsonrpc::{Error, Id, Request, Response};
 
 use super::edits;
-use super::frames::{Frame, FrameReader, as_text, frame, replace_halves};
+use super::frames::{Frame, FrameReader, Room, as_text, frame, replace_halves};
 use super::life::Life;
 use super::outbox::Outbox;
 use super::params::reduce;
@@ -21,8 +21,8 @@ pub(super) enum Incoming {
 
 /// Hands the client's messages to `server` until the client says `exit` or leaves. Anything that isn't a message is
 /// answered with an error, and the next one is taken.
-pub async fn receive(reader: impl AsyncRead + Unpin, mut server: DuplexStream, outbox: Outbox, life: Life) {
-    let mut frames = FrameReader::new(reader);
+pub async fn receive(reader: impl AsyncRead + Unpin, mut server: DuplexStream, outbox: Outbox, life: Life, room: Room) {
+    let mut frames = FrameReader::within(reader, room);
     loop {
         let incoming = match frames.next().await {
             Ok(Some(Frame::Body(body))) => accept(body),

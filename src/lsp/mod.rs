@@ -33,6 +33,7 @@ mod symbols;
 
 pub(crate) use documents::Documents;
 pub(crate) use edits::LOST_TEXT;
+pub use frames::Room;
 pub(crate) use frames::{Frame, FrameReader, LONGEST_MESSAGE, frame};
 pub(crate) use inbox::receive;
 pub use life::Ended;

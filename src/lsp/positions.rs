@@ -225,7 +225,8 @@ pub fn in_editor_lines(
                 returns(end, whole.end.min(bytes.len())).for_each(|at| (number, start) = (number + 1, at + 1));
                 let last = ShownLine::new(&bytes[start..whole.end.min(bytes.len())], most);
                 let at = whole.end.min(bytes.len()) - start;
-                range.end = last.ranges(number, &[at..at], encoding).first().map_or(range.end, |range| range.start);
+                let ends = last.ranges(number, std::slice::from_ref(&(at..at)), encoding);
+                range.end = ends.first().map_or(range.end, |range| range.start);
             }
             found(range, &shown.text);
         }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tower_lsp::Server;
 use tower_lsp::lsp_types::notification::Notification;
 
+use super::frames::Room;
 use super::handlers::{HANDLERS, service};
 use super::inbox::receive;
 use super::life::{Ended, Life};
@@ -54,6 +55,8 @@ pub struct ServeOptions {
     pub stop: CancellationToken,
     /// Whether the client is told by a `GOODBYE` when that happens, so that it can tell it from a death.
     pub says_goodbye: bool,
+    /// What its long messages may hold, together with those of others who share this.
+    pub room: Room,
 }
 
 /// Speaks LSP with one client until it says `exit`, leaves, or its process is gone. `engine` may serve others too: it
@@ -64,7 +67,7 @@ where
     W: AsyncWrite + Unpin + Send + 'static,
 {
     let life = Life::new();
-    let (stop, says_goodbye) = (options.stop.clone(), options.says_goodbye);
+    let (stop, says_goodbye, room) = (options.stop.clone(), options.says_goodbye, options.room.clone());
     if let Some(pid) = options.client_pid {
         tokio::spawn(life.clone().end_with_parent(pid));
     }
@@ -73,7 +76,7 @@ where
     let (from_client, server_in) = tokio::io::duplex(PIPE);
     let (server_out, to_client) = tokio::io::duplex(PIPE);
     let mut relaying = tokio::spawn(outbox.clone().relay(to_client));
-    let mut receiving = tokio::spawn(receive(reader, from_client, outbox.clone(), life.clone()));
+    let mut receiving = tokio::spawn(receive(reader, from_client, outbox.clone(), life.clone(), room));
     let (events, posted) = mpsc::unbounded_channel();
     let (service, socket) = service(life.clone(), events, options.client_pid.is_some());
     let mut session = tokio::spawn(Session::new(engine, outbox.clone(), life.clone(), options).run(posted));

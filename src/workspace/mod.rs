@@ -20,6 +20,7 @@ pub use state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch,
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -114,6 +115,16 @@ pub enum OpenError {
     /// The settings' globs.
     #[error(transparent)]
     Rules(#[from] RuleError),
+    /// All that a user has would be read, and nobody has asked for that.
+    #[error(
+        "the folder {folder} isn't opened, since it is your home folder or holds it; open a folder in it, name it as in \
+         `syncline watch {folder}`, or set index.home to true in your own settings",
+        folder = path.display()
+    )]
+    HoldsHome {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is no place for an index.
     #[error("there is no folder for indexes: the platform names no cache folder; set index.dir to a folder")]
     NoIndexFolder,
@@ -130,6 +141,8 @@ struct Open {
     state: watch::Receiver<Arc<CodebaseState>>,
     commands: mpsc::Sender<Command>,
     cache: CacheManager,
+    /// What was asked for last, by [`Workspace::pause`] or [`Workspace::resume`].
+    is_paused: AtomicBool,
 }
 
 impl Drop for Open {
@@ -195,9 +208,11 @@ impl Engine {
     /// reading the index's files takes: milliseconds, seconds for a million files.
     ///
     /// # Errors
-    /// When the root isn't a folder, a glob in the settings isn't one, or there is no folder for indexes.
+    /// When the root isn't a folder, or is or holds the user's home without a word for that in the settings, when a glob
+    /// in the settings isn't one, or there is no folder for indexes.
     pub fn open(&self, root: &Path, settings: &Settings) -> Result<Workspace, OpenError> {
         let root = CodebaseRoot::open(root)?;
+        may_open(&root, settings)?;
         let turn = self.opening(&root);
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         {
@@ -240,16 +255,23 @@ impl Engine {
         let cache = syncs.cache().clone();
         let (owner, state) = Owner::new(shared.clone(), syncs, receive, problems);
         tokio::spawn(owner.run());
-        let open = Arc::new(Open { shared, state, commands, cache });
+        let open = Arc::new(Open { shared, state, commands, cache, is_paused: AtomicBool::new(false) });
         let kept = self.keeps.then(|| open.clone());
-        {
+        let before = {
             let mut opened = self.opened();
             opened.retain(|_, slot| slot.open.strong_count() > 0);
+            let before = opened.get(&root).and_then(|slot| slot.open.upgrade());
             opened.insert(root.clone(), Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
-        }
+            before
+        };
         self.keep_indexes_within(&folder, settings.index.max_disk);
         let workspace = Workspace { open };
-        self.renew_when_outdated(root, &workspace);
+        if before.is_some_and(|before| before.is_paused.load(Ordering::Relaxed)) {
+            workspace.pause();
+        }
+        if self.keeps {
+            self.renew_when_outdated(root, &workspace);
+        }
         Ok(workspace)
     }
 
@@ -349,6 +371,23 @@ impl Engine {
 pub fn index_folder(settings: &Settings, root: &CodebaseRoot) -> Option<PathBuf> {
     let dir = settings.index.dir.clone().or_else(crate::core::settings::default_index_dir)?;
     Some(dir.join(CodebaseId::of(root).as_str()))
+}
+
+/// Whether the codebase at `root` may be opened: a home folder only with the user's word.
+///
+/// # Errors
+/// When it may not.
+pub fn may_open(root: &CodebaseRoot, settings: &Settings) -> Result<(), OpenError> {
+    match root.holds_home() && !settings.index_home {
+        true => Err(OpenError::HoldsHome { path: root.as_path().to_owned() }),
+        false => Ok(()),
+    }
+}
+
+/// Whether the folder `path` has an index on disk.
+pub fn has_index(path: &Path, settings: &Settings) -> bool {
+    let root = CodebaseRoot::open(path).ok();
+    root.and_then(|root| index_folder(settings, &root)).is_some_and(|folder| folder.is_dir())
 }
 
 /// The innermost codebase that holds the folder `path` and has an index on disk.
@@ -551,6 +590,7 @@ impl Workspace {
     /// shows it.
     pub fn pause(&self) -> oneshot::Receiver<()> {
         let (shown, wait) = oneshot::channel();
+        self.open.is_paused.store(true, Ordering::Relaxed);
         self.command(Command::Pause(shown));
         wait
     }
@@ -558,6 +598,7 @@ impl Workspace {
     /// Goes on after [`Workspace::pause`], and gives the same.
     pub fn resume(&self) -> oneshot::Receiver<()> {
         let (shown, wait) = oneshot::channel();
+        self.open.is_paused.store(false, Ordering::Relaxed);
         self.command(Command::Resume(shown));
         wait
     }

@@ -6,11 +6,11 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::state::Phase;
-use super::{Engine, OpenError, Slot, Workspace};
+use super::{Engine, OpenError, Workspace, may_open};
 use crate::core::settings::{self, Loaded, Place, Problem, REPOSITORY_FILE, Settings, Sources};
 use crate::core::{CodebaseRoot, RelPath};
 
@@ -64,21 +64,48 @@ impl Origin {
         is_unread.then(|| self.problems().into_iter().next())?
     }
 
+    fn come_from(&self, sources: Sources) {
+        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = Some(sources);
+    }
+
     fn sources(&self) -> Option<Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads the settings of the codebase at `root` anew: when they mean something else than `now`, it is outdated. A file
-    /// that can't be understood changes none. Blocks while it reads two small files.
+    /// that can't be understood changes none. Blocks while it reads two small files, and longer when those have changed.
     pub(super) fn reread(&self, root: &Path, now: &Settings) {
         let Some(sources) = self.sources() else { return };
-        let loaded = settings::load(Some(root), &sources);
+        let loaded = read_whole(root, &sources, now);
         self.note(root, &loaded);
         if !loaded.repository_unread && !count_alike(now, &loaded.settings) {
             tracing::info!(root = %root.display(), "the settings of a codebase have changed; it is opened anew");
             self.outdated.cancel();
         }
     }
+}
+
+/// A settings file that has changed is read once more after this: whoever writes one may be at it.
+const WRITING: Duration = Duration::from_millis(30);
+/// So often at most.
+const MOST_READS: usize = 10;
+
+/// The settings of the codebase at `root`. Files are taken as they are once they say the same twice, or what they said
+/// before.
+fn read_whole(root: &Path, sources: &Sources, before: &Settings) -> Loaded {
+    let mut loaded = settings::load(Some(root), sources);
+    for _ in 0..MOST_READS {
+        if !loaded.repository_unread && count_alike(before, &loaded.settings) {
+            break;
+        }
+        std::thread::sleep(WRITING);
+        let again = settings::load(Some(root), sources);
+        if again == loaded {
+            break;
+        }
+        loaded = again;
+    }
+    loaded
 }
 
 /// Whether two settings mean the same for a codebase.
@@ -118,29 +145,35 @@ impl Engine {
         let root = CodebaseRoot::open(root)?;
         let turn = self.opening(&root);
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let loaded = settings::load(Some(root.as_path()), sources);
-        let opened = |workspace, is_as_wanted| {
-            let own = loaded.problems.iter().filter(|problem| !is_of_repository(problem, root.as_path()));
-            Opened { workspace, is_as_wanted, problems: own.cloned().collect() }
+        let current = match self.current(&root) {
+            Some((current, is_used)) => {
+                current.open.shared.reread_settings();
+                Some((self.renewed(&root, current)?, is_used))
+            }
+            None => None,
         };
-        if let Some((current, is_used)) = self.current(&root) {
-            current.open.shared.reread_settings();
-            let current = self.renewed(&root, current)?;
+        let loaded = match &current {
+            Some((current, _)) => read_whole(root.as_path(), sources, current.settings()),
+            None => settings::load(Some(root.as_path()), sources),
+        };
+        may_open(&root, &loaded.settings)?;
+        let problems = loaded.problems.iter().filter(|problem| !is_of_repository(problem, root.as_path()));
+        let problems = problems.cloned().collect();
+        match current {
             // While the file can't be understood, nobody knows what it asks for.
-            if loaded.repository_unread || current.counts_alike(&loaded.settings) {
-                if !loaded.repository_unread {
-                    *current.open.shared.origin.sources.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some(sources.clone());
-                }
-                return Ok(opened(current, true));
+            Some((workspace, _)) if loaded.repository_unread => {
+                return Ok(Opened { workspace, is_as_wanted: true, problems });
             }
-            if is_used {
-                return Ok(opened(current, false));
+            Some((workspace, _)) if workspace.counts_alike(&loaded.settings) => {
+                workspace.open.shared.origin.come_from(sources.clone());
+                return Ok(Opened { workspace, is_as_wanted: true, problems });
             }
+            Some((workspace, true)) => return Ok(Opened { workspace, is_as_wanted: false, problems }),
+            Some((_, false)) | None => {}
         }
         let origin = Origin::new(Some(sources.clone()), root.as_path(), &loaded);
-        let workspace = self.start(root.clone(), &loaded.settings, origin)?;
-        Ok(opened(workspace, true))
+        let workspace = self.start(root, &loaded.settings, origin)?;
+        Ok(Opened { workspace, is_as_wanted: true, problems })
     }
 
     /// The codebase that is open at `root`, which counts as used now, and whether somebody else uses it.
@@ -150,27 +183,23 @@ impl Engine {
         let workspace = Workspace { open: slot.open.upgrade()? };
         slot.used = std::time::Instant::now();
         // This handle is one of the users.
-        Some((workspace, Slot::users(slot) > 1))
+        Some((workspace, slot.users() > 1))
     }
 
     /// What is open at `root` in place of `current`, if that is outdated.
     fn renewed(&self, root: &CodebaseRoot, current: Workspace) -> Result<Workspace, OpenError> {
         let before = &current.open.shared.origin;
         let Some(sources) = before.sources().filter(|_| before.outdated.is_cancelled()) else { return Ok(current) };
-        let loaded = settings::load(Some(root.as_path()), &sources);
+        let loaded = read_whole(root.as_path(), &sources, current.settings());
         if loaded.repository_unread {
             // It has changed once more. What was open goes on until it can be understood.
             return Ok(current);
         }
         let origin = Origin::new(Some(sources), root.as_path(), &loaded);
-        let workspace = self.start(root.clone(), &loaded.settings, origin)?;
-        if current.state().borrow().phase == Phase::Paused {
-            workspace.pause();
-        }
-        Ok(workspace)
+        self.start(root.clone(), &loaded.settings, origin)
     }
 
-    /// Opens the codebase at `root` anew as soon as `workspace` is outdated, whoever uses it.
+    /// Opens the codebase at `root` anew as soon as `workspace` is outdated, though nobody may use it.
     pub(super) fn renew_when_outdated(&self, root: CodebaseRoot, workspace: &Workspace) {
         let shared = &workspace.open.shared;
         let (outdated, closed) = (shared.origin.outdated.clone(), shared.cancel.clone());

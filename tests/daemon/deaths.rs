@@ -5,7 +5,7 @@ use syncline::core::cache::Namespace;
 use syncline::core::{Dirty, Owner, SyncBatch};
 use tokio::process::Child;
 
-use crate::home::{Home, kill, plain, said};
+use crate::home::{Home, kill, plain, said, socket_name};
 use crate::lsp_client::{Client, DEADLINE, uri};
 use crate::redis_server::RedisServer;
 use crate::support::{ripgrep, wait_for};
@@ -214,5 +214,31 @@ async fn folders_and_bars_survive_as_the_editor_knows_them() {
         client.until("the end of a bar", |m| is_bar(m, "end") && m["params"]["token"] == *token).await;
     }
     assert_eq!(client.take_kept(|message| is_bar(message, "end")), [Value::Null; 0], "each end has a beginning");
+    end(child, client).await;
+}
+
+/// It never looked again: the window was without the shared engine until it was closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_found_no_engine_goes_over_to_one_that_is_there_later() {
+    let home = Home::new(&[("a.txt", "on disk\n")]);
+    std::fs::create_dir(home.path("run/syncline")).unwrap();
+    let mute = std::os::unix::net::UnixListener::bind(home.path("run/syncline").join(socket_name(1))).unwrap();
+    let (child, mut client) = home.fresh_editor().await;
+    client.open(&home.tree().join("a.txt"), "on paper\n").await;
+    assert_eq!(client.search(plain("on")).await, ["a.txt:0:0-2:on paper"]);
+    assert!(home.daemons().is_empty(), "it has an engine of its own");
+    drop(mute);
+    client
+        .until("word of the shared engine", |message| {
+            message["method"] == "window/logMessage"
+                && message["params"]["message"].as_str().unwrap().contains("goes on with the shared engine")
+        })
+        .await;
+    assert_eq!(client.search(plain("on")).await, ["a.txt:0:0-2:on paper"], "nothing was lost");
+    let status = home.json(&["daemon", "status", "--json"]);
+    assert_eq!((&status["pid"], &status["clients"][0]["client"]), (&json!(home.daemon()), &json!("lsp")));
+    // From now on, it is as if it had been there from the beginning.
+    kill(home.daemon());
+    assert_eq!(client.search(plain("on")).await, ["a.txt:0:0-2:on paper"]);
     end(child, client).await;
 }

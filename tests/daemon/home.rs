@@ -115,8 +115,8 @@ impl Home {
         let folder = self.path("run").join("syncline");
         let sockets = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let number = |path: &PathBuf| {
-            let name = path.file_name()?.to_str()?.strip_prefix("v1-")?.strip_suffix(".sock")?.parse::<u64>().ok()?;
-            Some(name)
+            let name = path.file_name()?.to_str()?.strip_prefix(&format!("v{PROTOCOL}-"))?.strip_suffix(".sock")?;
+            name.parse::<u64>().ok()
         };
         sockets.filter(|path| number(path).is_some()).max_by_key(number).expect("there is a socket")
     }
@@ -157,6 +157,11 @@ impl Drop for Home {
             wait_for("nothing is left running", || self.daemons().is_empty());
         }
     }
+}
+
+/// What the socket of a generation is called.
+pub fn socket_name(generation: u64) -> String {
+    format!("v{PROTOCOL}-{generation}.sock")
 }
 
 /// Ends a process as nothing can be prepared for.

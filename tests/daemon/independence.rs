@@ -91,3 +91,19 @@ fn who_says_nothing_is_sent_away() {
     let _ = long.write_all(&[b'x'; 1 << 20]);
     assert!(matches!(long.read(&mut [0]), Ok(0) | Err(_)), "a line without an end");
 }
+
+/// Each could hold its line for five seconds, however many there were.
+#[test]
+fn of_those_who_say_nothing_the_first_make_room() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    home.run(&["sync"]);
+    let connect = || std::os::unix::net::UnixStream::connect(home.socket()).unwrap();
+    let mut silent: Vec<_> = (0..200).map(|_| connect()).collect();
+    // Who speaks is let in.
+    home.run(&["daemon", "status"]);
+    assert!(home.run(&["sync"]).starts_with("fresh"));
+    silent[0].set_read_timeout(Some(crate::support::DEADLINE)).unwrap();
+    let mut told = String::new();
+    silent[0].read_to_string(&mut told).unwrap();
+    assert!(told.contains("refused") && told.contains("connect again"), "{told:?}");
+}

@@ -14,3 +14,4 @@ mod sharing;
 mod storm;
 #[path = "../support/mod.rs"]
 mod support;
+mod whole_homes;

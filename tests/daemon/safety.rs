@@ -7,8 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use syncline::daemon::wire::PROTOCOL;
 
-use crate::home::{Home, framed, plain, said};
+use crate::home::{Home, framed, plain, said, socket_name};
 use crate::support::wait_for;
 
 fn mode(path: &Path) -> u32 {
@@ -77,6 +78,102 @@ fn another_user_is_sent_away() {
     home.run(&["daemon", "status"]);
 }
 
+/// Run by the next tests as another user: listens at a socket, and tells what is said there.
+#[test]
+#[ignore = "a part of another test"]
+fn listen_as_another_user() {
+    let Some(socket) = std::env::var_os("SYNCLINE_TEST_SOCKET") else { return };
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o777)).unwrap();
+    println!("listening");
+    loop {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).unwrap();
+        println!("heard {}", said.len());
+    }
+}
+
+/// Another user's process, which listens at the socket of the highest generation.
+struct Stranger {
+    child: std::process::Child,
+    out: std::sync::mpsc::Receiver<String>,
+}
+
+impl Stranger {
+    /// `None` when this process can't be another user.
+    fn listen(home: &Home, socket: &Path) -> Option<Stranger> {
+        if rustix::process::geteuid().as_raw() != 0 {
+            eprintln!("only root can be another user");
+            return None;
+        }
+        std::fs::create_dir_all(home.path("run/syncline")).unwrap();
+        for path in [home.path(""), home.path("run"), home.path("run/syncline")] {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+        }
+        let program = home.path("run/tests");
+        let copy = std::process::Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status();
+        assert!(copy.unwrap().success());
+        let mut other = std::process::Command::new(&program);
+        other.args(["--exact", "safety::listen_as_another_user", "--ignored", "--nocapture"]).current_dir("/");
+        other.env("SYNCLINE_TEST_SOCKET", socket).uid(65_534).gid(65_534).stdout(std::process::Stdio::piped());
+        let mut child = other.spawn().unwrap();
+        let (give, out) = std::sync::mpsc::channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| give.send(line)));
+        let listening = || out.recv_timeout(crate::support::DEADLINE).expect("it listens");
+        while !listening().contains("listening") {}
+        Some(Stranger { child, out })
+    }
+
+    /// The bytes that were said there.
+    fn heard(&self) -> Vec<String> {
+        self.out.try_iter().filter(|line| line.contains("heard")).collect()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// The first thing a client says may hold a password: it was said to whoever had the highest socket.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_as_another_user_hears_nothing() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let socket = home.path("run/syncline").join(socket_name(7));
+    let Some(stranger) = Stranger::listen(&home, &socket) else { return };
+    // As if it were the user's own file: only the one who listens is another.
+    std::os::unix::fs::chown(&socket, Some(0), Some(0)).unwrap();
+    std::fs::set_permissions(home.path("run/syncline"), PermissionsExt::from_mode(0o700)).unwrap();
+    for command in [&["daemon", "status"][..], &["doctor"], &["search", "needle"], &["sync"]] {
+        let output = home.syncline(command).env("SYNCLINE_QUEUE_CODEBASE", "secret").output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", said(&output));
+        assert!(!said(&output).contains("going on without"), "{command:?}: {}", said(&output));
+    }
+    let (mut child, mut client) = home.fresh_editor().await;
+    assert_eq!(client.search(plain("needle")).await, ["a.txt:0:0-6:needle"]);
+    client.shut_down().await;
+    child.wait().await.unwrap();
+    assert_eq!(home.daemons().len(), 1, "they have an engine of their user's all the same");
+    let heard = stranger.heard();
+    assert!(heard.iter().all(|heard| heard.ends_with("heard 0")), "{heard:?}");
+}
+
+#[test]
+fn what_another_user_left_in_the_folder_is_removed() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    let socket = home.path("run/syncline").join(socket_name(7));
+    let Some(stranger) = Stranger::listen(&home, &socket) else { return };
+    home.run(&["sync"]);
+    assert!(!socket.exists(), "it was never this user's");
+    assert_eq!(mode(&home.path("run/syncline")), 0o700);
+    assert_eq!(home.socket().file_name().unwrap(), &*socket_name(1));
+    assert_eq!(stranger.heard(), Vec::<String>::new());
+}
+
 #[test]
 fn nothing_of_where_it_was_started_is_kept() {
     let home = Home::new(&[("a.txt", "needle\n")]);
@@ -117,22 +214,23 @@ fn impostor(home: &Home, name: &str) -> UnixListener {
 #[test]
 fn an_older_daemon_makes_room_and_other_protocols_are_left_alone() {
     let home = Home::new(&[("a.txt", "needle\n")]);
-    let other_protocol = impostor(&home, "v2-9.sock");
-    let older = impostor(&home, "v1-3.sock");
+    let other_name = format!("v{}-9.sock", PROTOCOL + 1);
+    let other_protocol = impostor(&home, &other_name);
+    let older = impostor(&home, &socket_name(3));
     let leaving = std::thread::spawn(move || {
         let (mut stream, _) = older.accept().unwrap();
         let mut line = String::new();
         BufReader::new(&stream).read_line(&mut line).unwrap();
         let hello: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(hello["protocol"], 1);
-        let welcome = json!({"protocol": 1, "version": "0.0.1", "pid": 1, "answer": "leaving"});
+        assert_eq!(hello["protocol"], PROTOCOL);
+        let welcome = json!({"protocol": PROTOCOL, "version": "0.0.1", "pid": 1, "answer": "leaving"});
         writeln!(stream, "{welcome}").unwrap();
     });
     home.run(&["sync"]);
     leaving.join().unwrap();
-    assert_eq!(home.socket().file_name().unwrap(), "v1-4.sock");
-    assert!(!home.path("run/syncline/v1-3.sock").exists(), "it is cleared away");
-    assert!(home.path("run/syncline/v2-9.sock").exists());
+    assert_eq!(home.socket().file_name().unwrap(), &*socket_name(4));
+    assert!(!home.path("run/syncline").join(socket_name(3)).exists(), "it is cleared away");
+    assert!(home.path("run/syncline").join(&other_name).exists());
     drop(other_protocol);
 }
 
@@ -143,13 +241,14 @@ fn a_sync_that_no_state_tells_of_holds_nobody_up() {
     home.run(&["sync"]);
     let mut state = home.json(&["queue", "--json"])[0].clone();
     home.run(&["daemon", "stop"]);
-    let other = impostor(&home, "v1-9.sock");
+    let other = impostor(&home, &socket_name(9));
     let serving = std::thread::spawn(move || {
         let (mut stream, _) = other.accept().unwrap();
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         reader.read_line(&mut String::new()).unwrap();
         let version = syncline::daemon::wire::VERSION;
-        writeln!(stream, "{}", json!({"protocol": 1, "version": version, "pid": 1, "answer": "welcome"})).unwrap();
+        writeln!(stream, "{}", json!({"protocol": PROTOCOL, "version": version, "pid": 1, "answer": "welcome"}))
+            .unwrap();
         while let Some(asked) = next_message(&mut reader) {
             let result = match asked["method"].as_str().unwrap() {
                 "syncline/sync" => {
@@ -195,7 +294,7 @@ fn next_message(reader: &mut impl BufRead) -> Option<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_says_nothing_holds_nobody_up_for_long() {
     let home = Home::new(&[("a.txt", "needle\n")]);
-    let mute = impostor(&home, "v1-1.sock");
+    let mute = impostor(&home, &socket_name(1));
     assert_eq!(home.run(&["search", "needle"]), "a.txt:needle\n");
     let (mut child, mut client) = home.editor();
     client.initialize(&[&home.tree()], json!({}), Value::Null).await;

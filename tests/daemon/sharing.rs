@@ -1,10 +1,12 @@
 //! What clients share, and what they don't.
 
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use syncline::daemon::wire::Purpose;
 
-use crate::home::{Home, plain, said};
+use crate::home::{Home, plain, said, socket_name};
 use crate::lsp_client::{Client, DEADLINE};
 use crate::support::wait_for;
 
@@ -137,7 +139,7 @@ fn it_leaves_when_nobody_needs_it() {
     wait_for("the daemon leaves by itself", || home.daemons().is_empty());
     // And comes back, as another generation.
     home.run(&["sync"]);
-    assert_ne!(home.socket().file_name().unwrap(), "v1-1.sock");
+    assert_ne!(home.socket().file_name().unwrap(), &*socket_name(1));
 }
 
 #[test]
@@ -185,12 +187,12 @@ fn watch_ends_with_the_engine_that_is_stopped() {
 fn a_search_starts_a_daemon_only_where_there_is_an_index() {
     let home = Home::new(&[("a.txt", "needle\n")]);
     home.run(&["search", "needle"]);
-    assert!(home.daemons().is_empty() && !home.path("run/syncline/v1-1.sock").exists());
+    assert!(home.daemons().is_empty() && !home.path("run/syncline").join(socket_name(1)).exists());
     home.run(&["--standalone", "index"]);
     home.run(&["--standalone", "search", "needle"]);
     assert!(home.daemons().is_empty());
     home.run(&["search", "needle"]);
-    wait_for("a daemon", || home.path("run/syncline/v1-1.sock").exists());
+    wait_for("a daemon", || home.path("run/syncline").join(socket_name(1)).exists());
     // The next search has it open the codebase, a later one is told what to read.
     wait_for("an answer from the daemon", || {
         let output = home.syncline(&["--log-level", "debug", "search", "needle"]).output().unwrap();
@@ -267,4 +269,121 @@ async fn symbols_are_found_while_somebody_writes_all_the_time() {
     let found = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
     assert!(found.contains("a.rs:1"), "{found}");
     editor.shut_down().await;
+}
+
+/// Whom a client trusts counts for it, whoever started the engine: the engine dropped the variable.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_is_trusted_as_each_client_s_environment_says() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    std::fs::create_dir(home.path("other")).unwrap();
+    let (cert, key) = (home.path("cert.pem"), home.path("key.pem"));
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    // Bundles hold remarks, and what nobody understands.
+    let odd = "# ours\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(home.path("bundle.pem"), format!("{odd}{}", made.cert.pem())).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let port = crate::redis_server::free_port().to_string();
+    let files = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert];
+    let arguments = [&["--tls-port", &port, "--tls-auth-clients", "no"], &files[..]].concat();
+    let _server = crate::redis_server::RedisServer::start_with(&arguments);
+    let url = format!("rediss://localhost:{port}");
+    // Started by somebody who knows nothing of it.
+    home.run(&["sync"]);
+    let daemon = home.daemon();
+    let bundle = home.path("bundle.pem").display().to_string();
+    let trusting = [("SYNCLINE_QUEUE_REDIS_URL", url.as_str()), ("SSL_CERT_FILE", bundle.as_str())];
+    let (mut one, mut first) = home.editor_with(&trusting);
+    first.initialize(&[&home.tree()], json!({}), Value::Null).await;
+    let is_shared = |state: &Value| state["backend"] == "redis" && state["health"] == "ok";
+    first.state_until("trusted", |_| {}, is_shared).await;
+    // Another one doesn't trust it by that.
+    let (mut two, mut second) = home.editor_with(&trusting[..1]);
+    second.initialize(&[&home.path("other")], json!({}), Value::Null).await;
+    let is_refused =
+        |state: &Value| state["health"] == "degraded" && state["message"].as_str().unwrap().contains("queue.redis_ca");
+    second.state_until("not trusted", |_| {}, is_refused).await;
+    // The setting says it for good, and what is wrong with it is told.
+    let (mut three, mut third) = home.editor_with(&trusting[..1]);
+    third
+        .initialize(&[&home.path("home")], json!({}), json!({"index": {"home": true}, "queue": {"redisCa": key}}))
+        .await;
+    let is_wrong = |state: &Value| {
+        state["health"] == "degraded" && state["message"].as_str().unwrap().contains("no certificates to trust")
+    };
+    third.state_until("told", |_| {}, is_wrong).await;
+    assert_eq!(home.daemons(), [daemon]);
+    for (client, child) in [(&mut first, &mut one), (&mut second, &mut two), (&mut third, &mut three)] {
+        client.shut_down().await;
+        child.wait().await.unwrap();
+    }
+}
+
+// The shared engine went on with the settings that it had read when the codebase was opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_settings_file_counts_for_all_who_come_and_are_there() {
+    let home = Home::new(&[("a.c", "int needle;\n"), ("gen/b.c", "int needle;\n")]);
+    let exclude = |glob: &str| home.write(".syncline.toml", format!("[index]\nexclude = [\"{glob}\"]\n"));
+    let symbols = || home.json(&["symbols", "needle", "--json"])["symbols"].as_array().unwrap().len();
+    let fresh_with = |files: usize| {
+        wait_for("the index is as the settings want it", || {
+            let index = home.json(&["status", "--json"])["codebases"][0]["index"].take();
+            index["fresh"] == true && index["files"] == files
+        });
+    };
+    let (mut process, mut editor) = home.fresh_editor().await;
+    assert_eq!(symbols(), 2);
+    exclude("gen");
+    assert_eq!(symbols(), 1, "a command that comes after the edit");
+    until_found(&mut editor, &["a.c:0:4-10:int needle;"]).await;
+    fresh_with(1);
+    assert_eq!(home.run(&["search", "needle"]), "a.c:int needle;\ngen/b.c:int needle;\n", "which is as rg does");
+    // What can't be read changes nothing, and is told.
+    home.write(".syncline.toml", "[index\n");
+    assert_eq!(symbols(), 1);
+    let told = editor.notification("window/showMessage").await;
+    assert!(told["message"].as_str().unwrap().contains(".syncline.toml:1"), "{told}");
+    exclude("*.md");
+    assert_eq!(symbols(), 2);
+    until_found(&mut editor, &["a.c:0:4-10:int needle;", "b.c:0:4-10:int needle;"]).await;
+    editor.shut_down().await;
+    process.wait().await.unwrap();
+    // The engine still has it open, for nobody.
+    exclude("gen");
+    fresh_with(1);
+    assert_eq!(symbols(), 1);
+}
+
+#[test]
+fn a_watch_with_an_engine_of_its_own_follows_its_settings() {
+    let home = Home::new(&[("a.c", "int needle;\n"), ("gen/b.c", "int needle;\n")]);
+    let mut watch = home.syncline(&["watch", "--standalone", "--json"]);
+    let mut watch = watch.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut states = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut until_fresh = |files: usize| {
+        states.by_ref().any(|line| {
+            let state: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            state["index"]["fresh"] == true && state["index"]["files"] == files
+        })
+    };
+    assert!(until_fresh(2));
+    home.write(".syncline.toml", "[index]\nexclude = [\"gen\"]\n");
+    assert!(until_fresh(1));
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
+
+// Commands of version 0.1 announce nothing, and show what they are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_isn_t_an_editor_is_told_of_states_unasked() {
+    let home = Home::new(&[("a.txt", "needle\n")]);
+    home.run(&["sync"]);
+    let stream = home.raw(Purpose::Session);
+    stream.set_nonblocking(true).unwrap();
+    let (reader, writer) = tokio::net::UnixStream::from_std(stream).unwrap().into_split();
+    let mut client = Client::new(reader, writer);
+    client.initialize(&[&home.tree()], json!({"experimental": {}}), Value::Null).await;
+    client.until_fresh().await;
+    client.shut_down().await;
 }

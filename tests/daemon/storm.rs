@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, kill, plain};
+use crate::home::{Home, kill, plain, socket_name};
 use crate::lsp_client::{DEADLINE, shown};
 use crate::support::{Random, wait_for};
 
@@ -28,7 +28,7 @@ async fn a_storm_of_clients_ends_with_one_daemon_and_all_of_them_answered() {
             home.daemons().into_iter().for_each(kill);
             wait_for("it is gone", || home.daemons().is_empty());
             for generation in newest..newest + 3 {
-                let path = home.path("run/syncline").join(format!("v1-{generation}.sock"));
+                let path = home.path("run/syncline").join(socket_name(generation));
                 drop(UnixListener::bind(path));
             }
         }

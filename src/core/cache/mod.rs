@@ -303,7 +303,7 @@ impl CacheManager {
                 let problem = "queue.backend is redis, but no Redis is named; set queue.redis_url";
                 Switch::local(terms, Some(problem.to_owned()))
             }
-            (_, Some(url)) => match redis::Door::new(url) {
+            (_, Some(url)) => match redis::Door::new(url, settings.redis_ca.as_deref()) {
                 Ok(door) => Switch::shared(terms, door),
                 Err(problem) => Switch::local(terms, Some(problem)),
             },

@@ -159,7 +159,14 @@ impl Switch {
             let epoch = standing.epoch();
             let redis = match (&self.redis, standing.at()) {
                 (Some(redis), At::Shared) => redis,
-                (_, at) => return (self.run_here(line, &op, at != At::Returning).await, epoch, false),
+                (_, at) => {
+                    let answer = self.run_here(line, &op, at != At::Returning).await;
+                    // Redis may have been joined meanwhile, and what is here forgotten: this would stay behind.
+                    if self.standing.borrow().at() == At::Shared {
+                        self.local.forget_lines();
+                    }
+                    return (answer, epoch, false);
+                }
             };
             let link = redis.link_number();
             match self.run_there(redis, line, &op).await {

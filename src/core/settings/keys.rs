@@ -18,11 +18,24 @@ pub(super) const MOST_GLOBS: usize = 1_000;
 pub(super) struct Key {
     /// As in TOML: `section.name`.
     pub name: &'static str,
-    /// Whether a repository's own `.syncline.toml` may set it: only what is indexed and when, nothing that reaches
-    /// outside the root.
-    pub by_repository: bool,
+    /// Whether a repository's own `.syncline.toml` may set it.
+    pub by_repository: ByRepository,
     /// What it takes, and where that goes.
     pub kind: Kind,
+}
+
+/// What a repository, which is a stranger's, may do with a key: only what is indexed and when is its to set, nothing that
+/// reaches outside the root, and nothing that has answers go stale.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByRepository {
+    /// Set it.
+    Yes,
+    /// Nothing.
+    No,
+    /// Set it to this word.
+    Only(&'static str),
+    /// Propose a name, which counts once the user has it in `queue.trust`.
+    Trusted,
 }
 
 /// What a key takes.
@@ -39,67 +52,73 @@ pub(super) enum Kind {
     Path(fn(&mut Settings, PathBuf)),
     /// Globs. Those that aren't any are left out.
     Globs(fn(&mut Settings, Vec<String>)),
+    /// Names of codebases.
+    Names(fn(&mut Settings, Vec<String>)),
 }
 
 /// A word of a choice, and what it does.
 type Word = (&'static str, fn(&mut Settings));
 
-use Kind::{Choice, Globs, Number, Path, Switch, Text};
+use ByRepository::{No, Only, Trusted, Yes};
+use Kind::{Choice, Globs, Names, Number, Path, Switch, Text};
 
 /// Every key, in the order of the documentation.
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
-    Key { name: "queue.backend", by_repository: false, kind: Choice(&[
+    Key { name: "queue.backend", by_repository: No, kind: Choice(&[
         ("auto", |s| s.queue.backend = QueueBackend::Auto),
         ("local", |s| s.queue.backend = QueueBackend::Local),
         ("redis", |s| s.queue.backend = QueueBackend::Redis),
     ]) },
-    Key { name: "queue.redis_url", by_repository: false, kind: Text {
+    Key { name: "queue.redis_url", by_repository: No, kind: Text {
         check: is_redis_url, set: |s, url| s.queue.redis_url = Some(url),
     } },
-    Key { name: "queue.codebase", by_repository: true, kind: Text {
+    Key { name: "queue.redis_ca", by_repository: No, kind: Path(|s, path| s.queue.redis_ca = Some(path)) },
+    Key { name: "queue.codebase", by_repository: Trusted, kind: Text {
         check: is_codebase_name, set: |s, name| s.queue.codebase = Some(name),
     } },
-    Key { name: "queue.lease_ms", by_repository: false, kind: Number {
+    Key { name: "queue.trust", by_repository: No, kind: Names(|s, names| s.queue.trust = names) },
+    Key { name: "queue.lease_ms", by_repository: No, kind: Number {
         least: 1_000, most: 600_000, unit: "milliseconds", set: |s, n| s.queue.lease = Duration::from_millis(n),
     } },
-    Key { name: "queue.stale_after_s", by_repository: false, kind: Number {
+    Key { name: "queue.stale_after_s", by_repository: No, kind: Number {
         least: 1, most: 30 * 86_400, unit: "seconds", set: |s, n| s.queue.stale_after = Duration::from_secs(n),
     } },
-    Key { name: "sync.debounce_ms", by_repository: true, kind: Number {
+    Key { name: "sync.debounce_ms", by_repository: Yes, kind: Number {
         least: 1, most: 60_000, unit: "milliseconds", set: |s, n| s.sync.debounce = Duration::from_millis(n),
     } },
-    Key { name: "sync.max_wait_ms", by_repository: true, kind: Number {
+    Key { name: "sync.max_wait_ms", by_repository: Yes, kind: Number {
         least: 1, most: 60_000, unit: "milliseconds", set: |s, n| s.sync.max_wait = Duration::from_millis(n),
     } },
-    Key { name: "watch.mode", by_repository: true, kind: Choice(&[
+    Key { name: "watch.mode", by_repository: Only("poll"), kind: Choice(&[
         ("auto", |s| s.watch.mode = WatchMode::Auto),
         ("native", |s| s.watch.mode = WatchMode::Native),
         ("poll", |s| s.watch.mode = WatchMode::Poll),
         ("off", |s| s.watch.mode = WatchMode::Off),
     ]) },
-    Key { name: "index.exclude", by_repository: true, kind: Globs(|s, globs| s.index.exclude = globs) },
-    Key { name: "index.hidden", by_repository: true, kind: Switch(|s, on| s.index.hidden = on) },
-    Key { name: "index.max_file_bytes", by_repository: true, kind: Number {
+    Key { name: "index.exclude", by_repository: Yes, kind: Globs(|s, globs| s.index.exclude = globs) },
+    Key { name: "index.hidden", by_repository: Yes, kind: Switch(|s, on| s.index.hidden = on) },
+    Key { name: "index.max_file_bytes", by_repository: Yes, kind: Number {
         // Beyond a gibibyte the index takes no file anyway.
         least: 1, most: 1 << 30, unit: "bytes", set: |s, n| s.index.max_file_bytes = n,
     } },
-    Key { name: "index.symbols", by_repository: true, kind: Switch(|s, on| s.index.symbols = on) },
-    Key { name: "index.dir", by_repository: false, kind: Path(|s, path| s.index.dir = Some(path)) },
-    Key { name: "index.max_disk_mb", by_repository: false, kind: Number {
+    Key { name: "index.symbols", by_repository: Yes, kind: Switch(|s, on| s.index.symbols = on) },
+    Key { name: "index.home", by_repository: No, kind: Switch(|s, on| s.index_home = on) },
+    Key { name: "index.dir", by_repository: No, kind: Path(|s, path| s.index.dir = Some(path)) },
+    Key { name: "index.max_disk_mb", by_repository: No, kind: Number {
         least: 1, most: 1 << 20, unit: "megabytes", set: |s, n| s.index.max_disk = n * 1_000_000,
     } },
-    Key { name: "index.max_memory_mb", by_repository: false, kind: Number {
+    Key { name: "index.max_memory_mb", by_repository: No, kind: Number {
         // Less doesn't do for a thread and the names of a large tree.
         least: 150, most: 1 << 20, unit: "megabytes", set: |s, n| s.index.max_memory = n * 1_000_000,
     } },
-    Key { name: "daemon.idle_minutes", by_repository: false, kind: Number {
+    Key { name: "daemon.idle_minutes", by_repository: No, kind: Number {
         least: 0, most: 365 * 24 * 60, unit: "minutes", set: |s, n| s.daemon.idle = Duration::from_secs(n * 60),
     } },
-    Key { name: "log.level", by_repository: false, kind: Text {
+    Key { name: "log.level", by_repository: No, kind: Text {
         check: is_log_level, set: |s, level| s.log.level = level,
     } },
-    Key { name: "log.file", by_repository: false, kind: Path(|s, path| s.log.file = Some(path)) },
+    Key { name: "log.file", by_repository: No, kind: Path(|s, path| s.log.file = Some(path)) },
 ];
 
 /// How a layer spells the keys.
@@ -242,6 +261,21 @@ impl Key {
                 set(settings, globs);
                 left_out.map_or(Outcome::Taken, Outcome::Adjusted)
             }
+            (Names(set), Raw::List(items)) => {
+                let mut names = Vec::new();
+                for item in items {
+                    match item {
+                        Raw::Text(text) if is_codebase_name(&text).is_ok() => names.push(text),
+                        Raw::Text(text) => {
+                            let text = shown(&text);
+                            return Outcome::Refused(format!("holds \"{text}\", which is no name of a codebase"));
+                        }
+                        other => return wrong(&Raw::List(vec![other])),
+                    }
+                }
+                set(settings, names);
+                Outcome::Taken
+            }
             (_, other) => wrong(&other),
         }
     }
@@ -260,6 +294,7 @@ impl Kind {
             Text { .. } => "a text".to_owned(),
             Path(_) => "a path, as a text".to_owned(),
             Globs(_) => "a list of globs, each a text".to_owned(),
+            Names(_) => "a list of names, each a text".to_owned(),
         }
     }
 
@@ -276,7 +311,9 @@ impl Kind {
         match self {
             Choice(_) | Text { .. } | Path(_) if !is_quoted => Ok(Raw::Text(text.to_owned())),
             // `[ab]*.c` is a glob, `["ab*.c"]` a list.
-            Globs(_) if !text.strip_prefix('[').is_some_and(|t| t.trim_start().starts_with(['"', '\'', ']'])) => {
+            Globs(_) | Names(_)
+                if !text.strip_prefix('[').is_some_and(|t| t.trim_start().starts_with(['"', '\'', ']'])) =>
+            {
                 Ok(Raw::List(items(text).map(|glob| Raw::Text(glob.to_owned())).collect()))
             }
             // What isn't a number is a wrong value, and said to be that.

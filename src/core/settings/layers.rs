@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use serde_json::Value;
 
-use super::Settings;
-use super::keys::{Key, Outcome, Spelling};
+use super::keys::{ByRepository, Key, Outcome, Spelling};
 use super::problem::{Place, Problem};
 use super::raw::{Entry, Misread, Raw};
 use super::redact::shown;
+use super::{QueueBackend, Settings};
 use crate::core::harmless;
 
 /// The file of settings a repository may bring along, in the root.
@@ -53,6 +53,10 @@ pub struct Sources {
     pub index_dir: Option<PathBuf>,
     /// The folder that relative paths in variables and flags start from; this process's own, when not set.
     pub here: Option<PathBuf>,
+    /// `queue.redis_ca` when no layer says so: what `SSL_CERT_FILE` names, as everywhere.
+    pub redis_ca: Option<PathBuf>,
+    /// The codebase's folder was meant, even if it is a home folder: as if `index.home` were set.
+    pub home_is_meant: bool,
 }
 
 /// Settings, and what wasn't taken as it was written.
@@ -75,6 +79,7 @@ impl Sources {
             environment: variables.filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)).collect(),
             index_dir: default_index_dir(),
             here: std::env::current_dir().ok(),
+            redis_ca: default_redis_ca(),
             ..Sources::default()
         }
     }
@@ -105,6 +110,13 @@ pub fn default_index_dir() -> Option<PathBuf> {
     Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("syncline"))
 }
 
+/// The file that `SSL_CERT_FILE` names. None when `SSL_CERT_DIR` is to be looked at as well, which whatever connects does
+/// by itself.
+fn default_redis_ca() -> Option<PathBuf> {
+    let file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty())?;
+    std::env::var_os("SSL_CERT_DIR").is_none().then(|| std::path::absolute(file).ok()).flatten()
+}
+
 /// The settings for the codebase at `root`: the defaults, over them the user's file, the repository's `.syncline.toml`,
 /// the editor's settings, the environment and the flags.
 ///
@@ -130,6 +142,9 @@ pub fn load(root: Option<&Path>, sources: &Sources) -> Loaded {
     }
     let mut loaded = merge.finish();
     loaded.settings.index.dir = loaded.settings.index.dir.or_else(|| sources.index_dir.clone());
+    let queue = &mut loaded.settings.queue;
+    queue.redis_ca = queue.redis_ca.take().or_else(|| sources.redis_ca.clone());
+    loaded.settings.index_home |= sources.home_is_meant;
     loaded
 }
 
@@ -183,6 +198,8 @@ struct Merge {
     /// Where keys were set last.
     set_at: HashMap<&'static str, Place>,
     repository_unread: bool,
+    /// The name that a repository gives itself, and where, as long as no later layer gives another.
+    proposed: Option<(String, Place)>,
     /// Of the layer at hand.
     told: usize,
     untold: usize,
@@ -273,7 +290,8 @@ impl Merge {
                 (None, _) => name,
             };
             if let Some(key) = layer.spelling.key(&full) {
-                let line = if layer.trust == Trust::Repository && !key.by_repository { name_line } else { value_line };
+                let is_refused = layer.trust == Trust::Repository && key.by_repository == ByRepository::No;
+                let line = if is_refused { name_line } else { value_line };
                 self.set(layer, key, line, value);
             } else if layer.spelling.is_section(&full) || (full == "syncline" && layer.spelling == Spelling::Editor) {
                 match value {
@@ -308,14 +326,28 @@ impl Merge {
 
     fn set(&mut self, layer: &Layer, key: &'static Key, line: Option<usize>, value: Raw) {
         let name = layer.spelling.of(key.name);
-        if layer.trust == Trust::Repository && !key.by_repository {
+        let by_repository = if layer.trust == Trust::Repository { key.by_repository } else { ByRepository::Yes };
+        let refused = match by_repository {
+            ByRepository::Yes => None,
+            ByRepository::No => Some(format!("a repository can't set {name}")),
+            ByRepository::Only(word) => (!matches!(&value, Raw::Text(text) if text == word))
+                .then(|| format!("a repository can set {name} to \"{word}\" only")),
+            ByRepository::Trusted => return self.propose(layer, key, line, value),
+        };
+        if let Some(refused) = refused {
             let variable = Spelling::Environment.of(key.name);
             return self.problem(layer.at(line), || {
-                format!("a repository can't set {name}; set it in your own config.toml, your editor or {variable}")
+                format!("{refused}; set it in your own config.toml, your editor or {variable}")
             });
         }
         match key.set(&mut self.settings, value, |text| layer.resolve(text)) {
-            Outcome::Taken => _ = self.set_at.insert(key.name, layer.at(line)),
+            Outcome::Taken => {
+                self.set_at.insert(key.name, layer.at(line));
+                // A later layer's name stands above a repository's.
+                if key.by_repository == ByRepository::Trusted {
+                    self.proposed = None;
+                }
+            }
             Outcome::Adjusted(how) => {
                 self.set_at.insert(key.name, layer.at(line));
                 self.problem(layer.at(line), || format!("{name} {how}"));
@@ -325,8 +357,46 @@ impl Merge {
         }
     }
 
+    /// Keeps the name that a repository gives itself: whether it counts only shows when all layers are there.
+    fn propose(&mut self, layer: &Layer, key: &'static Key, line: Option<usize>, value: Raw) {
+        let mut alone = Settings::default();
+        match key.set(&mut alone, value, |text| layer.resolve(text)) {
+            Outcome::Refused(why) => self.problem(layer.at(line), || format!("{} {why}", key.name)),
+            Outcome::Taken | Outcome::Adjusted(_) | Outcome::Nothing => {
+                self.proposed = alone.queue.codebase.map(|name| (name, layer.at(line)));
+            }
+        }
+    }
+
+    /// Has a repository's name for itself count if the user trusts it.
+    fn decide_on_the_name(&mut self) {
+        let queue = &mut self.settings.queue;
+        let trusted = std::mem::take(&mut queue.trust);
+        let Some((name, place)) = self.proposed.take() else { return };
+        if trusted.contains(&name) {
+            queue.codebase = Some(name);
+            return;
+        }
+        // A queue that nobody else sees is the same under any name.
+        let is_shared = match queue.backend {
+            QueueBackend::Local => false,
+            QueueBackend::Redis => true,
+            QueueBackend::Auto => queue.redis_url.is_some(),
+        };
+        if is_shared && queue.codebase.as_ref() != Some(&name) {
+            let variable = Spelling::Environment.of("queue.trust");
+            self.problem(place, || {
+                format!(
+                    "a repository can't join the queue \"{name}\" of your Redis by itself, so queue.codebase isn't used; \
+                     if it is yours, set queue.trust = [\"{name}\"] in your own config.toml, your editor or {variable}"
+                )
+            });
+        }
+    }
+
     /// What only shows when all layers are there.
     fn finish(mut self) -> Loaded {
+        self.decide_on_the_name();
         let (debounce, most) = (self.settings.sync.debounce, self.settings.sync.max_wait);
         if debounce > most {
             self.settings.sync.debounce = most;

@@ -30,6 +30,8 @@ pub struct Settings {
     pub watch: WatchSettings,
     /// What is indexed.
     pub index: IndexSettings,
+    /// `index.home`: whether a home folder, or what holds one, may be opened. It says nothing of how.
+    pub index_home: bool,
     /// The shared engine.
     pub daemon: DaemonSettings,
     /// What is written about all this.
@@ -43,8 +45,12 @@ pub struct QueueSettings {
     pub backend: QueueBackend,
     /// Redis. Never logged with its secrets.
     pub redis_url: Option<String>,
+    /// A file with the certificates of those who may vouch for a Redis; those that the system trusts, when not set.
+    pub redis_ca: Option<PathBuf>,
     /// A name several hosts share: the same line, shared analysis.
     pub codebase: Option<String>,
+    /// Names that repositories may give themselves. Empty once all layers are laid: what it let in is `codebase` then.
+    pub trust: Vec<String>,
     /// How long the head's lease lives unrenewed.
     pub lease: Duration,
     /// Batches older than this are swept.
@@ -134,6 +140,7 @@ impl fmt::Debug for QueueSettings {
         f.debug_struct("QueueSettings")
             .field("backend", &self.backend)
             .field("redis_url", &self.redis_url.as_deref().map(redacted_url))
+            .field("redis_ca", &self.redis_ca)
             .field("codebase", &self.codebase)
             .field("lease", &self.lease)
             .field("stale_after", &self.stale_after)
@@ -146,7 +153,9 @@ impl Default for QueueSettings {
         QueueSettings {
             backend: QueueBackend::Auto,
             redis_url: None,
+            redis_ca: None,
             codebase: None,
+            trust: Vec::new(),
             lease: Duration::from_millis(15_000),
             stale_after: Duration::from_secs(86_400),
         }

@@ -33,7 +33,7 @@ pub fn forwarder(data: &[u8]) {
                 }
             }
             _ => {
-                memory.warn(Tone::Log, &String::from_utf8_lossy(&body));
+                memory.tell(Tone::Log, &String::from_utf8_lossy(&body));
                 memory.link_broke().iter().for_each(|message| is_message(message));
                 memory.take_told().iter().for_each(|message| is_message(message));
                 memory.introduction().iter().for_each(|(message, _)| is_message(message));

@@ -1,14 +1,18 @@
 //! What a forwarder keeps in mind of a session, to begin it anew.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::lsp::ext::FileUri;
 use crate::lsp::{Documents, Encoding, GOODBYE, LOST_TEXT};
 
 /// Requests of the editor that may wait for their answers; more are refused.
 const MOST_REQUESTS: usize = 1024;
+/// Requests of the engine that may wait for the editor; older ones are forgotten, which the engine has long since done.
+const MOST_ENGINE_REQUESTS: usize = 256;
 /// Longer requests aren't kept to be asked again, bytes.
 const LONGEST_REQUEST: usize = 64 << 10;
 
@@ -33,11 +37,11 @@ pub struct Memory {
     configuration: Option<Vec<u8>>,
     /// As an engine keeps them, so that both have the same texts.
     documents: Documents,
-    /// What the editor waits for, by id.
-    requests: HashMap<String, Request>,
+    /// What the editor waits for, in the order in which it was asked. Two may have the same id.
+    requests: BTreeMap<u64, Request>,
     next_request: u64,
-    /// What the engine waits for: the editor knows other ids, since another engine would begin with the same.
-    engine_requests: HashMap<String, Value>,
+    /// What the engine waits for: the editor knows these numbers, since another engine would begin with the same ids.
+    engine_requests: BTreeMap<u64, Value>,
     next_engine_request: u64,
     /// Bars that the editor shows, by their tokens.
     bars: HashSet<String>,
@@ -59,10 +63,8 @@ struct Introduction {
 /// A request that the editor waits for.
 struct Request {
     id: Value,
-    /// Those that were asked before have lower ones.
-    number: u64,
     body: Vec<u8>,
-    /// It is `initialize`, without which there is no session.
+    /// It is the `initialize` without which there is no session.
     is_introduction: bool,
     /// Parts of its result may have been given.
     is_streamed: bool,
@@ -90,10 +92,13 @@ pub struct Down {
     /// Passed on.
     pub pass: Option<Vec<u8>>,
     /// The request that it answers; to be reported by [`Memory::answered`] once it was passed on.
-    pub answered: Option<String>,
+    pub answered: Option<Answered>,
     /// The engine takes its leave.
     pub left: bool,
 }
+
+/// A request that got its answer.
+pub struct Answered(u64);
 
 /// What every message tells at a glance.
 #[derive(Deserialize)]
@@ -117,6 +122,8 @@ fn take(value: &mut Value, name: &str) -> Value {
 #[derive(Clone, Copy)]
 pub enum Tone {
     /// In the editor's log of the server.
+    Note,
+    /// There, as a warning.
     Log,
     /// Where it is seen.
     Show,
@@ -124,6 +131,8 @@ pub enum Tone {
 
 /// A warning, in the protocol.
 const WARNING: u32 = 2;
+/// What is merely good to know.
+const INFO: u32 = 3;
 
 /// Whether a message answers the request `id`.
 pub fn answers(body: &[u8], id: &str) -> bool {
@@ -147,9 +156,9 @@ impl Memory {
             encoding: Encoding::default(),
             configuration: None,
             documents: Documents::default(),
-            requests: HashMap::new(),
+            requests: BTreeMap::new(),
             next_request: 0,
-            engine_requests: HashMap::new(),
+            engine_requests: BTreeMap::new(),
             next_engine_request: 0,
             bars: HashSet::new(),
             engine_leaves: false,
@@ -169,6 +178,12 @@ impl Memory {
         !self.requests.is_empty() || !self.held.is_empty()
     }
 
+    /// Nothing is under way: the session may go over to another engine, and the editor won't notice.
+    pub fn is_quiet(&self) -> bool {
+        let has_begun = self.introduction.as_ref().is_some_and(|introduction| introduction.is_answered);
+        has_begun && !self.is_waiting() && !self.is_shut_down
+    }
+
     /// Keeps a message of the editor's for the next engine, unless it asks for the end, which takes no engine; gives
     /// whether it does.
     pub fn hold(&mut self, message: Vec<u8>) -> bool {
@@ -185,13 +200,14 @@ impl Memory {
         self.held.pop_front()
     }
 
-    /// Warns the editor's user, as soon as the editor may be talked to.
-    pub fn warn(&mut self, tone: Tone, sentence: &str) {
-        let method = match tone {
-            Tone::Log => "window/logMessage",
-            Tone::Show => "window/showMessage",
+    /// Tells the editor's user, as soon as the editor may be talked to.
+    pub fn tell(&mut self, tone: Tone, sentence: &str) {
+        let (method, kind) = match tone {
+            Tone::Note => ("window/logMessage", INFO),
+            Tone::Log => ("window/logMessage", WARNING),
+            Tone::Show => ("window/showMessage", WARNING),
         };
-        let params = json!({ "type": WARNING, "message": sentence });
+        let params = json!({ "type": kind, "message": sentence });
         self.told.push(json!({ "jsonrpc": "2.0", "method": method, "params": params }).to_string().into_bytes());
     }
 
@@ -225,8 +241,10 @@ impl Memory {
             return up;
         }
         let mut pass = body;
+        // A second one is refused, and nothing in it counts; unless the first one was.
+        let is_introduction = method == "initialize" && self.introduction.is_none();
         match method {
-            "initialize" => {
+            "initialize" if is_introduction => {
                 let Ok(mut message) = serde_json::from_slice::<Value>(&pass) else { return up };
                 // The forwarder looks after the editor's process; a daemon in another container would see others.
                 let pid = message["params"].get_mut("processId").map(Value::take);
@@ -242,16 +260,15 @@ impl Memory {
             _ => {}
         }
         let request = Request {
-            id: id.clone(),
-            number: self.next_request,
-            body: if pass.len() <= LONGEST_REQUEST || method == "initialize" { pass.clone() } else { Vec::new() },
-            is_introduction: method == "initialize",
+            id,
+            body: if pass.len() <= LONGEST_REQUEST || is_introduction { pass.clone() } else { Vec::new() },
+            is_introduction,
             is_streamed: memchr::memmem::find(&pass, b"\"partialResultToken\"").is_some(),
             is_repeated: false,
             is_cancelled: false,
         };
+        self.requests.insert(self.next_request, request);
         self.next_request += 1;
-        self.requests.insert(id.to_string(), request);
         up.pass = Some(pass);
         up
     }
@@ -276,10 +293,9 @@ impl Memory {
                 }
             }
             "$/cancelRequest" => {
-                if let Ok(params) = params()
-                    && let Some(request) = self.requests.get_mut(&params["id"].to_string())
-                {
-                    request.is_cancelled = true;
+                if let Ok(params) = params() {
+                    let meant = self.requests.values_mut().filter(|request| request.id == params["id"]);
+                    meant.for_each(|request| request.is_cancelled = true);
                 }
             }
             _ => {}
@@ -289,27 +305,27 @@ impl Memory {
     fn folders_changed(&mut self, mut event: Value) {
         let params = self.introduction.as_mut().and_then(|introduction| introduction.message.get_mut("params"));
         let Some(params) = params.and_then(Value::as_object_mut) else { return };
+        let mut folders = folders_of(params);
         // Without folders there is no root either: it would come back otherwise.
         params.remove("rootPath");
-        let root = params.insert("rootUri".to_owned(), Value::Null);
-        let mut folders = match params.remove("workspaceFolders") {
-            Some(Value::Array(folders)) if !folders.is_empty() => folders,
-            _ => {
-                root.filter(|uri| !uri.is_null()).map(|uri| json!({ "uri": uri, "name": "root" })).into_iter().collect()
-            }
-        };
+        params.insert("rootUri".to_owned(), Value::Null);
         for removed in event["removed"].as_array().into_iter().flatten() {
-            folders.retain(|folder| folder["uri"] != removed["uri"]);
+            folders.retain(|folder| !is_same_folder(&folder["uri"], &removed["uri"]));
         }
         if let Value::Array(added) = take(&mut event, "added") {
-            folders.extend(added);
+            for folder in added {
+                if !folders.iter().any(|known| is_same_folder(&known["uri"], &folder["uri"])) {
+                    folders.push(folder);
+                }
+            }
         }
         params.insert("workspaceFolders".to_owned(), Value::Array(folders));
     }
 
     /// A reply of the editor's, under the id by which the engine knows the request; none when that engine is gone.
     fn reply(&mut self, id: &Value, body: &[u8]) -> Option<Vec<u8>> {
-        let own = self.engine_requests.remove(&id.to_string())?;
+        let number = id.as_str()?.strip_prefix(OWN_ID)?.strip_prefix('-')?.parse().ok()?;
+        let own = self.engine_requests.remove(&number)?;
         let mut message: Value = serde_json::from_slice(body).ok()?;
         message["id"] = own;
         Some(message.to_string().into_bytes())
@@ -331,16 +347,15 @@ impl Memory {
             }
             (Some(_), Some(id)) => Down { pass: self.engine_request(id, &body), ..Down::default() },
             (None, Some(id)) => {
-                let key = id.to_string();
                 if self.introduction.as_ref().is_some_and(|own| own.message["id"] == id && !own.is_answered) {
                     self.introduced(&body);
                 }
-                match self.requests.get(&key) {
+                match self.requests.iter().find(|(_, request)| request.id == id) {
                     // It gives up what it can't finish; the next engine is asked again.
-                    Some(request) if self.engine_leaves && !request.is_cancelled && is_cancelled(&body) => {
+                    Some((_, request)) if self.engine_leaves && !request.is_cancelled && is_cancelled(&body) => {
                         Down::default()
                     }
-                    Some(_) => Down { pass: Some(body), answered: Some(key), left: false },
+                    Some((number, _)) => Down { pass: Some(body), answered: Some(Answered(*number)), left: false },
                     // The forwarder has answered it already.
                     None => Down::default(),
                 }
@@ -356,8 +371,10 @@ impl Memory {
             Some("utf-32") => Encoding::Utf32,
             _ => Encoding::Utf16,
         };
-        if let Some(introduction) = &mut self.introduction {
-            introduction.is_answered = !message["result"].is_null();
+        match &mut self.introduction {
+            Some(introduction) if !message["result"].is_null() => introduction.is_answered = true,
+            // It was refused; the editor may try another.
+            introduction => *introduction = None,
         }
     }
 
@@ -373,16 +390,19 @@ impl Memory {
 
     fn engine_request(&mut self, own: Value, body: &[u8]) -> Option<Vec<u8>> {
         let mut message: Value = serde_json::from_slice(body).ok()?;
-        let id = json!(format!("{OWN_ID}-{}", self.next_engine_request));
+        message["id"] = json!(format!("{OWN_ID}-{}", self.next_engine_request));
+        // Some editors leave some without an answer.
+        if self.engine_requests.len() >= MOST_ENGINE_REQUESTS {
+            self.engine_requests.pop_first();
+        }
+        self.engine_requests.insert(self.next_engine_request, own);
         self.next_engine_request += 1;
-        message["id"] = id.clone();
-        self.engine_requests.insert(id.to_string(), own);
         Some(message.to_string().into_bytes())
     }
 
     /// The editor has the answer to a request.
-    pub fn answered(&mut self, id: &str) {
-        self.requests.remove(id);
+    pub fn answered(&mut self, answered: &Answered) {
+        self.requests.remove(&answered.0);
     }
 
     /// The connection broke. What is to be said to the editor: the bars of that engine end.
@@ -433,9 +453,7 @@ impl Memory {
             }
             refused.is_none()
         });
-        let mut asked: Vec<_> = self.requests.values().collect();
-        asked.sort_unstable_by_key(|request| request.number);
-        replay.extend(asked.into_iter().map(|request| request.body.clone()));
+        replay.extend(self.requests.values().map(|request| request.body.clone()));
         (replay, refusals)
     }
 
@@ -448,8 +466,26 @@ impl Memory {
                 false => refusal(&request.id, REQUEST_CANCELLED, "the session ends"),
             }
         };
-        self.requests.drain().map(|(_, request)| answer(request)).collect()
+        std::mem::take(&mut self.requests).into_values().map(answer).collect()
     }
+}
+
+/// The folders that an introduction names, as the engine takes them: without any, there may be one root in an older form.
+fn folders_of(params: &mut serde_json::Map<String, Value>) -> Vec<Value> {
+    match params.remove("workspaceFolders") {
+        Some(Value::Array(folders)) if !folders.is_empty() => return folders,
+        _ => {}
+    }
+    let path = || Some(json!(FileUri::of(Path::new(params.get("rootPath")?.as_str()?))));
+    let root = params.get("rootUri").filter(|uri| !uri.is_null()).cloned().or_else(path);
+    root.map(|uri| json!({ "uri": uri, "name": "root" })).into_iter().collect()
+}
+
+/// Whether two URIs name the same folder: by the path they stand for, in whatever way it is escaped, with a slash at its
+/// end or without.
+fn is_same_folder(a: &Value, b: &Value) -> bool {
+    let path = |uri: &Value| -> Option<PathBuf> { FileUri::deserialize(uri).ok()?.to_path() };
+    a == b || path(a).is_some_and(|a| path(b) == Some(a))
 }
 
 /// Whether a message is an answer that there will be none.
@@ -462,21 +498,4 @@ fn refusal(id: &Value, code: i64, why: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn what_is_asked_again_is_asked_in_the_same_order() {
-        let mut memory = Memory::new(true);
-        let asked: Vec<_> = (0..50)
-            .map(|id| json!({ "jsonrpc": "2.0", "id": id, "method": "syncline/queue" }).to_string().into_bytes())
-            .collect();
-        for message in &asked {
-            memory.editor_said(message.clone());
-        }
-        memory.link_broke();
-        assert_eq!(memory.replay(), (asked, Vec::new()));
-    }
-}
+mod tests;

@@ -4,7 +4,8 @@
 //! ([`Memory`]): how the editor introduced itself, its folders and settings, the text of its open documents, and what it
 //! waits for. When the connection breaks it starts a daemon, says all that again, and asks again what was asked; the
 //! editor notices a pause. After three deaths in a minute something is wrong with the daemon itself: the editor's user is
-//! told, and the session goes on with an engine inside this process.
+//! told, and the session goes on with an engine inside this process. That it does, too, when no daemon can be reached. It
+//! keeps looking for one, ever more seldom, and goes over to it when the editor waits for nothing.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -22,12 +23,12 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::memory::{Down, Memory, Tone, Up};
-use super::client::Reach;
+use super::client::{Reach, ReachError};
 use super::log::log_says_why;
-use super::socket::{AsyncStream, PlaceError};
+use super::socket::{AsyncStream, PlaceError, Stream};
 use super::wire::Purpose;
 use crate::core::settings::{Sources, load};
-use crate::lsp::{Ended, Frame, FrameReader, Life, Outbox, ServeOptions, frame, receive, serve};
+use crate::lsp::{Ended, Frame, FrameReader, Life, Outbox, Room, ServeOptions, frame, receive, serve};
 use crate::workspace::Engine;
 
 /// Bytes that may be on their way between the parts of this process.
@@ -38,6 +39,11 @@ const WAITING: usize = 64;
 const DEATHS: usize = 3;
 /// ... within so long are enough.
 const DEATHS_WITHIN: Duration = Duration::from_secs(60);
+/// Without a daemon, one is looked for after a pause that doubles each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// How long an editor that waits for nothing must have said nothing before its session goes over to another engine.
+const QUIET: Duration = Duration::from_secs(1);
 /// How long a daemon may take to begin the session anew.
 const BEGIN_TIME: Duration = Duration::from_secs(20);
 /// How long `shutdown` may take to be answered before the forwarder does so itself.
@@ -69,7 +75,7 @@ where
     let (outbox, writing) = Outbox::new(writer, life.over().clone());
     tokio::spawn(writing);
     let (from_editor, checked) = tokio::io::duplex(PIPE);
-    let receiving = tokio::spawn(receive(reader, from_editor, outbox.clone(), life.clone()));
+    let receiving = tokio::spawn(receive(reader, from_editor, outbox.clone(), life.clone(), Room::default()));
     let (give, editor) = mpsc::channel(WAITING);
     let reading = tokio::spawn(read(checked, give));
     let memory = Memory::new(options.client_pid.is_some());
@@ -80,6 +86,8 @@ where
         outbox: outbox.clone(),
         memory: Arc::new(Mutex::new(memory)),
         deaths: VecDeque::new(),
+        without: None,
+        pause: FIRST_PAUSE,
         own: None,
     };
     tokio::select! {
@@ -127,10 +135,17 @@ enum Broken {
     Left,
     /// The engine ended without a word.
     Died,
+    /// It was the engine of this process, and another one is there to go on with.
+    Replaced(Link),
 }
 
 struct Forwarder {
+    /// The way to the daemon, or why there is none.
     reach: Result<Reach, String>,
+    /// Why the session does without the daemon for now.
+    without: Option<String>,
+    /// How long until one is looked for then.
+    pause: Duration,
     sources: Sources,
     life: Life,
     outbox: Outbox,
@@ -158,10 +173,18 @@ impl Forwarder {
         if asks_for_the_end {
             return self.end_without(editor).await;
         }
+        let mut replacement = None;
         loop {
-            let broken = match self.link().await {
+            let link = match replacement.take() {
+                Some(link) => Some(link),
+                None => self.link().await,
+            };
+            let broken = match link {
                 Some(mut link) => match self.begin_again(&mut link).await {
-                    Ok(()) => self.carry(link, &mut editor).await,
+                    Ok(()) => {
+                        let another = self.look_for_another();
+                        self.carry(link, another, &mut editor).await
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a session couldn't be begun anew");
                         Broken::Died
@@ -175,6 +198,17 @@ impl Forwarder {
             }
             match broken {
                 Broken::Done => return,
+                Broken::Replaced(link) => {
+                    tracing::info!("a shared engine is there; the session goes over to it");
+                    self.memory().tell(Tone::Note, "syncline goes on with the shared engine");
+                    self.without = None;
+                    if let Some(engine) = self.own.take()
+                        && timeout(FAREWELL, engine.shutdown()).await.is_err()
+                    {
+                        tracing::warn!("the engine of this process takes too long to shut down; it is left behind");
+                    }
+                    replacement = Some(link);
+                }
                 _ if self.memory().is_shut_down() => return self.end_without(editor).await,
                 Broken::Left => {
                     tracing::info!("the shared engine has left; it is started again when the editor says something");
@@ -210,36 +244,59 @@ impl Forwarder {
         let now = Instant::now();
         self.deaths.push_back(now);
         self.deaths.retain(|at| now - *at < DEATHS_WITHIN);
-        if self.deaths.len() >= DEATHS && self.reach.is_ok() {
+        if self.deaths.len() >= DEATHS {
             let why = log_says_why();
-            self.reach = Err(format!("the shared engine ended {DEATHS} times within a minute; {why}"));
+            self.without = Some(format!("the shared engine ended {DEATHS} times within a minute; {why}"));
         }
     }
 
     /// A connection to the daemon, or to an engine of this process when there can't be one. `None` when that can't be
     /// either.
     async fn link(&mut self) -> Option<Link> {
-        let why = match self.reach.clone() {
-            Ok(reach) => match tokio::task::spawn_blocking(move || reach.reach(Purpose::Session)).await {
-                Ok(Ok(stream)) => match stream.set_nonblocking(true).and_then(|()| AsyncStream::from_std(stream)) {
-                    Ok(stream) => {
-                        let (reader, writer) = tokio::io::split(stream);
-                        return Some(Link::new(reader, writer));
-                    }
-                    Err(error) => error.to_string(),
-                },
-                Ok(Err(error)) => error.to_string(),
-                Err(error) => error.to_string(),
+        let why = match (self.without.take(), self.reach.clone()) {
+            (Some(why), _) | (None, Err(why)) => why,
+            (None, Ok(reach)) => match ask_for_link(move || reach.reach(Purpose::Session).map(Some)).await {
+                Ok(Some(link)) => return Some(link),
+                Ok(None) => "it has gone".to_owned(),
+                Err(why) => why,
             },
-            Err(why) => why,
         };
-        // From now on, for good: what doesn't work now would only make the editor wait again.
-        self.reach = Err(why.clone());
         let tone = if self.deaths.is_empty() { Tone::Log } else { Tone::Show };
         let sentence =
             format!("syncline goes on with an engine of this window's own, which costs its memory once more: {why}");
-        self.memory().warn(tone, &sentence);
+        self.memory().tell(tone, &sentence);
+        tracing::warn!("{sentence}");
+        self.without = Some(why);
         Some(self.own_link())
+    }
+
+    /// Looks for a daemon again and again while the session does without; for ever when it doesn't, or there is no way to
+    /// one.
+    fn look_for_another(&mut self) -> impl Future<Output = Link> + use<> {
+        let reach = self.reach.clone().ok().filter(|_| self.without.is_some());
+        // One that died of this session, for all that is known, isn't started for it again.
+        let may_start = self.deaths.len() < DEATHS;
+        let mut pause = self.pause;
+        if reach.is_some() {
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        }
+        async move {
+            let Some(reach) = reach else { return std::future::pending().await };
+            loop {
+                tokio::time::sleep(pause).await;
+                let reach = reach.clone();
+                let found = ask_for_link(move || match may_start {
+                    true => reach.reach(Purpose::Session).map(Some),
+                    false => reach.find(Purpose::Session),
+                });
+                match found.await {
+                    Ok(Some(link)) => return link,
+                    Ok(None) => {}
+                    Err(why) => tracing::info!(why, "there is still no shared engine"),
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
     }
 
     fn own_link(&mut self) -> Link {
@@ -273,21 +330,43 @@ impl Forwarder {
         Ok(())
     }
 
-    /// Carries messages until the connection ends.
-    async fn carry(&mut self, link: Link, editor: &mut mpsc::Receiver<Vec<u8>>) -> Broken {
+    /// Carries messages until the connection ends, or `another` one is there and the editor waits for nothing.
+    async fn carry(
+        &self,
+        link: Link,
+        another: impl Future<Output = Link>,
+        editor: &mut mpsc::Receiver<Vec<u8>>,
+    ) -> Broken {
         let Link { mut frames, mut writer } = link;
         let memory = self.memory.clone();
         let memory = || memory.lock().unwrap_or_else(PoisonError::into_inner);
         let (outbox, life) = (&self.outbox, &self.life);
         let (shut_down, is_done) = (CancellationToken::new(), AtomicBool::new(false));
+        tokio::pin!(another);
         let up = async {
+            let mut found = None;
             loop {
                 let held = memory().take_held();
                 let message = match held {
                     Some(message) => message,
-                    None => match editor.recv().await {
-                        Some(message) => message,
-                        None => break,
+                    // Between two messages: none is on its way, and what was said before is in the memory.
+                    None => tokio::select! {
+                        biased;
+                        said = editor.recv() => match said {
+                            Some(message) => message,
+                            None => break,
+                        },
+                        link = &mut another, if found.is_none() => {
+                            found = Some(link);
+                            continue;
+                        }
+                        () = tokio::time::sleep(QUIET), if found.is_some() => match found.take() {
+                            Some(link) if memory().is_quiet() => return Broken::Replaced(link),
+                            other => {
+                                found = other;
+                                continue;
+                            }
+                        },
                     },
                 };
                 let Up { pass, answer, parent, shuts_down } = memory().editor_said(message);
@@ -311,6 +390,7 @@ impl Forwarder {
             is_done.store(true, Ordering::Release);
             let _ = writer.shutdown().await;
             tokio::time::sleep(FAREWELL).await;
+            Broken::Done
         };
         let down = async {
             let mut has_left = false;
@@ -342,12 +422,23 @@ impl Forwarder {
             tokio::time::sleep(SHUTDOWN_TIME).await;
         };
         tokio::select! {
-            () = up => Broken::Done,
+            broken = up => broken,
             broken = down => broken,
             // Treated like one that is gone: the forwarder answers.
             () = overdue => Broken::Died,
         }
     }
+}
+
+/// A connection to the daemon, made by `connect`, which blocks; `None` when there is no daemon.
+async fn ask_for_link(
+    connect: impl FnOnce() -> Result<Option<Stream>, ReachError> + Send + 'static,
+) -> Result<Option<Link>, String> {
+    let connected = tokio::task::spawn_blocking(connect).await.map_err(|error| error.to_string())?;
+    let Some(stream) = connected.map_err(|error| error.to_string())? else { return Ok(None) };
+    let stream = stream.set_nonblocking(true).and_then(|()| AsyncStream::from_std(stream));
+    let (reader, writer) = tokio::io::split(stream.map_err(|error| error.to_string())?);
+    Ok(Some(Link::new(reader, writer)))
 }
 
 impl Link {

@@ -26,6 +26,10 @@ pub struct AsyncStream(Infallible);
 /// There is none.
 pub struct Listener(Infallible);
 
+/// There is none.
+#[derive(Clone)]
+pub struct Name(Infallible);
+
 /// What came of wanting to be the daemon.
 pub enum Claim {
     /// This process is it.
@@ -78,6 +82,13 @@ impl Listener {
         match self.0 {}
     }
 
+    /// Never called.
+    pub fn name(&self) -> &Name {
+        match self.0 {}
+    }
+}
+
+impl Name {
     /// Never called.
     pub fn is_current(&self) -> bool {
         match self.0 {}

@@ -16,8 +16,13 @@
 //!
 //! Why two of them can't both be the daemon:
 //!
-//! - A refused socket is dead for ever. The names of generations only ever refer to sockets that are listened to
+//! - A refused socket is dead for ever: on Linux, which refuses for one reason only, that nobody listens. (A queue that
+//!   is full is another error there, `EAGAIN`.) The names of generations only ever refer to sockets that are listened to
 //!   already (step 2 binds elsewhere), and a socket file can't be listened to a second time.
+//! - A socket that another user's process listens to is as good as a dead one: no daemon of this user ever listens
+//!   there. That is told by the system (the peer's credentials) before a byte is said, so nothing that a client brings
+//!   along, a Redis' password for instance, gets to anybody else. Root is no exception in either direction: an engine
+//!   of root's has other files and another home, and `sudo syncline` has a daemon of its own.
 //! - The highest name is never removed: a daemon that ends leaves its own, and step 4 removes lower ones only. So the
 //!   highest generation only grows, and whoever lists the folder sees a name at least as high as was the highest before.
 //! - Let D be the daemon as generation *n*, alive. Another one that gets to step 4 has linked some *m*. If *m < n*, it
@@ -25,6 +30,11 @@
 //!   step 3 shows it the name *n*, and it steps back. *m = n* is taken. If *m > n*, take the first such: it has knocked
 //!   at *m - 1 = n*, and would have been answered.
 //! - For the same reason nobody removes the name of a live daemon: that takes a daemon of a higher generation.
+//!
+//! BSD and macOS refuse also when the queue of a live daemon is full. There a refusal must last for half a second before
+//! it counts, in which a daemon that isn't stopped takes somebody in. That is no proof: one that was stopped meanwhile
+//! may get a second one beside it. Which harms no index, since commits can't overwrite each other; and the first, once it
+//! goes on, notices as described next.
 //!
 //! What could undo this comes from outside, such as somebody emptying the folder. A daemon therefore looks now and then
 //! whether its name still stands and is the highest, and if not, takes no more clients and leaves with its last one.
@@ -42,7 +52,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub use platform::{AsyncStream, Claim, Listener, Place, Stream, deadline, peer, set_deadline};
+pub use platform::{AsyncStream, Claim, Listener, Name, Place, Stream, deadline, peer, set_deadline};
 
 /// Why there is no place for a daemon's socket.
 #[derive(Debug, Error)]

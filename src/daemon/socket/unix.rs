@@ -24,6 +24,11 @@ const LONGEST_PATH: usize = 100;
 const ATTEMPTS: usize = 100;
 /// How long a daemon may be too busy to have one more client knock.
 const BUSY: Duration = Duration::from_secs(2);
+/// How long a socket must go on refusing before it counts as dead: where the system refuses for one reason only, not at
+/// all. See the module's notes.
+const REFUSING: Duration = if cfg!(target_os = "linux") { Duration::ZERO } else { Duration::from_millis(500) };
+/// Between two knocks at a door that isn't opened.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The folder of this user's sockets.
 #[derive(Clone, Debug)]
@@ -41,10 +46,16 @@ pub enum Claim {
 
 /// The socket of the daemon that this process is.
 pub struct Listener {
+    name: Name,
+    socket: tokio::net::UnixListener,
+}
+
+/// The name by which clients find a socket.
+#[derive(Clone)]
+pub struct Name {
     place: Place,
     generation: u64,
     inode: u64,
-    socket: tokio::net::UnixListener,
 }
 
 /// What knocking came to.
@@ -97,7 +108,8 @@ impl Place {
             }
             () => None,
         };
-        match why {
+        // What others left while they could.
+        match why.or_else(|| (!remove_foreign(&folder)).then_some("it holds what another user left there")) {
             Some(why) => Err(PlaceError::NotOurs { path: folder, why }),
             None => Ok(Place { folder }),
         }
@@ -124,7 +136,7 @@ impl Place {
                 Knock::Busy if Instant::now() > deadline => {
                     return Err(io::Error::new(io::ErrorKind::TimedOut, "the engine takes nobody in"));
                 }
-                Knock::Busy => std::thread::sleep(Duration::from_millis(5)),
+                Knock::Busy => std::thread::sleep(PAUSE),
             }
         }
     }
@@ -154,7 +166,7 @@ impl Place {
             }
             self.clear(generation);
             let inode = fs::symlink_metadata(&name).map_err(failed)?.ino();
-            return Ok(Claim::Ours(Listener { place: self.clone(), generation, inode, socket }));
+            return Ok(Claim::Ours(Listener { name: Name { place: self.clone(), generation, inode }, socket }));
         }
         Err(PlaceError::Contended)
     }
@@ -192,7 +204,18 @@ impl Place {
         Ok(newest)
     }
 
+    /// Knocks, and where a refusal may pass, again until it doesn't.
     fn knock(&self, generation: u64) -> io::Result<Knock> {
+        let since = Instant::now();
+        loop {
+            match self.knock_once(generation)? {
+                Knock::Dead if since.elapsed() < REFUSING => std::thread::sleep(PAUSE),
+                knock => return Ok(knock),
+            }
+        }
+    }
+
+    fn knock_once(&self, generation: u64) -> io::Result<Knock> {
         use rustix::io::Errno;
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
@@ -201,7 +224,12 @@ impl Place {
             Ok(()) => {
                 let stream = Stream::from(socket);
                 stream.set_nonblocking(false)?;
-                Ok(Knock::Open(stream))
+                let user = peer_user(&stream)?;
+                if user == geteuid().as_raw() {
+                    return Ok(Knock::Open(stream));
+                }
+                tracing::warn!(user, socket = %self.name(generation).display(), "another user listens there; passed over");
+                Ok(Knock::Dead)
             }
             Err(Errno::AGAIN | Errno::INPROGRESS) => Ok(Knock::Busy),
             Err(Errno::CONNREFUSED) => Ok(Knock::Dead),
@@ -228,6 +256,50 @@ impl Place {
     }
 }
 
+/// Removes from `folder`, which is this user's alone by now, what others own; gives whether nothing of theirs is left.
+fn remove_foreign(folder: &Path) -> bool {
+    let own = geteuid().as_raw();
+    // What can't be listed or looked at now shows when it is used.
+    let Ok(entries) = fs::read_dir(folder) else { return true };
+    entries.flatten().all(|entry| match entry.metadata() {
+        Ok(found) if found.uid() != own => {
+            tracing::warn!(user = found.uid(), path = %entry.path().display(), "another user's; removed");
+            // Somebody else may have done it.
+            fs::remove_file(entry.path()).map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |()| true)
+        }
+        _ => true,
+    })
+}
+
+/// The user whose process listens at the other end of `stream`, or made that end.
+#[cfg(target_os = "linux")]
+fn peer_user(stream: &Stream) -> io::Result<u32> {
+    Ok(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw())
+}
+
+/// The user whose process listens at the other end of `stream`, or made that end. Each system has a call of its own for
+/// that, which Tokio knows; it takes a runtime, if only for a moment.
+#[cfg(any(test, not(target_os = "linux")))]
+fn peer_user_by_tokio(stream: &Stream) -> io::Result<u32> {
+    let made = match tokio::runtime::Handle::try_current() {
+        Ok(_) => None,
+        Err(_) => Some(tokio::runtime::Builder::new_current_thread().enable_io().build()?),
+    };
+    let _within = made.as_ref().map(tokio::runtime::Runtime::enter);
+    let copy = stream.try_clone()?;
+    copy.set_nonblocking(true)?;
+    let user = AsyncStream::from_std(copy)?.peer_cred()?.uid();
+    // The copy has the same flags.
+    stream.set_nonblocking(false)?;
+    Ok(user)
+}
+
+/// The user whose process listens at the other end of `stream`, or made that end.
+#[cfg(not(target_os = "linux"))]
+fn peer_user(stream: &Stream) -> io::Result<u32> {
+    peer_user_by_tokio(stream)
+}
+
 /// The generation that a socket's name tells, when it is of this protocol version.
 fn generation(name: &str) -> Option<u64> {
     let (protocol, generation) = name.strip_prefix('v')?.strip_suffix(".sock")?.split_once('-')?;
@@ -251,7 +323,14 @@ impl Listener {
         }
     }
 
-    /// Whether this is still where clients come to.
+    /// Its name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+}
+
+impl Name {
+    /// Whether this is still where clients come to. Blocks while it looks at the folder.
     pub fn is_current(&self) -> bool {
         // What can't be looked at, for want of file descriptors for instance, tells nothing.
         let tells_nothing = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
@@ -292,4 +371,27 @@ pub fn peer(stream: &Stream) -> Option<u32> {
 #[cfg(not(target_os = "linux"))]
 pub fn peer(_: &Stream) -> Option<u32> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn ask_both_ways() {
+        let (near, _far) = Stream::pair().unwrap();
+        assert_eq!(peer_user_by_tokio(&near).unwrap(), geteuid().as_raw());
+        assert_eq!(peer_user(&near).unwrap(), geteuid().as_raw());
+    }
+
+    #[test]
+    fn a_peer_s_user_is_told_without_a_runtime() {
+        ask_both_ways();
+    }
+
+    #[tokio::test]
+    async fn a_peer_s_user_is_told_within_a_runtime() {
+        ask_both_ways();
+    }
 }

@@ -1,5 +1,8 @@
 //! From a URL to a connection: a single server, Sentinels, or a Cluster.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
@@ -8,8 +11,11 @@ use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    Pipeline, ProtocolVersion, RedisError, RedisFuture, RedisResult, TlsMode, Value,
+    Pipeline, ProtocolVersion, RedisError, RedisFuture, RedisResult, TlsCertificates, TlsMode, Value,
 };
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use crate::core::settings::redacted_url;
 
@@ -21,6 +27,8 @@ pub(in crate::core::cache) struct Door {
     kind: Kind,
     /// The URL without its secrets.
     shown: String,
+    /// The file of those who may vouch for it; the system's, when not set.
+    authorities: Option<PathBuf>,
 }
 
 enum Kind {
@@ -30,11 +38,11 @@ enum Kind {
 }
 
 impl Door {
-    /// The door that a URL names.
+    /// The door that a URL names, and the file of those who may vouch for what is behind it.
     ///
     /// # Errors
     /// One sentence that says what the URL must be.
-    pub(in crate::core::cache) fn new(url: &str) -> Result<Door, String> {
+    pub(in crate::core::cache) fn new(url: &str, authorities: Option<&Path>) -> Result<Door, String> {
         let shown = redacted_url(url);
         let kind = kind(url).map_err(|problem| {
             format!(
@@ -42,7 +50,7 @@ impl Door {
                  redis+unix:///path, redis+sentinel://host:26379,…/service or redis+cluster://host:6379,…"
             )
         })?;
-        Ok(Door { kind, shown })
+        Ok(Door { kind, shown, authorities: authorities.map(Path::to_owned) })
     }
 
     /// The URL without its secrets.
@@ -58,13 +66,17 @@ impl Door {
     /// A new connection, which gives what the server sends by itself to `pushes`. It takes `patience` at most.
     pub(super) async fn connect(&self, pushes: impl AsyncPushSender + Clone, patience: Duration) -> RedisResult<Link> {
         let connecting = async {
+            let certificates = self.certificates().await?;
             let config = AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(patience))
                 .set_response_timeout(Some(ANSWER))
                 .set_push_sender(pushes.clone());
             Ok(match &self.kind {
                 Kind::Server(server) => {
-                    let client = Client::open(server.clone())?;
+                    let client = match certificates {
+                        Some(certificates) => Client::build_with_tls(server.clone(), certificates)?,
+                        None => Client::open(server.clone())?,
+                    };
                     Link::Server(client.get_multiplexed_async_connection_with_config(&config).await?)
                 }
                 Kind::Sentinels { sentinels, service, server, tls } => {
@@ -82,10 +94,17 @@ impl Door {
                     if *tls {
                         builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
                     }
+                    if let Some(certificates) = certificates {
+                        builder = builder.set_client_to_redis_certificates(certificates);
+                    }
                     Link::Server(builder.build()?.get_async_connection_with_config(&config).await?)
                 }
                 Kind::Cluster(nodes) => {
-                    let client: ClusterClient = ClusterClientBuilder::new(nodes.clone())
+                    let mut builder = ClusterClientBuilder::new(nodes.clone());
+                    if let Some(certificates) = certificates {
+                        builder = builder.certs(certificates);
+                    }
+                    let client: ClusterClient = builder
                         .use_protocol(ProtocolVersion::RESP3)
                         .connection_timeout(patience)
                         .response_timeout(ANSWER)
@@ -100,6 +119,43 @@ impl Door {
         let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
         tokio::time::timeout(patience, connecting).await.unwrap_or_else(|_| Err(late()))
     }
+
+    /// Those who may vouch for it, when it speaks TLS and a file names them.
+    async fn certificates(&self) -> RedisResult<Option<TlsCertificates>> {
+        let is_tls = match &self.kind {
+            Kind::Server(server) => matches!(server.addr(), ConnectionAddr::TcpTls { .. }),
+            Kind::Sentinels { tls, .. } => *tls,
+            Kind::Cluster(nodes) => nodes.iter().any(|node| matches!(node.addr(), ConnectionAddr::TcpTls { .. })),
+        };
+        let Some(path) = self.authorities.clone().filter(|_| is_tls) else { return Ok(None) };
+        let shown = path.display().to_string();
+        let unreadable = |why: String| RedisError::from((ErrorKind::InvalidClientConfig, NO_AUTHORITIES, why));
+        let read = tokio::task::spawn_blocking(move || usable_certificates(&path)).await;
+        match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(found) if found.is_empty() => Err(unreadable(format!("{shown} has none"))),
+            Ok(found) => Ok(Some(TlsCertificates { client_tls: None, root_cert: Some(found) })),
+            Err(error) => Err(unreadable(format!("{shown}: {error}"))),
+        }
+    }
+}
+
+/// What an error says that is about [`Door::authorities`].
+pub(super) const NO_AUTHORITIES: &str = "no certificates";
+
+/// The certificates in the file at `path` that can vouch for a server, one after the other. Bundles hold others, too,
+/// which are no reason to trust none.
+fn usable_certificates(path: &Path) -> io::Result<Vec<u8>> {
+    /// Longer files aren't certificates, bytes.
+    const LONGEST: u64 = 16 << 20;
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    let mut text = Vec::new();
+    File::open(path)?.take(LONGEST).read_to_end(&mut text)?;
+    let starts: Vec<_> = memchr::memmem::find_iter(&text, BEGIN).chain([text.len()]).collect();
+    let parts = starts.windows(2).filter_map(|between| text.get(between[0]..between[1]));
+    let is_usable = |part: &&[u8]| {
+        CertificateDer::from_pem_slice(part).is_ok_and(|certificate| RootCertStore::empty().add(certificate).is_ok())
+    };
+    Ok(parts.filter(is_usable).flatten().copied().collect())
 }
 
 fn kind(url: &str) -> Result<Kind, String> {
@@ -225,10 +281,10 @@ mod tests {
     #[test]
     fn every_form_of_url_is_read() {
         for url in ["redis://h", "rediss://u:p@h:1/2", "redis+unix:///run/r.sock?db=1", "unix:///run/r.sock"] {
-            assert!(matches!(Door::new(url).unwrap().kind, Kind::Server(_)), "{url}");
+            assert!(matches!(Door::new(url, None).unwrap().kind, Kind::Server(_)), "{url}");
         }
         let Kind::Sentinels { sentinels, service, server, tls } =
-            Door::new("rediss+sentinel://u:p%40@h1,h2:7/main/3").unwrap().kind
+            Door::new("rediss+sentinel://u:p%40@h1,h2:7/main/3", None).unwrap().kind
         else {
             panic!("Sentinels")
         };
@@ -236,7 +292,9 @@ mod tests {
         let settings = server.redis_settings();
         assert_eq!((service.as_str(), settings.db(), tls), ("main", 3, true));
         assert_eq!((settings.username(), settings.password()), (Some("u"), Some("p@")));
-        let Kind::Cluster(nodes) = Door::new("redis+cluster://:p@h1:1,h2:2").unwrap().kind else { panic!("a Cluster") };
+        let Kind::Cluster(nodes) = Door::new("redis+cluster://:p@h1:1,h2:2", None).unwrap().kind else {
+            panic!("a Cluster")
+        };
         assert_eq!(nodes.iter().map(|n| n.addr().to_string()).collect::<Vec<_>>(), ["h1:1", "h2:2"]);
         assert_eq!(nodes[1].redis_settings().password(), Some("p"));
     }
@@ -244,7 +302,7 @@ mod tests {
     #[test]
     fn what_is_no_url_is_refused_without_its_secrets() {
         for url in ["redis+sentinel://:s3cret@h", "http://:s3cret@h", "redis+cluster://:s3cret@h:x,y", "s3cret"] {
-            let problem = Door::new(url).err().unwrap();
+            let problem = Door::new(url, None).err().unwrap();
             assert!(problem.contains("write it as") && !problem.contains("s3cret"), "{problem}");
         }
     }

@@ -45,7 +45,7 @@ pub fn replies(data: &[u8]) {
 }
 
 fn told(error: &RedisError) {
-    let door = Door::new("redis://:s3cret@host").unwrap_or_else(|problem| panic!("{problem}"));
+    let door = Door::new("redis://:s3cret@host", None).unwrap_or_else(|problem| panic!("{problem}"));
     let trouble = Trouble::new(error, &door);
     is_harmless(&trouble.sentence);
     assert!(trouble.sentence.len() < 2000, "{}", trouble.sentence);
@@ -104,7 +104,7 @@ pub fn sealed(value: &[u8]) -> Vec<u8> {
 
 /// A URL is one of a Redis, or is refused by a sentence that is fit to be shown.
 pub fn url(text: &str) {
-    match Door::new(text) {
+    match Door::new(text, None) {
         Ok(door) => is_harmless(door.shown()),
         Err(problem) => is_harmless(&problem),
     }

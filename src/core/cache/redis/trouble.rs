@@ -2,7 +2,7 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use super::door::Door;
+use super::door::{Door, NO_AUTHORITIES};
 
 /// Redis didn't do what it was asked.
 #[derive(Clone, Debug)]
@@ -77,9 +77,16 @@ fn sentence(error: &RedisError, door: &Door) -> String {
         ("its Sentinels don't know the service", "correct the service's name in queue.redis_url".into())
     } else if error.kind() == ErrorKind::RESP3NotSupported {
         ("it is too old", "use Redis 6.2 or newer, or Valkey".into())
+    } else if error.kind() == ErrorKind::InvalidClientConfig && error.to_string().contains(NO_AUTHORITIES) {
+        let said = crate::core::harmless(error.detail().unwrap_or_default());
+        return told(
+            door,
+            &format!("there are no certificates to trust it by ({said})"),
+            "correct queue.redis_ca, or SSL_CERT_FILE where that isn't set",
+        );
     } else if error.to_string().contains("certificate") {
-        let mend =
-            "use the name that it is for, have this machine trust its authority, or end queue.redis_url with #insecure";
+        let mend = "use the name that it is for, name the file with its authority's certificate in queue.redis_ca, have \
+                    this machine trust it, or end queue.redis_url with #insecure";
         ("its certificate isn't trusted", mend.into())
     } else if error.is_connection_refusal() {
         ("nothing answers there", "start it, or correct queue.redis_url".into())

@@ -101,6 +101,8 @@ fn every_key_can_be_set_in_each_spelling() {
         queue: QueueSettings {
             backend: QueueBackend::Redis,
             redis_url: Some("rediss://u:p@h/1".to_owned()),
+            redis_ca: Some("/etc/ca.pem".into()),
+            trust: Vec::new(),
             codebase: Some("kernel-6.1".to_owned()),
             lease: millis(2000),
             stale_after: Duration::from_secs(60),
@@ -116,6 +118,7 @@ fn every_key_can_be_set_in_each_spelling() {
             max_disk: 77_000_000,
             max_memory: 188_000_000,
         },
+        index_home: true,
         daemon: DaemonSettings { idle: Duration::from_secs(120) },
         log: LogSettings { level: "syncline=debug".to_owned(), file: Some("/var/log/s".into()) },
     };
@@ -123,7 +126,9 @@ fn every_key_can_be_set_in_each_spelling() {
         [queue]
         backend = "redis"
         redis_url = "rediss://u:p@h/1"
+        redis_ca = "/etc/ca.pem"
         codebase = "kernel-6.1"
+        trust = ["kernel-6.1", "x"]
         lease_ms = 2000
         stale_after_s = 60
         [sync]
@@ -136,6 +141,7 @@ fn every_key_can_be_set_in_each_spelling() {
         hidden = true
         max_file_bytes = 99
         symbols = false
+        home = true
         dir = "/var/index"
         max_disk_mb = 77
         max_memory_mb = 188
@@ -149,11 +155,11 @@ fn every_key_can_be_set_in_each_spelling() {
 
     let editor = json!({
         "queue": { "backend": "redis", "redisUrl": "rediss://u:p@h/1", "codebase": "kernel-6.1", "leaseMs": 2000,
-            "staleAfterS": 60 },
+            "staleAfterS": 60, "redisCa": "/etc/ca.pem", "trust": ["x"] },
         "sync": { "debounceMs": 7, "maxWaitMs": 70.0 },
         "watch.mode": "poll",
         "index": { "hidden": true, "exclude": ["*.{min,gen}.js", "/out"], "maxFileBytes": 99, "symbols": false,
-            "dir": "/var/index", "maxDiskMb": 77, "maxMemoryMb": 188 },
+            "home": true, "dir": "/var/index", "maxDiskMb": 77, "maxMemoryMb": 188 },
         "daemon": { "idleMinutes": 2 },
         "log": { "level": "syncline=debug", "file": "/var/log/s" },
     });
@@ -165,7 +171,9 @@ fn every_key_can_be_set_in_each_spelling() {
     let variables = [
         "redis",
         "rediss://u:p@h/1",
+        "/etc/ca.pem",
         "'kernel-6.1'",
+        "x, kernel-6.1",
         "2_000",
         "60",
         "7",
@@ -175,6 +183,7 @@ fn every_key_can_be_set_in_each_spelling() {
         "true",
         "0x63",
         "false",
+        "true",
         "/var/index",
         "77",
         "188",
@@ -266,11 +275,52 @@ fn wrong_types_and_words_are_named_with_their_line_and_the_rest_holds() {
     assert_eq!(Setup::new().editor(json!("on")).problems(), ["editor settings: must be an object, not a text"]);
 }
 
+/// A stranger's repository joined any project's queue in the user's Redis, and could hold its head.
+#[test]
+fn a_repository_s_name_counts_once_the_user_trusts_it() {
+    let named = || Setup::new().repository("\n[queue]\ncodebase = 'team'");
+    // Without Redis nobody shares the queue: there is nothing to trust, and nothing to tell.
+    assert_eq!(named().settings().queue.codebase, None);
+    let redis = "queue.redis_url = 'redis://h'\n";
+    let setup = named().user(redis);
+    assert_eq!(setup.load().settings.queue.codebase, None);
+    let [problem] = &setup.problems()[..] else { panic!("{:?}", setup.problems()) };
+    assert!(problem.starts_with(".syncline.toml:3: ") && problem.contains("queue.trust = [\"team\"]"), "{problem}");
+    // One word by the user, in any layer of theirs, is enough.
+    let team = Some("team".to_owned());
+    assert_eq!(named().user(format!("{redis}queue.trust = ['other', 'team']")).settings().queue.codebase, team);
+    assert_eq!(named().user(redis).editor(json!({"queue": {"trust": ["team"]}})).settings().queue.codebase, team);
+    assert_eq!(named().user(redis).variable("SYNCLINE_QUEUE_TRUST", "team").settings().queue.codebase, team);
+    // What the user calls it stands above and below it, and says the same.
+    assert_eq!(named().user(format!("{redis}queue.codebase = 'team'")).settings().queue.codebase, team);
+    let own = named().user(format!("{redis}queue.trust = ['team']")).editor(json!({"queue": {"codebase": "own"}}));
+    assert_eq!(own.settings().queue.codebase.as_deref(), Some("own"));
+    // What isn't a name is none to trust.
+    let odd = Setup::new().user(redis).repository("queue.codebase = '../x'").problems();
+    assert!(odd.len() == 1 && odd[0].contains("must be a plain name"), "{odd:?}");
+    let odd = Setup::new().user("queue.trust = ['../x']").problems();
+    assert!(odd.len() == 1 && odd[0].contains("no name of a codebase"), "{odd:?}");
+}
+
+/// `off` had an editor's answers go stale without a word.
+#[test]
+fn a_repository_can_have_the_tree_walked_and_not_have_it_left_alone() {
+    for word in ["off", "native", "auto", "of"] {
+        let setup = Setup::new().user("watch.mode = 'poll'").repository(format!("# \nwatch.mode = '{word}'"));
+        assert_eq!(setup.load().settings.watch.mode, WatchMode::Poll, "{word}");
+        let [problem] = &setup.problems()[..] else { panic!("{:?}", setup.problems()) };
+        let start = ".syncline.toml:2: a repository can set watch.mode to \"poll\" only; set it in ";
+        assert!(problem.starts_with(start), "{problem}");
+    }
+    assert_eq!(Setup::new().repository("watch.mode = 'poll'").settings().watch.mode, WatchMode::Poll);
+    assert_eq!(Setup::new().user("watch.mode = 'off'").settings().watch.mode, WatchMode::Off);
+}
+
 #[test]
 fn a_repository_sets_what_is_indexed_and_nothing_else() {
     let setup = Setup::new().repository(
         "queue.redis_url = 'redis://evil:S3CRET@example.org'\nqueue.backend = 'redis'\nqueue.lease_ms = 1\nqueue.stale_after_s = 1\n\
-         index.dir = '/etc'\nlog.file = '/etc/passwd'\nlog.level = 'trace'\ndaemon.idle_minutes = 0\nindex.max_disk_mb = 1\nindex.max_memory_mb = 199\n\
+         index.dir = '/etc'\nlog.file = '/etc/passwd'\nlog.level = 'trace'\ndaemon.idle_minutes = 0\nindex.max_disk_mb = 1\nindex.max_memory_mb = 199\nindex.home = true\nqueue.trust = ['shared']\nqueue.redis_ca = '/x'\n\
          index.exclude = ['*.gen']\nindex.hidden = true\nindex.max_file_bytes = 10\nindex.symbols = false\n\
          sync.debounce_ms = 5\nsync.max_wait_ms = 6\nwatch.mode = 'poll'\nqueue.codebase = 'shared'",
     );
@@ -286,15 +336,17 @@ fn a_repository_sets_what_is_indexed_and_nothing_else() {
         (8, "daemon.idle_minutes"),
         (9, "index.max_disk_mb"),
         (10, "index.max_memory_mb"),
+        (11, "index.home"),
+        (12, "queue.trust"),
+        (13, "queue.redis_ca"),
     ] {
         let start = format!(".syncline.toml:{line}: a repository can't set {key}; set it in ");
         assert_eq!(problems.iter().filter(|p| p.starts_with(&start)).count(), 1, "{start} {problems:#?}");
     }
-    assert_eq!(problems.len(), 10);
+    assert_eq!(problems.len(), 13);
     assert!(!problems.concat().contains("S3CRET"));
-    let mut expected = Settings::default();
-    expected.queue.codebase = Some("shared".to_owned());
-    expected.sync = SyncSettings { debounce: millis(5), max_wait: millis(6) };
+    let sync = SyncSettings { debounce: millis(5), max_wait: millis(6) };
+    let mut expected = Settings { sync, ..Settings::default() };
     expected.watch.mode = WatchMode::Poll;
     expected.index.exclude = vec!["*.gen".to_owned()];
     expected.index.hidden = true;
@@ -478,8 +530,9 @@ fn assert_bounded(loaded: &Loaded) {
 fn assert_untouched_by_repository(settings: &Settings) {
     let default = Settings::default();
     assert_eq!((&settings.daemon, &settings.log), (&default.daemon, &default.log));
-    assert_eq!((&settings.queue.redis_url, settings.queue.backend), (&None, QueueBackend::Auto));
-    assert_eq!((settings.queue.lease, settings.queue.stale_after), (default.queue.lease, default.queue.stale_after));
+    assert_eq!(settings.queue, default.queue);
+    assert!(matches!(settings.watch.mode, WatchMode::Auto | WatchMode::Poll));
+    assert!(!settings.index_home);
     assert_eq!(settings.index.dir, None);
 }
 
