@@ -118,7 +118,7 @@ impl Life {
         Ok(())
     }
 
-    /// The folder above is renamed, and another tree is at the old path: a copy with changes.
+    /// The folder above is renamed, and another tree is at the old path: at first a copy, then each as it was left.
     pub(super) fn replace_above(&mut self) -> Result<()> {
         let (above, next) = (self.place.above.clone(), self.place.base.join("next"));
         if !next.is_dir() {
@@ -139,9 +139,6 @@ impl Life {
         drop(closed);
         for file in self.some_files(10) {
             self.mark(&file)?;
-        }
-        if self.random.below(2) == 0 {
-            fs::remove_dir_all(&next).context("cannot remove the old tree")?;
         }
         self.ask();
         Ok(())
