@@ -1,6 +1,6 @@
 //! Random life of a tree, and of what lies around and beneath it: whatever happens, a fresh search finds what ripgrep finds.
 //!
-//! `SYNCLINE_TEST_SEED=N` repeats the life of one seed, `SYNCLINE_TEST_SEEDS=N` lives as many.
+//! `SYNCLINE_TEST_SEED=N` repeats the life of one seed and shows its steps, `SYNCLINE_TEST_SEEDS=N` lives as many.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -81,10 +81,14 @@ async fn live(seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
     let (engine, workspace) = open(&world.fixture);
     until_fresh(&workspace).await;
+    let is_shown = std::env::var_os("SYNCLINE_TEST_SEED").is_some();
     let mut last = Vec::new();
     let mut outcome = Ok(());
     for step in 0..STEPS {
         last.push(steps::step(&mut world, &mut random, step));
+        if is_shown {
+            eprintln!("{step}: {}", last.last().unwrap());
+        }
         if random.below(COMPARE_IN) == 0 {
             outcome = compare(&world, &workspace).await;
             if let Err(how) = outcome {

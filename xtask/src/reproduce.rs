@@ -29,7 +29,7 @@ pub(crate) struct Options {
 }
 
 /// How often a running program is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(100);
 /// Letters of a program's last line that are shown.
 const SHOWN: usize = 160;
 
@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let start = Instant::now();
         let scratch = Scratch::folder(&std::env::temp_dir())?;
         let patience = Duration::from_secs(options.patience);
-        let fault = reproduce(&program, &syncline, &ripgrep.program, scratch.path(), patience)?;
+        let fault = reproduce(&program, &syncline, &ripgrep.program, scratch.path(), patience, sandbox::reap_orphans)?;
         let took = start.elapsed();
         sandbox::hold_if_stopping();
         // Engines that it has started, too.
@@ -100,13 +100,14 @@ fn interpreter(program: &Path) -> Option<&'static str> {
     }
 }
 
-/// Runs a program, and gives what it says last if it doesn't end with 0 in time.
+/// Runs a program, telling `meanwhile` its process again and again, and gives what it says last if it doesn't end with 0 in time.
 fn reproduce(
     program: &Path,
     syncline: &Path,
     ripgrep: &Path,
     scratch: &Path,
     patience: Duration,
+    meanwhile: impl Fn(u32),
 ) -> Result<Option<String>> {
     let said = scratch.join("output");
     let output = fs::File::create(&said).with_context(|| format!("cannot create {}", said.display()))?;
@@ -120,7 +121,10 @@ fn reproduce(
     let status = loop {
         match child.try_wait().context("cannot wait for it")? {
             Some(status) => break Some(status),
-            None if start.elapsed() < patience => thread::sleep(LOOK),
+            None if start.elapsed() < patience => {
+                meanwhile(child.id());
+                thread::sleep(LOOK);
+            }
             None => {
                 // What it has started goes with the others below this process.
                 let _ = child.kill();
@@ -179,7 +183,14 @@ mod tests {
         for program in &programs {
             let scratch = Scratch::folder(folder.path())?;
             let patience = Duration::from_secs(if program.ends_with("c.sh") { 1 } else { 60 });
-            faults.push(reproduce(program, Path::new("/syncline"), Path::new("/rg"), scratch.path(), patience)?);
+            faults.push(reproduce(
+                program,
+                Path::new("/syncline"),
+                Path::new("/rg"),
+                scratch.path(),
+                patience,
+                |_| {},
+            )?);
         }
         let faults: Vec<_> = faults.iter().map(Option::as_deref).collect();
         assert_eq!(faults, [None, Some("exit status: 1: last"), Some("no end within 1 s: waits")]);

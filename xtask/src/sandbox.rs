@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait, waitpid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -71,6 +71,19 @@ pub(crate) fn end_descendants() -> Vec<String> {
     }
     // Without a command line are those that had ended by themselves and only waited to be reaped.
     ended.into_values().filter(|line: &String| !line.is_empty()).collect()
+}
+
+/// Reaps what has ended below this process and come to it, but for one child that somebody waits for: a process that nobody
+/// reaps looks alive to others.
+pub(crate) fn reap_orphans(waited_for: u32) {
+    for (pid, _) in descendants() {
+        if u32::try_from(pid) != Ok(waited_for)
+            && let Some(pid) = Pid::from_raw(pid)
+        {
+            // Those that are alive, or another's children, stay.
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        }
+    }
 }
 
 /// Process ids and command lines of everything below this process, from `/proc`; nothing where there is no `/proc`.

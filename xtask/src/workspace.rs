@@ -72,6 +72,16 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command to its end without a word; an error, with what it said, if it cannot start or fails.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let line = command_line(command);
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{line}`"))?;
+    if !output.status.success() {
+        bail!("`{line}` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
 /// A command as one would type it, programs by their name alone.
 fn command_line(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());

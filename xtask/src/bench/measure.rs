@@ -91,13 +91,22 @@ pub(crate) fn bytes_on_disk(path: &Path) -> Result<u64> {
     }
 }
 
-/// The memory that a process has resident now, in bytes.
+/// The memory that a process has resident, in bytes.
 pub(crate) fn resident(pid: u32) -> Result<u64> {
+    memory(pid, "VmRSS:")
+}
+
+/// The most memory that a process has ever had resident, in bytes.
+pub(crate) fn peak(pid: u32) -> Result<u64> {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: u32, kind: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(kind));
     let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    Ok(kilobytes.with_context(|| format!("no VmRSS in {path}"))? * 1024)
+    Ok(kilobytes.with_context(|| format!("no {kind} in {path}"))? * 1024)
 }
 
 /// The user and system time that a process has used so far, in steps of the kernel's clock tick (mostly 10 ms).
@@ -137,6 +146,7 @@ mod tests {
     fn own_figures_are_there() -> Result<()> {
         let own = std::process::id();
         assert!(resident(own)? > 0);
+        assert!(peak(own)? >= resident(own)?);
         assert!(cpu(own)? < Duration::from_secs(3600));
         Ok(())
     }

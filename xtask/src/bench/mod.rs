@@ -3,6 +3,7 @@
 //! does meanwhile meets all of them.
 
 mod checkout;
+mod few;
 pub(crate) mod floor;
 mod freshness;
 mod idle;
@@ -51,6 +52,9 @@ pub(crate) struct Options {
     /// Measure this syncline instead of building one.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
+    /// Measure this syncline, too, in turns with the other: the one before a change, say.
+    #[arg(long, value_name = "FILE")]
+    beside: Option<PathBuf>,
     /// Put this into syncline's environment, such as `SYNCLINE_INDEX_SYMBOLS=false`.
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -75,6 +79,8 @@ enum Part {
     Symbols,
     /// A switch of branches, beside git's own time. It copies the corpus.
     Checkout,
+    /// A few results of a file of 1 GB, which it makes; beside rg.
+    Few,
 }
 
 /// A part's name in the report, and how it is measured.
@@ -82,7 +88,7 @@ type Measure = (Part, &'static str, fn(&Bench, &mut Report) -> Result<()>);
 
 /// The cold index comes first because a child's peak memory counts from that of the process that starts it, which is
 /// still small then; the searches come last because they leave it large.
-const PARTS: [Measure; 7] = [
+const PARTS: [Measure; 8] = [
     (Part::Index, "cold index", index::measure),
     (Part::Restart, "restart without changes", restart::measure),
     (Part::Idle, "idle", idle::measure),
@@ -90,6 +96,7 @@ const PARTS: [Measure; 7] = [
     (Part::Search, "search", search::measure),
     (Part::Symbols, "symbols", symbols::measure),
     (Part::Checkout, "branch switch", checkout::measure),
+    (Part::Few, "few results of a huge file", few::measure),
 ];
 
 /// What the parts share.
@@ -101,6 +108,8 @@ struct Bench {
     syncline: PathBuf,
     ripgrep: PathBuf,
     environment: Vec<(String, String)>,
+    /// The folder of indexes: each program has its own.
+    index: &'static str,
     /// Beside the build, so that all indexes are written to the same real disk.
     scratch: Scratch,
 }
@@ -128,7 +137,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let environment = pairs.collect::<Result<Vec<_>>>()?;
     let ripgrep = RIPGREP.ensure(&workspace)?;
     let codesearch = CODESEARCH.ensure(&workspace)?;
-    let bench = Bench {
+    let beside = options
+        .beside
+        .as_ref()
+        .map(|beside| fs::canonicalize(beside).with_context(|| format!("no program at {}", beside.display())));
+    let beside = beside.transpose()?;
+    let mut bench = Bench {
         corpus,
         runs: options.runs,
         trials: options.trials,
@@ -136,19 +150,33 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         syncline,
         ripgrep: ripgrep.program,
         environment,
+        index: "index",
         scratch: Scratch::folder(&workspace.target)?,
     };
 
     let version = bench.syncline(&["--version"])?.output().context("cannot start syncline")?;
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
     let mut report = Report::new(&bench, &[version, ripgrep.label, codesearch.label])?;
+    // With another one half of the runs each, then the other way round: what the machine does meanwhile meets both.
+    let ours = bench.syncline.clone();
+    let mut turns = vec![(&ours, None)];
+    if let Some(beside) = &beside {
+        let (one, other) = ((&ours, None), (beside, Some("beside")));
+        turns = vec![one, other, other, one];
+        (bench.runs, bench.trials) = (bench.runs.div_ceil(2), bench.trials.div_ceil(2));
+    }
     for (part, title, measure) in PARTS {
         if options.only.is_empty() || options.only.contains(&part) {
-            eprintln!("measuring: {title}");
-            let outcome = measure(&bench, &mut report);
-            sandbox::hold_if_stopping();
-            if let Err(error) = outcome {
-                report.problem(format!("{title}: {error:#}"));
+            for (program, called) in &turns {
+                eprintln!("measuring: {title}, {}", called.unwrap_or("syncline"));
+                bench.syncline.clone_from(program);
+                bench.index = called.unwrap_or("index");
+                report.call_ours(*called);
+                let outcome = measure(&bench, &mut report);
+                sandbox::hold_if_stopping();
+                if let Err(error) = outcome {
+                    report.problem(format!("{title}, {}: {error:#}", called.unwrap_or("syncline")));
+                }
             }
         }
     }
@@ -211,7 +239,7 @@ impl Bench {
 
     /// Where the index lives that outlasts the parts.
     fn index(&self) -> PathBuf {
-        self.scratch.path().join("index")
+        self.scratch.path().join(self.index)
     }
 
     /// Where codesearch's index lives.

@@ -43,7 +43,12 @@ pub(crate) struct Report {
     series: Vec<Series>,
     notes: Vec<String>,
     problems: Vec<String>,
+    /// What the subject "syncline" is called at the moment, if not so.
+    ours: Option<&'static str>,
 }
+
+/// The subject that this is all about.
+const OURS: &str = "syncline";
 
 impl Report {
     /// An empty report on this machine and corpus, naming what is measured.
@@ -60,17 +65,29 @@ impl Report {
         if !settings.is_empty() {
             facts.push(("settings", settings.join(" ")));
         }
-        Ok(Self { facts, sections: Vec::new(), series: Vec::new(), notes: Vec::new(), problems: Vec::new() })
+        let (sections, series, notes, problems) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { facts, sections, series, notes, problems, ours: None })
+    }
+
+    /// From here on another program is measured in the place of "syncline", and called so.
+    pub(crate) fn call_ours(&mut self, called: Option<&'static str>) {
+        self.ours = called;
+    }
+
+    fn begin(&mut self, section: &'static str, shape: Shape) {
+        if !self.sections.iter().any(|(other, _)| *other == section) {
+            self.sections.push((section, shape));
+        }
     }
 
     /// Begins a section that shows subjects side by side; the first is what the others are compared with.
     pub(crate) fn compare(&mut self, section: &'static str) {
-        self.sections.push((section, Shape::Compare));
+        self.begin(section, Shape::Compare);
     }
 
     /// Begins a section that shows how samples are spread.
     pub(crate) fn spread(&mut self, section: &'static str) {
-        self.sections.push((section, Shape::Spread));
+        self.begin(section, Shape::Spread);
     }
 
     /// Adds a sample.
@@ -82,6 +99,7 @@ impl Report {
         unit: Unit,
         sample: f64,
     ) {
+        let subject = self.ours.filter(|_| subject == OURS).unwrap_or(subject);
         let same =
             |series: &&mut Series| (series.section, series.measure, series.subject) == (section, measure, subject);
         match self.series.iter_mut().find(same) {
@@ -196,13 +214,14 @@ fn compare(section: &str, series: &[&Series]) -> Vec<Vec<String>> {
     std::iter::once(header).chain(measures.iter().map(row)).collect()
 }
 
-/// A table of percentiles: measures down.
+/// A table of percentiles: measures down, other subjects by their name.
 fn spread(section: &str, series: &[&Series]) -> Vec<Vec<String>> {
     let header = [section, "p50", "p99", "max", "trials"].map(str::to_owned).to_vec();
     let row = |series: &&Series| {
         let shares = [0.5, 0.99, 1.0].map(|share| series.unit.show(percentile(&series.samples, share)));
         let ends = [series.samples.len().to_string()];
-        std::iter::once(format!("  {}", series.measure)).chain(shares).chain(ends).collect()
+        let subject = if series.subject == OURS { String::new() } else { format!(", {}", series.subject) };
+        std::iter::once(format!("  {}{subject}", series.measure)).chain(shares).chain(ends).collect()
     };
     std::iter::once(header).chain(series.iter().map(row)).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,6 +12,8 @@ use super::patterns::files;
 use super::random::Random;
 use crate::sandbox;
 
+/// Entries of a folder that becomes a link, at most.
+const SMALL: usize = 200;
 /// The branch that [`commit`] makes beside the first one.
 const OTHER: &str = "other";
 
@@ -49,9 +52,12 @@ pub(crate) fn switch(tree: &Path, home: &Path, to_other: bool) -> Result<usize> 
     Ok(output.stdout.iter().filter(|byte| **byte == b'\n').count())
 }
 
-/// `count` random steps: appended lines, atomic saves, new files, renames of files and folders, deletes.
+/// `count` random steps: appended lines, atomic saves, new files, renames of files and folders, deletes; folders that become
+/// links out of the tree, and folders again; second names, in the tree and outside, written through.
 pub(super) fn live(tree: &Path, random: &mut Random, count: usize) -> Result<()> {
     let mut all = files(tree);
+    let (outside, mut links) = (tree.with_file_name("outside"), Vec::new());
+    fs::create_dir_all(&outside).with_context(|| format!("cannot create {}", outside.display()))?;
     for number in 0..count {
         // Folders move, so that what was listed may be elsewhere.
         if number % 200 == 199 {
@@ -61,7 +67,7 @@ pub(super) fn live(tree: &Path, random: &mut Random, count: usize) -> Result<()>
         if !file.is_file() {
             continue;
         }
-        match random.below(20) {
+        match random.below(23) {
             0..=8 => edit(&file, random)?,
             9..=12 => {
                 let other = file.with_extension("saving");
@@ -72,11 +78,33 @@ pub(super) fn live(tree: &Path, random: &mut Random, count: usize) -> Result<()>
             13 | 14 => write(&file.with_file_name(format!("new-{number}.c")), random, "new")?,
             15 | 16 => rename(&file, &file.with_file_name(format!("renamed-{number}.h")))?,
             17 | 18 => fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?,
-            _ => {
+            19 => {
                 let folder = file.parent().unwrap_or(tree);
                 if folder != tree {
                     rename(folder, &folder.with_file_name(format!("moved-{number}")))?;
                 }
+            }
+            20 => {
+                let folder = file.parent().unwrap_or(tree);
+                // What moves away would be a large part of the tree otherwise.
+                if folder != tree && !folder.is_symlink() && fs::read_dir(folder)?.count() < SMALL {
+                    let away = outside.join(format!("moved-{number}"));
+                    rename(folder, &away)?;
+                    symlink(&away, folder).with_context(|| format!("cannot link {}", folder.display()))?;
+                    links.push((folder.to_owned(), away));
+                }
+            }
+            21 => {
+                if let Some((link, away)) = links.pop().filter(|(link, _)| link.is_symlink()) {
+                    fs::remove_file(&link).with_context(|| format!("cannot remove {}", link.display()))?;
+                    rename(&away, &link)?;
+                }
+            }
+            _ => {
+                let name = format!("second-{number}.c");
+                let second = if random.below(2) == 0 { outside.join(name) } else { file.with_file_name(name) };
+                fs::hard_link(&file, &second).with_context(|| format!("cannot link {}", second.display()))?;
+                edit(&second, random)?;
             }
         }
     }

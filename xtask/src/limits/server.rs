@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::bench::measure::{bytes_on_disk, cpu, resident};
+use crate::bench::measure::{bytes_on_disk, cpu, peak, resident};
 use crate::lsp::{Answer, Client, Line};
 use crate::sandbox;
 
@@ -140,12 +140,8 @@ impl Server<'_> {
     /// What it has cost so far.
     pub(super) fn costs(&self) -> Result<Costs> {
         let pid = self.client.pid();
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the server is gone")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak =
-            line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).context("no peak")? * 1024;
         let disk = if self.place.index.is_dir() { bytes_on_disk(&self.place.index)? } else { 0 };
-        Ok(Costs { cpu: cpu(pid)?, peak, disk })
+        Ok(Costs { cpu: cpu(pid)?, peak: peak(pid)?, disk })
     }
 
     /// The memory that it has resident now, and its open descriptors.

@@ -1,9 +1,9 @@
 //! Who works meanwhile: editors by `syncline lsp`, and loops of commands.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,9 @@ const LOOPS: u64 = 2;
 /// Requests of an editor that may fail: the answer may be out of date, or the server have too much to do; the client asks
 /// again.
 const ASK_AGAIN: &[i64] = &[-32801, -32803];
+
+/// What is said of a file that can't be read in a tree that lives.
+const WENT: &[&str] = &["No such file", "Not a directory", "Permission denied"];
 
 /// How much longer the command `symbols` may take: it waits while it gets on, and half a minute without.
 const SYMBOLS_WAIT: Duration = Duration::from_secs(90);
@@ -102,6 +105,8 @@ impl Worker {
     fn edit(&mut self) -> Result<()> {
         let mut client = connect(&self.place)?;
         while self.goes_on() {
+            let gate = self.place.gate.clone();
+            let _open = gate.read().unwrap_or_else(PoisonError::into_inner);
             match self.random.below(40) {
                 0..=19 => self.search(&mut client)?,
                 20..=27 => self.symbols(&mut client)?,
@@ -213,6 +218,7 @@ impl Worker {
                 18 => &["daemon", "status"],
                 _ => &["doctor", "--json"],
             };
+            let _open = self.place.gate.read().unwrap_or_else(PoisonError::into_inner);
             self.run(arguments)?;
         }
         Ok(())
@@ -231,8 +237,8 @@ impl Worker {
         self.tally.took("commands", &name, start.elapsed());
         match code {
             0 | 1 => Ok(()),
-            // Folders go while they are walked, and so they do for rg.
-            2 if said.lines().all(|line| line.contains("No such file") || line.contains("Not a directory")) => {
+            // Folders go while they are walked, or may not be read, and so it is for rg.
+            2 if said.lines().all(|line| WENT.iter().any(|why| line.contains(why))) => {
                 self.tally.add("commands", &format!("{name}: a file went meanwhile"));
                 Ok(())
             }

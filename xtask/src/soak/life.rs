@@ -1,14 +1,15 @@
 //! What people and programs do to a repository, one step at a time.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
+use rustix::fs::{Access, access};
 
 use super::place::Place;
-use super::tree::{self, BRANCHES, FIRST, IGNORED};
+use super::tree::{self, BRANCHES, FIRST, IGNORED, LINKED};
 use super::words;
 use crate::compare::patterns::files;
 use crate::compare::random::Random;
@@ -19,47 +20,96 @@ const LIST_EVERY: usize = 10;
 const PACKAGES: usize = 150;
 const FILES_OF_A_PACKAGE: usize = 20;
 
+/// What is asked after a step that file events may not tell of: lines that such steps leave, and some of everywhere.
+const QUESTION: &str = "odd_[0-9]+|naïve 1[0-9]{2}$";
 /// What can be done, how often beside the others, and how it is called in the report.
-type Step = (usize, &'static str, fn(&mut Life) -> Result<()>);
+type Step = (usize, &'static str, Around, fn(&mut Life) -> Result<()>);
+
+/// What a step bears around it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Around {
+    /// Anything.
+    Any,
+    /// A tree that is all there and a repository: what is mounted, closed or elsewhere is back first.
+    Calm,
+}
+use Around::{Any, Calm};
 
 #[rustfmt::skip]
 const STEPS: &[Step] = &[
-    (16, "saves", Life::save),
-    (12, "atomic saves", Life::save_atomically),
-    (5, "lines appended one by one", Life::append),
-    (6, "new files and folders", Life::create),
-    (6, "files renamed, swapped", Life::rename_files),
-    (3, "folders renamed", Life::rename_folder),
-    (2, "file and folder change places", Life::file_and_folder),
-    (5, "files deleted", Life::delete_files),
-    (2, "mass deletes", Life::delete_area),
-    (4, "branch switches", Life::switch),
-    (2, "rebases", Life::rebase),
-    (3, "stashes", Life::stash),
-    (2, "commits", Life::commit),
-    (2, "hard resets and cleanings", Life::reset),
-    (4, "builds into ignored folders", Life::build),
-    (2, "node_modules installed or removed", Life::node_modules),
-    (2, "ignore rules changed", Life::ignore),
-    (6, "clock jumps, changes with an old time", Life::jump),
-    (2, "large files", Life::large),
-    (3, "odd files: UTF-16, NUL, links, long lines", Life::odd),
+    (16, "saves", Any, Life::save),
+    (12, "atomic saves", Any, Life::save_atomically),
+    (5, "lines appended one by one", Any, Life::append),
+    (6, "new files and folders", Any, Life::create),
+    (6, "files renamed, swapped", Any, Life::rename_files),
+    (3, "folders renamed", Any, Life::rename_folder),
+    (2, "file and folder change places", Any, Life::file_and_folder),
+    (5, "files deleted", Any, Life::delete_files),
+    (2, "mass deletes", Calm, Life::delete_area),
+    (5, "branch switches", Calm, Life::switch),
+    (2, "rebases", Calm, Life::rebase),
+    (3, "stashes", Calm, Life::stash),
+    (2, "commits", Calm, Life::commit),
+    (2, "hard resets and cleanings", Calm, Life::reset),
+    (4, "builds into ignored folders", Any, Life::build),
+    (2, "node_modules installed or removed", Calm, Life::node_modules),
+    (2, "ignore rules changed", Any, Life::ignore),
+    (6, "clock jumps, changes with an old time", Any, Life::jump),
+    (2, "large files", Any, Life::large),
+    (3, "odd files: UTF-16, NUL, links, long lines", Any, Life::odd),
+    (3, "folder removed, a link out in its place", Any, Life::link_out),
+    (3, "folder moved, a link renamed into its place", Any, Life::link_by_rename),
+    (2, "folder and link exchanged", Any, Life::link_by_exchange),
+    (4, "link becomes a folder", Any, Life::unlink),
+    (3, "second names, in the tree and outside", Any, Life::hard_link),
+    (3, "files written by their second names", Any, Life::write_second),
+    (2, "files written through a map", Any, Life::map),
+    (4, "rules above, of the user, of the repository", Any, Life::rules_elsewhere),
+    (3, "rules that are links", Any, Life::linked_rules),
+    (3, "repository above or away, .jj", Any, Life::repository),
+    (2, "nested repositories and their rules", Any, Life::nested_repository),
+    (1, "folder above renamed, another tree in its place", Calm, Life::replace_above),
+    (3, "mounts over a folder", Any, Life::mount),
+    (3, "unmounts", Any, Life::unmount),
+    (4, "folders and files closed, opened", Any, Life::close),
 ];
 
 /// A repository's life.
 pub(super) struct Life {
-    place: Place,
-    random: Random,
+    pub(super) place: Place,
+    pub(super) random: Random,
     known: Vec<PathBuf>,
     steps: usize,
     /// Numbers what is new, so that nothing gets the same name.
     serial: usize,
+    /// Where folders became links.
+    pub(super) links: Vec<PathBuf>,
+    /// Second names of files.
+    pub(super) seconds: Vec<PathBuf>,
+    /// The `.git` folders of repositories in the tree.
+    pub(super) nested: Vec<PathBuf>,
+    /// Something may not be read.
+    pub(super) is_closed: bool,
+    /// The last step wants to be asked about.
+    is_asked: bool,
 }
 
 impl Life {
     /// A life in the place's tree.
     pub(super) fn new(place: Place, random: Random) -> Self {
-        Self { place, random, known: Vec::new(), steps: 0, serial: 0 }
+        let (links, seconds, nested) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            place,
+            random,
+            known: Vec::new(),
+            steps: 0,
+            serial: 0,
+            links,
+            seconds,
+            nested,
+            is_closed: false,
+            is_asked: false,
+        }
     }
 
     /// Does one more thing, and gives its name.
@@ -67,20 +117,34 @@ impl Life {
         if self.steps.is_multiple_of(LIST_EVERY) {
             self.known = files(&self.place.tree);
             if self.known.len() < 5000 {
-                // Too much was deleted to go on like that.
+                // Too much was deleted, or is hidden, to go on like that.
+                self.calm()?;
                 self.reset()?;
             }
         }
         self.steps += 1;
         let mut at = self.random.below(STEPS.iter().map(|(weight, ..)| weight).sum());
-        for (weight, name, act) in STEPS {
+        for (weight, name, around, act) in STEPS {
             if at < *weight {
-                act(self).with_context(|| format!("while the life did: {name}"))?;
-                return Ok(name);
+                let calm = if *around == Calm { self.calm() } else { Ok(()) };
+                return match calm.and_then(|()| act(self)) {
+                    Err(error) if is_in_the_way(&error) => Ok(HINDERED),
+                    outcome => outcome.map(|()| *name).with_context(|| format!("while the life did: {name}")),
+                };
             }
             at -= weight;
         }
         Ok("nothing")
+    }
+
+    /// Has the examiner ask after this step.
+    pub(super) fn ask(&mut self) {
+        self.is_asked = true;
+    }
+
+    /// What is to be asked at once after the last step, if anything.
+    pub(super) fn question(&mut self) -> Option<&'static str> {
+        std::mem::take(&mut self.is_asked).then_some(QUESTION)
     }
 
     /// Writes a line with a needle into some file, as a save; gives the needle.
@@ -92,22 +156,23 @@ impl Life {
         Ok(needle)
     }
 
-    fn next(&mut self) -> usize {
+    pub(super) fn next(&mut self) -> usize {
         self.serial += 1;
         self.serial
     }
 
-    /// A file that is there; none when the one that was picked is gone.
-    fn file(&mut self) -> Option<PathBuf> {
+    /// A file that is there and may be written; none when the one that was picked is gone.
+    pub(super) fn file(&mut self) -> Option<PathBuf> {
         if self.known.is_empty() {
             return None;
         }
         let file = self.random.pick(&self.known).clone();
-        file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
+        let is_file = file.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+        (is_file && access(&file, Access::READ_OK | Access::WRITE_OK).is_ok()).then_some(file)
     }
 
     /// Up to `most` files that are there.
-    fn some_files(&mut self, most: usize) -> Vec<PathBuf> {
+    pub(super) fn some_files(&mut self, most: usize) -> Vec<PathBuf> {
         let count = 1 + self.random.below(most);
         (0..count).filter_map(|_| self.file()).collect()
     }
@@ -249,10 +314,12 @@ impl Life {
     }
 
     fn switch(&mut self) -> Result<()> {
-        let branch = match self.random.below(BRANCHES.len() + 1) {
+        let branch = match self.random.below(BRANCHES.len() + 3) {
             0 => FIRST,
-            number => BRANCHES[number - 1].0,
+            1 | 2 => LINKED,
+            number => BRANCHES[number - 3].0,
         };
+        self.ask();
         self.place.git(&["checkout", "--quiet", "--force", branch])
     }
 
@@ -278,7 +345,10 @@ impl Life {
     fn stash(&mut self) -> Result<()> {
         self.save()?;
         self.create()?;
-        self.place.git(&["stash", "push", "--quiet", "--include-untracked"])?;
+        if !self.place.try_git(&["stash", "push", "--quiet", "--include-untracked"])? {
+            // Tracked files behind a link are none that it can put away.
+            return self.reset();
+        }
         self.save()?;
         // What was saved since may be in its way.
         if !self.place.try_git(&["stash", "pop", "--quiet"])? {
@@ -289,6 +359,7 @@ impl Life {
     }
 
     fn reset(&mut self) -> Result<()> {
+        self.ask();
         self.place.git(&["reset", "--hard", "--quiet"])?;
         self.place.git(&["clean", "-d", "--force", "--quiet"])
     }
@@ -400,6 +471,33 @@ fn extension(file: &Path) -> &str {
     file.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
 }
 
+/// The name of a step that others had made impossible.
+const HINDERED: &str = "what couldn't be done";
+
+/// Whether a step failed because of what other steps had made of the tree.
+fn is_in_the_way(error: &Error) -> bool {
+    let kind = error.root_cause().downcast_ref::<io::Error>().map(io::Error::kind);
+    let kind = kind.or_else(|| {
+        let code = error.root_cause().downcast_ref::<rustix::io::Errno>()?.raw_os_error();
+        Some(io::Error::from_raw_os_error(code).kind())
+    });
+    matches!(
+        kind,
+        Some(
+            ErrorKind::NotFound
+                | ErrorKind::AlreadyExists
+                | ErrorKind::PermissionDenied
+                | ErrorKind::CrossesDevices
+                | ErrorKind::ResourceBusy
+                | ErrorKind::NotADirectory
+                | ErrorKind::IsADirectory
+                | ErrorKind::DirectoryNotEmpty
+                | ErrorKind::InvalidInput
+                | ErrorKind::StorageFull
+        )
+    )
+}
+
 fn edit(file: &Path, change: impl FnOnce(&mut String)) -> Result<()> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut text = String::from_utf8_lossy(&bytes).replace('\0', "");
@@ -407,11 +505,18 @@ fn edit(file: &Path, change: impl FnOnce(&mut String)) -> Result<()> {
     write(file, text)
 }
 
-fn write(file: &Path, text: impl AsRef<[u8]>) -> Result<()> {
+/// Appends a line to a file, which may not be there yet.
+pub(super) fn append_line(file: &Path, line: &str) -> Result<()> {
+    let open = fs::OpenOptions::new().create(true).append(true).open(file);
+    let written = open.and_then(|mut open| open.write_all(format!("\n{line}\n").as_bytes()));
+    written.with_context(|| format!("cannot append to {}", file.display()))
+}
+
+pub(super) fn write(file: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn rename(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))
 }
 

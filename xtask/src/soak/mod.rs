@@ -3,10 +3,12 @@
 //!
 //! The life's steps, the faults and what is asked follow from the seed. How they meet in time doesn't.
 
+mod around;
 mod clients;
 mod exam;
 mod faults;
 mod life;
+mod links;
 mod place;
 mod redis;
 mod tally;
@@ -16,8 +18,10 @@ mod words;
 
 use std::collections::VecDeque;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -82,18 +86,42 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(path)
     };
-    let (tree, home, disk) = (folder("tree")?, folder("home")?, folder("disk")?);
+    let (above, tree, outside) = (folder("above")?, folder("above/tree")?, folder("outside")?);
+    let (home, disk) = (folder("home")?, folder("disk")?);
     namespace::mount_disk(&disk, DISK)?;
     let redis = Redis::start(&redis.program, &folder("redis")?)?;
     let patience = Duration::from_secs(options.patience);
     let pause_file = Place::pause_file();
     let redis_url = redis.url();
-    let place = Place { tree, home, disk, syncline, ripgrep: ripgrep.program, redis_url, patience, pause_file };
+    let closed = Scratch::file(scratch.path().join("closed"))?;
+    fs::set_permissions(closed.path(), fs::Permissions::from_mode(0)).context("cannot close a file")?;
+    let reads_everything = fs::File::open(closed.path()).is_ok();
+    if reads_everything {
+        eprintln!("left out: folders and files that may not be read, since this user reads everything");
+    }
+    let place = Place {
+        base: scratch.path().to_owned(),
+        above,
+        tree,
+        outside,
+        home,
+        disk,
+        syncline,
+        ripgrep: ripgrep.program,
+        redis_url,
+        patience,
+        pause_file,
+        gate: Arc::default(),
+        reads_everything,
+    };
     place.have_looks_logged()?;
     let outcome = soak(options, &place, redis);
     let kept = outcome.is_err().then(|| keep(&workspace, options.seed, &place));
     sandbox::end_descendants();
-    namespace::unmount_disk(&place.disk)?;
+    for at in namespace::mounts_below(&place.base)? {
+        namespace::unmount(&at)?;
+    }
+    around::open_below(&place.base)?;
     let kept = match kept {
         None => return Ok(()),
         Some(Ok(kept)) => format!("logs and index are in {}", kept.display()),
@@ -199,6 +227,11 @@ impl Soak<'_> {
             if self.last.len() > LAST {
                 self.last.pop_front();
             }
+            if let Some(question) = self.life.question() {
+                let wrong = self.faults.now();
+                let asked = self.examiner.at_once(question);
+                asked.with_context(|| format!("after {name}, with {wrong:?}; before it {:?}", self.last))?;
+            }
             for lasting in self.faults.pass() {
                 let needle = self.life.leave_needle()?;
                 let wrong = self.faults.now();
@@ -214,6 +247,8 @@ impl Soak<'_> {
         for lasting in self.faults.now() {
             self.faults.lift(lasting)?;
         }
+        // What may not be read is told, and so isn't well.
+        self.life.open()?;
         self.examiner.at_rest().with_context(|| format!("after {:?}", self.last))?;
         self.vitals.look_at_disk(self.place)
     }

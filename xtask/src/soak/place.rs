@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,14 @@ const PAUSE_FILE: &str = "SYNCLINE_SOAK_PAUSE_FILE";
 /// The folders, and the programs that are at work in them.
 #[derive(Clone)]
 pub(super) struct Place {
+    /// Where all of it is.
+    pub(super) base: PathBuf,
+    /// The folder above the tree.
+    pub(super) above: PathBuf,
     /// What lives.
     pub(super) tree: PathBuf,
+    /// What lies outside the tree, and is nobody's.
+    pub(super) outside: PathBuf,
     pub(super) home: PathBuf,
     /// Where indexes are: a small disk of its own.
     pub(super) disk: PathBuf,
@@ -30,6 +37,10 @@ pub(super) struct Place {
     /// How long anybody waits for an answer.
     pub(super) patience: Duration,
     pub(super) pause_file: Option<PathBuf>,
+    /// Held by whoever starts programs in the tree; who exchanges the tree for another holds it alone.
+    pub(super) gate: Arc<RwLock<()>>,
+    /// Whether what nobody may read is read all the same.
+    pub(super) reads_everything: bool,
 }
 
 impl Place {

@@ -1,6 +1,7 @@
 //! The repository that lives: 20,000 files, and branches that differ.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -19,6 +20,8 @@ const EXTENSIONS: &[&str] = &["rs", "rs", "c", "c", "py", "md", "txt", "json", "
 pub(super) const BRANCHES: &[(&str, usize)] = &[("near", 200), ("far", 1500), ("farther", 4000)];
 /// The first branch.
 pub(super) const FIRST: &str = "first";
+/// A branch on which folders are links: one leads out of the tree, one elsewhere in it.
+pub(super) const LINKED: &str = "linked";
 /// What a build, a package manager and programs leave behind is ignored.
 pub(super) const IGNORED: &str = "/target/\n/build/\nnode_modules/\n*.log\n";
 
@@ -36,6 +39,9 @@ pub(super) fn make(place: &Place, random: &mut Random) -> Result<()> {
             }
         }
     }
+    // What is asked for after a switch.
+    let to_be_linked = [tree.join("area02/part03"), tree.join("area04/part05")];
+    to_be_linked.iter().try_for_each(|folder| write(&folder.join("marked.txt"), "odd_0\n"))?;
     write(&tree.join(".gitignore"), IGNORED)?;
     place.git(&["init", "--quiet", "--initial-branch", FIRST])?;
     commit(place, "everything")?;
@@ -53,6 +59,16 @@ pub(super) fn make(place: &Place, random: &mut Random) -> Result<()> {
         }
         commit(place, branch)?;
     }
+    place.git(&["checkout", "--quiet", "-b", LINKED, FIRST])?;
+    let out = place.outside.join("tracked");
+    for (folder, to) in to_be_linked.iter().zip([&out, Path::new("part06")]) {
+        match to.is_absolute() {
+            true => fs::rename(folder, to).with_context(|| format!("cannot move {}", folder.display()))?,
+            false => fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?,
+        }
+        symlink(to, folder).with_context(|| format!("cannot link {}", folder.display()))?;
+    }
+    commit(place, LINKED)?;
     place.git(&["checkout", "--quiet", FIRST])
 }
 
