@@ -290,7 +290,8 @@ impl Watcher {
             match watched {
                 Ok(()) => return Watch::Set,
                 Err(error) if is_out_of_watches(&error) => {
-                    let tried = self.tries.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+                    let tried =
+                        self.tries.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
                     if tried.is_err() {
                         return Watch::NoMore;
                     }

@@ -94,7 +94,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let pause_file = Place::pause_file();
     let redis_url = redis.url();
     let closed = Scratch::file(scratch.path().join("closed"))?;
-    fs::set_permissions(closed.path(), fs::Permissions::from_mode(0)).context("cannot close a file")?;
+    fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o000)).context("cannot close a file")?;
     let reads_everything = fs::File::open(closed.path()).is_ok();
     if reads_everything {
         eprintln!("left out: folders and files that may not be read, since this user reads everything");
