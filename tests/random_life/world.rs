@@ -88,7 +88,7 @@ impl World {
         }
         let closed = base.join("closed");
         fs::write(&closed, "").unwrap();
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
         let may_close = fs::read(&closed).is_err();
         if !may_close {
             eprintln!("skipped: what may not be read, since root reads everything");

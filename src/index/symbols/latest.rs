@@ -29,7 +29,7 @@ pub type Dated = (i64, SymbolMatch);
 
 impl SymbolView<'_> {
     /// Symbols of the files that changed last, the latest first; those of `first` before all others. Blocks, for about as
-    /// long as parsing [`MOST_FILES`] small files takes.
+    /// long as parsing `MOST_FILES` small files takes.
     pub fn latest(&self, limit: usize, first: Option<&RelPath>, cancel: &CancellationToken) -> Vec<Dated> {
         let View { dirty, snapshot, unsaved } = self.view;
         let root = RootFolder::open(self.root).ok();
