@@ -360,18 +360,21 @@ fn a_watch_with_an_engine_of_its_own_follows_its_settings() {
     let home = Home::new(&[("a.c", "int needle;\n"), ("gen/b.c", "int needle;\n")]);
     let mut watch = home.syncline(&["watch", "--standalone", "--json"]);
     let mut watch = watch.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let mut states = BufReader::new(watch.stdout.take().unwrap()).lines();
-    let mut until_fresh = |files: usize| {
-        states.by_ref().any(|line| {
-            let state: Value = serde_json::from_str(&line.unwrap()).unwrap();
+    let lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let (give, states) = std::sync::mpsc::channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| give.send(line)));
+    let until_fresh = |files: usize| {
+        std::iter::from_fn(|| states.recv_timeout(DEADLINE).ok()).any(|line| {
+            let state: Value = serde_json::from_str(&line).unwrap();
             state["index"]["fresh"] == true && state["index"]["files"] == files
         })
     };
-    assert!(until_fresh(2));
+    let is_fresh = until_fresh(2);
     home.write(".syncline.toml", "[index]\nexclude = [\"gen\"]\n");
-    assert!(until_fresh(1));
+    let follows = until_fresh(1);
     watch.kill().unwrap();
     watch.wait().unwrap();
+    assert!(is_fresh && follows, "{is_fresh}, {follows}");
 }
 
 // Commands of version 0.1 announce nothing, and show what they are told.

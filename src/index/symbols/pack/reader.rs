@@ -9,6 +9,7 @@ use super::{ANY, FOOTER, GIVEN_UP, MAGIC, PackId, TextKey, cmp_names, mask};
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::ContentHash;
 use crate::index::file::open_regular;
+use crate::index::folder::is_passing;
 use crate::index::segment::{SegmentError, checksum32, read_at, rewrite};
 use crate::index::symbols::{Column, Language, Symbol, SymbolKind};
 use crate::index::varint;
@@ -143,9 +144,13 @@ impl Occurrence {
 }
 
 impl Pack {
-    /// Whether the folder has its file, as far as the length tells: what is within is checked as it is read.
+    /// Whether the folder has its file and it can be opened, as far as the length tells: what is within is checked as it is
+    /// read.
     pub fn is_in(&self, folder: &Path) -> bool {
-        std::fs::symlink_metadata(self.id.file(folder)).is_ok_and(|file| file.is_file() && file.len() == self.bytes)
+        let look = || Ok(open_regular(&self.id.file(folder))?.map(|file| file.metadata()).transpose()?);
+        let found = look().map(|metadata| metadata.is_some_and(|metadata| metadata.len() == self.bytes));
+        // What can't be opened at the moment may be there.
+        found.unwrap_or_else(|error: io::Error| is_passing(&error))
     }
 
     /// Writes its file anew, from what this process holds open.
