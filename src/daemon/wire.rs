@@ -24,7 +24,7 @@ use crate::watch::tree::RulesOutside;
 
 /// Version of what is said on the socket, editors' messages included. A change that one side would misunderstand makes
 /// it grow; daemons of different versions then live side by side.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The longest first line, bytes.
 pub const LONGEST_LINE: u64 = 256 << 10;
