@@ -209,7 +209,8 @@ async fn what_is_not_used_loses_no_message() {
     let nulls = json!({"query": "needle", "isRegex": null, "isCaseSensitive": null, "include": null, "fresh": null});
     assert_eq!(client.search(nulls).await.len(), 1);
     // Where only clients tell of changes, a message that is lost shows.
-    let other = Fixture::new(&[(".syncline.toml", "[watch]\nmode = \"off\"\n"), ("b.txt", "needle\n")]);
+    configure(client, json!({"watch": {"mode": "off"}})).await;
+    let other = Fixture::new(&[("b.txt", "needle\n")]);
     let folders = json!({"event": {"added": [{"uri": uri(&other.root)}, null], "removed": null}, "odd": 3});
     client.notify("workspace/didChangeWorkspaceFolders", folders).await;
     until_found(client, &["a.txt", "b.txt"]).await;
