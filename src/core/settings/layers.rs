@@ -296,6 +296,8 @@ impl Merge {
             } else if layer.spelling.is_section(&full) || (full == "syncline" && layer.spelling == Spelling::Editor) {
                 match value {
                     Raw::Nothing => {}
+                    // An empty table of Lua's comes as a list.
+                    Raw::List(items) if items.is_empty() && layer.spelling == Spelling::Editor => {}
                     Raw::Table(entries) => self.table(layer, Some(&full), entries),
                     other => self.problem(layer.at(value_line), || {
                         format!("{full} is a section of settings and must be a table, not {}", other.article())

@@ -606,3 +606,14 @@ proptest! {
         assert_bounded(&load(None, &Sources { environment, ..Sources::default() }));
     }
 }
+
+/// Neovim before 0.11 writes an empty table as a list, and its plugin says its section in any case.
+#[test]
+fn an_editor_s_empty_section_may_be_a_list() {
+    for empty in [json!({"syncline": []}), json!({"syncline": {"queue": [], "index": {}}}), json!({"log": []})] {
+        let sources = Sources { editor: empty.clone(), ..Sources::default() };
+        assert_eq!(load(None, &sources).problems, Vec::new(), "{empty}");
+    }
+    let sources = Sources { editor: json!({"syncline": [3]}), ..Sources::default() };
+    assert_eq!(load(None, &sources).problems.len(), 1);
+}
