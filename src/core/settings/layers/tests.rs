@@ -607,7 +607,7 @@ proptest! {
     }
 }
 
-/// Neovim before 0.11 writes an empty table as a list, and its plugin says its section in any case.
+/// Neovim writes an empty table as a list, and its plugin says its section in any case.
 #[test]
 fn an_editor_s_empty_section_may_be_a_list() {
     for empty in [json!({"syncline": []}), json!({"syncline": {"queue": [], "index": {}}}), json!({"log": []})] {
