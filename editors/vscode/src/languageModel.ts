@@ -18,6 +18,9 @@ import { pathOf } from './search/place.ts';
 import { optionsFrom } from './search/query.ts';
 import { type Found, SearchSession } from './search/session.ts';
 
+/** Letters of an error that a model is told: it may quote the query. */
+const LONGEST_ERROR = 1000;
+
 /** Registers the tools, where this VS Code knows of such. */
 export function registerTools(server: Server): Disposable[] {
   // Forks of VS Code leave parts of the API out.
@@ -66,7 +69,7 @@ export function searchTextTool(server: Server): LanguageModelTool<SearchInput> {
         throw new Error('The search was cancelled.');
       }
       if (found.state === 'failed') {
-        throw new Error(found.error);
+        throw new Error(found.error?.slice(0, LONGEST_ERROR));
       }
       return answer(searchReport(found, pathOf));
     },

@@ -3,6 +3,7 @@
 mod macros;
 
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -12,9 +13,13 @@ use super::column::{Columns, saturate};
 use super::language::{Language, Prepared, Rule};
 use super::symbol::{Symbol, SymbolKind};
 
-/// Larger texts aren't parsed, bytes: a tree takes several times the memory of its text, on each thread, and half a text
-/// would have symbols that it hasn't. Those of people are far below that.
+/// Larger texts aren't parsed, bytes: a tree takes up to sixty times the memory of its text, and half a text would have
+/// symbols that it hasn't. Those of people are far below that.
 pub const LARGEST_PARSED: u64 = 4 << 20;
+/// Of texts that are larger than this, bytes, one is parsed at a time.
+const LARGE: usize = 512 << 10;
+/// Whose turn that is.
+static PARSING_LARGE: Mutex<()> = Mutex::new(());
 /// A text that takes longer is given up: grammars are slow on some that aren't of their language at all. The largest takes
 /// about a second.
 const LONGEST: Duration = Duration::from_secs(4);
@@ -68,7 +73,9 @@ impl Extractor {
         {
             return if found.len() > MOST_SYMBOLS { Err(Unfinished::TooMuch) } else { Ok(found) };
         }
+        let turn = (text.len() > LARGE).then(|| PARSING_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
         let mut found = self.parsed(language, text, cancel)?;
+        drop(turn);
         found.sort_by_key(|symbol| (symbol.line, symbol.column.utf8));
         Ok(found)
     }
