@@ -198,8 +198,11 @@ async fn what_is_not_used_refuses_no_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_used_loses_no_message() {
     let fixture = Fixture::new(&[("a.txt", "needle\n")]);
-    let mut server = Server::fresh(&fixture).await;
+    let mut server = Server::start(&fixture, &Engine::new(&fixture.settings()));
     let client = &mut server.client;
+    // Where only clients tell of changes, a message that is lost shows.
+    client.initialize(&[&fixture.root], json!({}), json!({"watch": {"mode": "off"}})).await;
+    until_found(client, &["a.txt"]).await;
     let command = json!({"command": "syncline.sync", "arguments": null, "workDoneToken": {}});
     assert_eq!(client.request("workspace/executeCommand", command).await.unwrap()[0]["outcome"], "synced");
     let wrong = json!({"command": "syncline.pause", "arguments": {"codebase": "no"}});
@@ -208,8 +211,6 @@ async fn what_is_not_used_loses_no_message() {
     assert_eq!(client.request("workspace/symbol", symbols).await, Ok(json!([])));
     let nulls = json!({"query": "needle", "isRegex": null, "isCaseSensitive": null, "include": null, "fresh": null});
     assert_eq!(client.search(nulls).await.len(), 1);
-    // Where only clients tell of changes, a message that is lost shows.
-    configure(client, json!({"watch": {"mode": "off"}})).await;
     let other = Fixture::new(&[("b.txt", "needle\n")]);
     let folders = json!({"event": {"added": [{"uri": uri(&other.root)}, null], "removed": null}, "odd": 3});
     client.notify("workspace/didChangeWorkspaceFolders", folders).await;
