@@ -210,7 +210,8 @@ async fn what_is_not_used_loses_no_message() {
     let symbols = json!({"query": "x", "workDoneToken": [], "partialResultToken": {}});
     assert_eq!(client.request("workspace/symbol", symbols).await, Ok(json!([])));
     let nulls = json!({"query": "needle", "isRegex": null, "isCaseSensitive": null, "include": null, "fresh": null});
-    assert_eq!(client.search(nulls).await.len(), 1);
+    let result = client.request("syncline/search", nulls).await.unwrap();
+    assert_eq!(result["matches"].as_array().unwrap().len(), 1, "{result}");
     let other = Fixture::new(&[("b.txt", "needle\n")]);
     let folders = json!({"event": {"added": [{"uri": uri(&other.root)}, null], "removed": null}, "odd": 3});
     client.notify("workspace/didChangeWorkspaceFolders", folders).await;
