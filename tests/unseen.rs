@@ -343,12 +343,42 @@ fn what_may_not_be_read_lacks_and_nothing_else() {
             assert_equal(&fixture, &workspace, "a write in it").await;
             until_state(&workspace, |state| state.health == Health::Ok && state.index.fresh).await;
         }
+        // Who knows a name may write there, and a walk doesn't see it.
+        allow("d", 0o311);
+        fixture.write("d/named.txt", "needle\n");
+        assert_equal(&fixture, &workspace, "a write where nobody may list").await;
+        allow("d", 0o755);
+        assert_equal(&fixture, &workspace, "where one may again").await;
         fs::create_dir(fixture.root.join("new")).unwrap();
         allow("new", 0o000);
         assert_equal(&fixture, &workspace, "a new one").await;
         allow("new", 0o755);
         fixture.write("new/e.txt", "needle\n");
         assert_equal(&fixture, &workspace, "which may be read then").await;
+        engine.shutdown().await;
+    });
+}
+
+/// The root of what is mounted can't be read, and then can: only a watch of its own would tell, and couldn't be set.
+#[test]
+fn what_is_mounted_closed_is_searched_once_it_is_open() {
+    let closed = ["--user", "--map-root-user", "--mount", "setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+    if !is_inside("what_is_mounted_closed_is_searched_once_it_is_open", &closed) {
+        return;
+    }
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let (fixture, engine, workspace) = opened(&[("a.txt", "needle\n"), ("d/b.txt", "needle\n")]).await;
+        let other = Fixture::new(&[("c.txt", "needle\n"), ("sub/d.txt", "needle\n")]);
+        let d = fixture.root.join("d");
+        let allow = |mode| fs::set_permissions(&other.root, fs::Permissions::from_mode(mode)).unwrap();
+        allow(0o000);
+        run("mount", &["--bind", other.root.to_str().unwrap(), d.to_str().unwrap()]);
+        assert_equal(&fixture, &workspace, "closed").await;
+        until_state(&workspace, |state| state.index.fresh).await;
+        allow(0o755);
+        assert_equal(&fixture, &workspace, "open").await;
+        run("umount", &[d.to_str().unwrap()]);
+        assert_equal(&fixture, &workspace, "unmounted").await;
         engine.shutdown().await;
     });
 }

@@ -345,6 +345,7 @@ impl Watcher {
             let mut unseen = lock(&self.unseen);
             (unseen.compare(), unseen.is_whole())
         };
+        self.look_at_unlisted();
         match changed {
             unseen::Changed::Nothing => return is_whole,
             unseen::Changed::Ground => self.shared.lose(),
@@ -356,6 +357,21 @@ impl Watcher {
         }
         self.shared.changed.notify_one();
         is_whole
+    }
+
+    /// Folders that couldn't be listed and can be by now. Events tell of most; of the root of something that is mounted they
+    /// tell that folder's own watch only, which couldn't be set.
+    fn look_at_unlisted(&self) {
+        let unlisted = self.unlisted();
+        let Ok(root) = files::RootFolder::open(&self.shared.root) else { return };
+        let listed = unlisted.iter().filter_map(|(path, _)| RelPath::below(&self.shared.root, path));
+        let listed: Vec<_> = listed.filter(|path| root.folder(Some(path)).is_ok()).collect();
+        if !listed.is_empty() {
+            let mut changes = lock(&self.shared.changes);
+            listed.into_iter().for_each(|path| changes.add(path, Born::Access));
+            drop(changes);
+            self.shared.changed.notify_one();
+        }
     }
 
     /// Files with several names, as single ones are looked at: `stat` is `None` for those that have but one, or are gone.

@@ -103,6 +103,7 @@ pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
         dirty: BTreeMap::new(),
         named: Vec::new(),
         walks: 0,
+        listed: HashMap::new(),
         is_unsure: false,
     };
     // What is gone comes first: a folder that moved is unwatched before it is watched under its new name.
@@ -218,6 +219,8 @@ struct Look<'a> {
     named: Vec<(RelPath, Option<Entry>)>,
     /// Folders that were walked.
     walks: usize,
+    /// By folder, whether a walk lists it.
+    listed: HashMap<RelPath, bool>,
     /// Something couldn't be looked at.
     is_unsure: bool,
 }
@@ -243,6 +246,8 @@ impl Look<'_> {
         match there {
             There::File(entry) => {
                 let verdict = match born {
+                    // A walk doesn't come there.
+                    _ if !self.is_listed(path.parent()) => known.then_some(Verdict::Gone),
                     Born::Doubtful if !self.ruling.takes_in(&path, false) => Some(Verdict::Gone),
                     Born::Doubtful => Some(Verdict::Read),
                     _ => (known || self.ruling.takes_in(&path, false)).then_some(Verdict::Read),
@@ -285,6 +290,18 @@ impl Look<'_> {
         }
     }
 
+    /// Whether a walk lists a folder (the root, when `None`), and those above it.
+    fn is_listed(&mut self, folder: Option<RelPath>) -> bool {
+        let Some(folder) = folder else { return true };
+        if let Some(listed) = self.listed.get(&folder) {
+            return *listed;
+        }
+        let refused = |error: std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
+        let listed = self.is_listed(folder.parent()) && !self.root.folder(Some(&folder)).is_err_and(refused);
+        self.listed.insert(folder, listed);
+        listed
+    }
+
     /// What was below something that isn't a folder (any more), or can't be listed, is gone.
     fn lose(&mut self, path: &RelPath) {
         self.shared.watcher.leave(&path.to_path(self.root.path()));
@@ -313,7 +330,7 @@ impl Look<'_> {
             },
             Born::Maybe | Born::Doubtful => {}
         }
-        if !self.ruling.takes_in(path, true) {
+        if !self.is_listed(path.parent()) || !self.ruling.takes_in(path, true) {
             return self.lose(path);
         }
         self.below(path, Verdict::Read);

@@ -20,7 +20,7 @@ pub use state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch,
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ pub struct Engine {
 struct Slot {
     open: Weak<Open>,
     /// Keeps it open.
-    kept: Option<Arc<Open>>,
+    _kept: Option<Arc<Open>>,
     /// When somebody was last known to use it.
     used: Instant,
 }
@@ -68,7 +68,7 @@ struct Slot {
 impl Slot {
     /// How many use it, beside the engine itself.
     fn users(&self) -> usize {
-        self.open.strong_count() - usize::from(self.kept.is_some())
+        self.open.upgrade().map_or(0, |open| open.users.load(Ordering::Relaxed))
     }
 }
 
@@ -130,10 +130,30 @@ pub enum OpenError {
     NoIndexFolder,
 }
 
-/// An open codebase. Cheap to clone; clones are the same. It closes when the last clone is gone.
+/// An open codebase. Cheap to clone; clones are the same, and of the same user. It closes when the last clone is gone.
 #[derive(Clone)]
 pub struct Workspace {
     open: Arc<Open>,
+    /// Whoever opened it; nobody, for the engine's own handles.
+    _user: Option<Arc<User>>,
+}
+
+/// Somebody who uses an open codebase, whatever it does with it at the same time.
+struct User {
+    open: Arc<Open>,
+}
+
+impl User {
+    fn new(open: Arc<Open>) -> User {
+        open.users.fetch_add(1, Ordering::Relaxed);
+        User { open }
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        self.open.users.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Open {
@@ -143,6 +163,8 @@ struct Open {
     cache: CacheManager,
     /// What was asked for last, by [`Workspace::pause`] or [`Workspace::resume`].
     is_paused: AtomicBool,
+    /// How many use it.
+    users: AtomicUsize,
 }
 
 impl Drop for Open {
@@ -220,7 +242,7 @@ impl Engine {
             if let Some(slot) = opened.get_mut(&root)
                 && let Some(open) = slot.open.upgrade()
             {
-                let workspace = Workspace { open };
+                let workspace = Workspace::of_new_user(open);
                 // This handle is one of the users.
                 if slot.users() > 1 || workspace.counts_alike(settings) {
                     slot.used = Instant::now();
@@ -255,17 +277,24 @@ impl Engine {
         let cache = syncs.cache().clone();
         let (owner, state) = Owner::new(shared.clone(), syncs, receive, problems);
         tokio::spawn(owner.run());
-        let open = Arc::new(Open { shared, state, commands, cache, is_paused: AtomicBool::new(false) });
+        let open = Arc::new(Open {
+            shared,
+            state,
+            commands,
+            cache,
+            is_paused: AtomicBool::new(false),
+            users: AtomicUsize::new(0),
+        });
         let kept = self.keeps.then(|| open.clone());
         let before = {
             let mut opened = self.opened();
             opened.retain(|_, slot| slot.open.strong_count() > 0);
             let before = opened.get(&root).and_then(|slot| slot.open.upgrade());
-            opened.insert(root.clone(), Slot { open: Arc::downgrade(&open), kept, used: Instant::now() });
+            opened.insert(root.clone(), Slot { open: Arc::downgrade(&open), _kept: kept, used: Instant::now() });
             before
         };
         self.keep_indexes_within(&folder, settings.index.max_disk);
-        let workspace = Workspace { open };
+        let workspace = Workspace::of_new_user(open);
         if before.is_some_and(|before| before.is_paused.load(Ordering::Relaxed)) {
             workspace.pause();
         }
@@ -298,7 +327,7 @@ impl Engine {
         let opened = self.opened();
         let open = opened.values().filter_map(|slot| {
             let users = slot.users();
-            Some((Workspace { open: slot.open.upgrade()? }, users))
+            Some((Workspace { open: slot.open.upgrade()?, _user: None }, users))
         });
         let mut open: Vec<_> = open.collect();
         open.sort_by(|(a, _), (b, _)| a.codebase().root.as_path().cmp(b.codebase().root.as_path()));
@@ -316,7 +345,7 @@ impl Engine {
         let holding = opened.iter_mut().filter(|(root, _)| path.starts_with(root.as_path()));
         let (_, slot) = holding.max_by_key(|(root, _)| root.as_path().as_os_str().len())?;
         slot.used = Instant::now();
-        Some(Workspace { open: slot.open.upgrade()? })
+        Some(Workspace::of_new_user(slot.open.upgrade()?))
     }
 
     /// Closes what nobody has used for so long, and gives how many that were. To be called again and again: a use is
@@ -398,6 +427,11 @@ pub fn indexed_codebase(path: &Path, settings: &Settings) -> Option<CodebaseRoot
 }
 
 impl Workspace {
+    fn of_new_user(open: Arc<Open>) -> Workspace {
+        let user = User::new(open.clone());
+        Workspace { open, _user: Some(Arc::new(user)) }
+    }
+
     /// Which codebase this is.
     pub fn codebase(&self) -> &Codebase {
         &self.open.shared.codebase

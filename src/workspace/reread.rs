@@ -180,7 +180,7 @@ impl Engine {
     fn current(&self, root: &CodebaseRoot) -> Option<(Workspace, bool)> {
         let mut opened = self.opened();
         let slot = opened.get_mut(root)?;
-        let workspace = Workspace { open: slot.open.upgrade()? };
+        let workspace = Workspace::of_new_user(slot.open.upgrade()?);
         slot.used = std::time::Instant::now();
         // This handle is one of the users.
         Some((workspace, slot.users() > 1))
