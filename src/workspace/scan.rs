@@ -274,7 +274,7 @@ impl Look<'_> {
     }
 
     /// A file that has got another name in the tree is told of by that name alone: those it had before are found by what is
-    /// known of them, and compared from now on.
+    /// known of them, and compared from now on. It may have been written by the new name already.
     fn find_other_names(&mut self) {
         let several = |entry: &Entry| entry.names > 1 && entry.stat.inode != 0;
         let linked = self.named.iter().filter_map(|(_, entry)| entry.filter(several));
@@ -282,11 +282,15 @@ impl Look<'_> {
         if inodes.is_empty() {
             return;
         }
-        let dirty = self.before.keys().filter(|path| !self.dirty.contains_key(path)).cloned();
-        for path in self.snapshot.with_inodes(&inodes).into_iter().chain(dirty) {
-            if let Ok(entry) = self.root.entry(&path) {
-                self.named.push((path, entry));
+        let before = self.before.keys().cloned();
+        for path in self.snapshot.with_inodes(&inodes).into_iter().chain(before) {
+            let Ok(entry) = self.root.entry(&path) else { continue };
+            let is_named = entry.is_some_and(|entry| several(&entry) && inodes.contains(&entry.stat.inode));
+            if self.dirty.contains_key(&path) || !is_named {
+                continue;
             }
+            self.dirty.insert(path.clone(), Verdict::Read);
+            self.named.push((path, entry));
         }
     }
 
