@@ -110,7 +110,7 @@ impl Examiner {
         let mut patterns = vec![needle.to_owned()];
         patterns.extend((0..PATTERNS_IN_TROUBLE).map(|_| words::pattern(&mut self.random)));
         for pattern in patterns {
-            let theirs = self.ripgrep(&pattern)?;
+            let theirs = self.ripgrep_of_all(&pattern)?;
             self.command_line_equals(&pattern, &theirs)?;
         }
         self.tally.took("exams", &format!("right answers: {}", trouble.name()), start.elapsed());
