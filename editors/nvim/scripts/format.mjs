@@ -44,7 +44,7 @@ for (const file of files.sort()) {
     if (check) {
       const lines = text.split('\n')
       const first = formatted.split('\n').findIndex((line, index) => line !== lines[index])
-      console.error(`${file}:${first + 1}: not formatted; \`cargo xtask test --format-lua\` mends it`)
+      console.error(`${file}:${first + 1}: not formatted; \`cargo xtask test --format-lua\` fixes it`)
     } else {
       writeFileSync(file, formatted)
     }

@@ -40,7 +40,7 @@ export interface QueueState {
   codebase: CodebaseInfo;
   backend: Backend;
   health: Health;
-  /** When `health` isn't `ok`: one sentence that says what, why, and how to mend it. */
+  /** When `health` isn't `ok`: one sentence that says what, why, and how to fix it. */
   message?: string;
   phase: Phase;
   /** Of the engine's own batch: 0 is the head of the line, null is none in line. */

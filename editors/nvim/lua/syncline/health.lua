@@ -139,7 +139,7 @@ local function check_daemon(program)
     health.info('this version of the program has none: each codebase has an engine of its own')
     return
   elseif not output then
-    health.error(('`%s daemon status` %s'):format(program, problem), { 'Its sentence says how to mend it.' })
+    health.error(('`%s daemon status` %s'):format(program, problem), { 'Its sentence says how to fix it.' })
     return
   end
   local readable, engine = pcall(vim.json.decode, output, { luanil = { object = true } })

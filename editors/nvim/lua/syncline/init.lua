@@ -1,4 +1,4 @@
---- Syncline's public door. Nothing has to be called: opening a file below a root is enough. `:help syncline`.
+--- Syncline's public functions. Nothing has to be called: opening a file below a root is enough. `:help syncline`.
 
 local M = {}
 
