@@ -7,6 +7,8 @@ pub mod error;
 pub mod files;
 mod harmless;
 pub mod path;
+pub mod private;
+pub mod process;
 pub mod settings;
 pub mod stat;
 

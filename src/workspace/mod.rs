@@ -32,7 +32,9 @@ use crate::core::error::RootError;
 use crate::core::settings::{QueueSettings, Settings};
 use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Owner, RelPath};
 use crate::index::symbols::{Dated, SymbolAnswer, SymbolQuery, SymbolStore};
-use crate::index::{FileMatches, Index, Limits, MatchedLine, Plan, Query, SearchEnd, Unsaved, View, find_matches};
+use crate::index::{
+    FileMatches, Index, Limits, MatchedLine, Plan, Query, SearchEnd, Unsaved, View, find_matches, make_below,
+};
 use crate::sync::{SyncManager, SyncOutcome, Verdict};
 use crate::watch::tree::{RuleError, RulesOutside, TreeRules, rules_outside};
 use crate::watch::{Watcher, cookie_folder, sweep_cookies};
@@ -266,7 +268,7 @@ impl Engine {
         disk::mark_used(&folder);
         let cookies = cookie_folder(&folder);
         let syncs = self.lines.of(&settings.queue);
-        let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
+        let watcher = Watcher::new(root.as_path(), &cookies, make_below, settings.watch.mode);
         let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());
         let cancel = self.cancel.child_token();
         let mut shared = Shared::new(codebase, settings.clone(), index, symbols, rules, watcher, cancel);
