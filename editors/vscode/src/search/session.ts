@@ -37,7 +37,7 @@ export class SearchSession {
   #running: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `show` is told of each search's first matches at once, of more now and then, and of its end. */
+  /** `show` gets each search's first matches at once, more now and then, and its end. */
   constructor(ask: Ask, show: (found: Found) => void) {
     this.#ask = ask;
     this.#show = show;
