@@ -118,7 +118,7 @@ function below(state: QueueState): QueueNode[] {
     const description = l10n.t('searches stay right');
     nodes.push({ kind: 'note', icon: 'debug-pause', text: l10n.t('Paused'), description });
   } else if (state.queue.length === 0) {
-    const description = l10n.t('saves are queued here');
+    const description = l10n.t('saves queue here');
     nodes.push({ kind: 'note', icon: 'circle-outline', text: l10n.t('Nothing waits'), description });
   }
   if (state.lastSync !== undefined) {

@@ -14,8 +14,8 @@ M.MAX_CRASHES = 5
 M.CRASH_WINDOW_MS = 180000
 --- Before the first new start; it doubles with each further crash.
 M.RESTART_DELAY_MS = 500
---- A search whose engine dies is asked again this often. With the third death the server goes on by itself.
-M.MAX_ASKED_AGAIN = 3
+--- How often a search whose engine dies is retried. With the third death the server goes on by itself.
+M.MAX_RETRIES = 3
 --- How long a start, or the end of a client that is to start again, is waited for.
 M.TIMEOUT_MS = 5000
 
@@ -466,7 +466,7 @@ local last_token = 0
 ---@return fun() cancel After it, neither `part` nor `reply` is called
 function M.stream(client, method, params, part, reply)
   local cancel
-  local function ask(again)
+  local function ask(retries)
     last_token = last_token + 1
     local token = 'syncline-search-' .. last_token
     params.partialResultToken = token
@@ -477,8 +477,8 @@ function M.stream(client, method, params, part, reply)
     end
     local cancel_asking = M.request(client, method, params, function(problem, result, code)
       streams[token] = nil
-      if code == vim.lsp.protocol.ErrorCodes.ContentModified and not came and again > 0 then
-        ask(again - 1)
+      if code == vim.lsp.protocol.ErrorCodes.ContentModified and not came and retries > 0 then
+        ask(retries - 1)
       else
         reply(problem, result)
       end
@@ -488,7 +488,7 @@ function M.stream(client, method, params, part, reply)
       cancel_asking()
     end
   end
-  ask(M.MAX_ASKED_AGAIN)
+  ask(M.MAX_RETRIES)
   return function()
     cancel()
   end
