@@ -1,4 +1,4 @@
-// Formats Lua files, or with --check tells which aren't formatted, by stylua and the `stylua.toml` beside this folder.
+// Formats Lua files, or with --check names those that aren't formatted, by stylua and the `stylua.toml` beside this folder.
 // node format.mjs STYLUA_PACKAGE [--check] FOLDER…
 
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
