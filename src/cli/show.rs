@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write as _};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::lsp::ext::{Progress, Stage};
@@ -98,25 +98,12 @@ pub fn files(count: usize) -> String {
 
 /// A number with its thousands apart.
 pub fn number(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    HumanCount(number as u64).to_string()
 }
 
 /// A size in the unit that suits it.
 pub fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
-    }
+    DecimalBytes(bytes).to_string()
 }
 
 /// A time in the unit that suits it.
@@ -156,7 +143,7 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([0, 999, 1000, 78_258, 1_234_567].map(number), ["0", "999", "1,000", "78,258", "1,234,567"]);
         assert_eq!(files(1), "1 file");
-        assert_eq!(bytes(135_441_836), "135.4 MB");
+        assert_eq!(bytes(135_441_836), "135.44 MB");
         assert_eq!(time(Duration::from_micros(1_234)), "1.2 ms");
         assert_eq!(time(Duration::from_millis(9_275)), "9.3 s");
     }

@@ -4,8 +4,9 @@
 //! rather than the one that has just come: silence keeps nobody out who speaks.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 /// More connections don't wait to be let in. With the longest first line, that bounds what they hold: 32 MiB.
@@ -33,7 +34,7 @@ pub struct Guest {
 
 impl Lobby {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 
     /// Takes a connection in, and sends away the one that has waited for longest when there are too many.

@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 /// Items a worker may be ahead of what was taken, about.
@@ -201,7 +202,7 @@ impl<R> Board<'_, R> {
     /// The next items of `count`, and their run's number. Runs are shorter where few are left, so that no worker ends
     /// long after the others.
     fn claim(&self, count: usize, workers: usize) -> Option<(usize, Range<usize>)> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         loop {
             if self.is_over() {
                 // Nobody may be left to post what the one who takes is waiting for.
@@ -219,7 +220,7 @@ impl<R> Board<'_, R> {
                 state.runs.push_back(Run { start, left: run.len(), posts: Vec::new(), bytes: 0 });
                 return Some((state.taken + state.runs.len() - 1, run));
             }
-            state = self.wait_for_room(state);
+            self.wait_for_room(&mut state);
         }
     }
 
@@ -256,7 +257,7 @@ impl<R> Board<'_, R> {
 
     /// Hands over posts of a run, as soon as there is room for them; gives whether more is wanted.
     fn post(&self, number: usize, posts: Vec<Post<R>>, bytes: usize) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         loop {
             if self.is_over() {
                 self.posted.notify_all();
@@ -275,23 +276,19 @@ impl<R> Board<'_, R> {
                 }
                 return true;
             }
-            state = self.wait_for_room(state);
+            self.wait_for_room(&mut state);
         }
     }
 
-    fn wait_for_room<'s>(
-        &self,
-        mut state: std::sync::MutexGuard<'s, BoardState<R>>,
-    ) -> std::sync::MutexGuard<'s, BoardState<R>> {
+    fn wait_for_room(&self, state: &mut MutexGuard<'_, BoardState<R>>) {
         state.waiting += 1;
-        state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        self.room.wait(state);
         state.waiting -= 1;
-        state
     }
 
     /// What is to be taken next, or `None` when it is over.
     fn next(&self) -> Option<Vec<Post<R>>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         loop {
             if self.is_over() {
                 return None;
@@ -310,13 +307,13 @@ impl<R> Board<'_, R> {
                 }
                 return Some(posts);
             }
-            state = self.posted.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.posted.wait(&mut state);
         }
     }
 
     fn stop(&self) {
         // Under the lock: who has seen that it isn't stopped is waiting by now, and is woken.
-        let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let _state = self.state.lock();
         self.stopped.store(true, Ordering::Relaxed);
         self.posted.notify_all();
         self.room.notify_all();

@@ -2,11 +2,12 @@
 //! right before the index is.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::snapshot::Difference;
 use crate::core::RelPath;
 use crate::core::stat::FileStat;
+use parking_lot::Mutex;
 
 /// What a dirty path is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ struct State {
 impl Overlay {
     /// Puts paths in: from now on searches read them.
     pub fn mark(&self, paths: impl IntoIterator<Item = (RelPath, Verdict)>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.next_mark += 1;
         let mark = state.next_mark;
         let dirty = Arc::make_mut(&mut state.dirty);
@@ -63,7 +64,7 @@ impl Overlay {
     /// `before`. A file that is in already, and looks as it did to the walk that put it in, isn't dirty once more: the
     /// work that is under way for it, or was done since, needn't be done again.
     pub fn mark_difference(&self, difference: Difference, before: &Dirtied) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.next_mark += 1;
         let mark = state.next_mark;
         let dirty = Arc::make_mut(&mut state.dirty);
@@ -82,7 +83,7 @@ impl Overlay {
     /// Takes out paths that the index now holds as they were when `dirt` was looked up. Those that became dirty once
     /// more since stay.
     pub fn settle<'a>(&self, settled: impl IntoIterator<Item = (&'a RelPath, Dirt)>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let dirty = Arc::make_mut(&mut state.dirty);
         for (path, dirt) in settled {
             if dirty.get(path) == Some(&dirt) {
@@ -93,7 +94,7 @@ impl Overlay {
 
     /// The dirty paths as they are now. Together with the index: [`Index::with_newer`](super::Index::with_newer).
     pub fn view(&self) -> Dirtied {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).dirty.clone()
+        self.state.lock().dirty.clone()
     }
 }
 

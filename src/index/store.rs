@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use thiserror::Error;
 
 use super::folder::{self, Ours};
@@ -124,7 +125,7 @@ impl Index {
 
     /// The index as it is now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.read().clone()
     }
 
     /// The index, and what is newer than it, of one moment: what was ever put into `overlay` is in the one or the other.
@@ -260,7 +261,7 @@ impl Index {
     /// Files that changes have put into the overlay, or left there, since this was asked last. They are to be looked at:
     /// another process may not know yet that one is ignored by now, and what was away may be there again.
     pub fn take_doubts(&self) -> BTreeSet<RelPath> {
-        std::mem::take(&mut *self.doubts.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.doubts.lock())
     }
 
     /// One change of the manifest, and its number: `next` makes the parts after it from the snapshot before it, or says
@@ -276,7 +277,7 @@ impl Index {
         next: impl FnMut(&Snapshot) -> Result<Option<Vec<Part>>, SegmentError>,
     ) -> Result<Option<Generation>, IndexError> {
         self.ready()?;
-        let _turn: MutexGuard<'_, ()> = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn: MutexGuard<'_, ()> = self.changing.lock();
         let mut copies = Vec::new();
         let result = self.change_with(fence, overlay, own, next, &mut copies);
         if !copies.is_empty() {
@@ -385,12 +386,12 @@ impl Index {
             overlay.mark(doubts.iter().map(|path| (path.clone(), Verdict::Read)));
             self.doubt(doubts);
         }
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = now;
+        *self.current.write() = now;
     }
 
     /// These are in the overlay, and are to be looked at.
     pub(super) fn doubt(&self, paths: impl IntoIterator<Item = RelPath>) {
-        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
+        self.doubts.lock().extend(paths);
     }
 
     /// Removes the files of `base` that `now` needs no more.

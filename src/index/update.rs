@@ -2,10 +2,9 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -93,7 +92,7 @@ impl Update<'_> {
         let total = Mutex::new(Ok(Updated::default()));
         let worker = || {
             let result = Worker::new(&work).run();
-            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut total = total.lock();
             match (&mut *total, result) {
                 (Ok(total), Ok(mine)) => {
                     total.files += mine.files;
@@ -113,7 +112,7 @@ impl Update<'_> {
         } else {
             std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker))));
         }
-        total.into_inner().unwrap_or_else(PoisonError::into_inner)
+        total.into_inner()
     }
 }
 

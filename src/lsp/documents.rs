@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -258,7 +259,7 @@ impl Document {
 impl Member {
     /// What is known for the file at `real`.
     fn at(&self, real: &Path) -> Arc<OnceCell<Option<RelPath>>> {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = self.found.lock();
         if found.0 != real {
             *found = (real.to_owned(), Arc::default());
         }

@@ -1,9 +1,10 @@
 //! Tells the client of a codebase's state, `syncline/queueState`.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tower_lsp::lsp_types::MessageType;
@@ -112,7 +113,7 @@ impl Troubles {
     async fn tell(&mut self, state: &CodebaseState, outbox: &Outbox) {
         let CodebaseState { health, settings_problems, .. } = state;
         let before = {
-            let mut told = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut told = self.settings.lock();
             std::mem::replace(&mut *told, settings_problems.clone())
         };
         for problem in settings_problems.iter().filter(|problem| !before.contains(problem)) {

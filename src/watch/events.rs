@@ -6,16 +6,16 @@ use std::sync::atomic::Ordering;
 use notify::Event;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 
+use super::Shared;
 use super::changes::Born;
 use super::tree::decides_what_is_ignored;
-use super::{Shared, lock};
 use crate::core::RelPath;
 
 impl Shared {
     /// Nothing that is known of the watches can be trusted any more.
     pub(super) fn lose(&self) {
         self.is_lost.store(true, Ordering::SeqCst);
-        lock(&self.changes).see_everything();
+        self.changes.lock().see_everything();
         self.changed.notify_one();
     }
 
@@ -64,24 +64,24 @@ impl Shared {
         }
         // A root that went away comes back as another folder.
         if path == self.root {
-            return if leaves { self.lose() } else { lock(&self.changes).see_everything() };
+            return if leaves { self.lose() } else { self.changes.lock().see_everything() };
         }
         // A folder that moved or went takes its watch along, also when another has its name by now.
         let was_entered = leaves && {
-            let mut folders = lock(&self.folders);
+            let mut folders = self.folders.lock();
             let was_entered = folders.holds(path);
             folders.forget(path);
             was_entered
         };
         if moved && was_entered {
-            return lock(&self.changes).see_everything();
+            return self.changes.lock().see_everything();
         }
         self.note(path, born);
     }
 
     pub(super) fn note(&self, path: &Path, born: Born) {
         self.note_at(path, born);
-        let others = path.parent().map_or_else(Vec::new, |parent| lock(&self.folders).other_names(parent));
+        let others = path.parent().map_or_else(Vec::new, |parent| self.folders.lock().other_names(parent));
         for (other, name) in others.iter().zip(std::iter::repeat(path.file_name().unwrap_or_default())) {
             self.note_at(&other.join(name), born);
         }
@@ -90,10 +90,10 @@ impl Shared {
     fn note_at(&self, path: &Path, mut born: Born) {
         let Some(relative) = RelPath::below(&self.root, path) else { return };
         if decides_what_is_ignored(&relative) {
-            return lock(&self.changes).see_everything();
+            return self.changes.lock().see_everything();
         }
         {
-            let folders = lock(&self.folders);
+            let folders = self.folders.lock();
             if !path.parent().is_some_and(|parent| folders.holds(parent)) {
                 return;
             }
@@ -105,7 +105,7 @@ impl Shared {
                 _ => {}
             }
         }
-        let mut changes = lock(&self.changes);
+        let mut changes = self.changes.lock();
         if !changes.everything {
             changes.add(relative, born);
         }

@@ -21,11 +21,12 @@ pub use self::cookies::{MakeFolder, cookie_folder, sweep_cookies};
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::cookies::Cookies;
@@ -125,7 +126,7 @@ impl Watcher {
             tries: AtomicU32::new(0),
             next_events: AtomicU64::new(0),
         };
-        if *lock(&watcher.wanted) == Sight::Events {
+        if *watcher.wanted.lock() == Sight::Events {
             watcher.renew_events();
         }
         watcher
@@ -133,24 +134,24 @@ impl Watcher {
 
     /// How changes are seen.
     pub fn sight(&self) -> Sight {
-        match *lock(&self.wanted) {
-            Sight::Events if lock(&self.fallback).is_some() => Sight::Walks,
+        match *self.wanted.lock() {
+            Sight::Events if self.fallback.lock().is_some() => Sight::Walks,
             wanted => wanted,
         }
     }
 
     /// What keeps it from seeing everything by events, and how to fix that.
     pub fn trouble(&self) -> Option<String> {
-        let folders = lock(&self.shared.folders);
+        let folders = self.shared.folders.lock();
         match folders.watching() {
-            (_, 0, failed) => lock(&self.fallback).clone().or_else(|| failed.map(str::to_owned)),
+            (_, 0, failed) => self.fallback.lock().clone().or_else(|| failed.map(str::to_owned)),
             (all, unwatched, _) => Some(no_more_watches(unwatched, all)),
         }
     }
 
     /// Folders that can't be listed, whose files are lacking, and why.
     pub fn unlisted(&self) -> Vec<(PathBuf, String)> {
-        let folders = lock(&self.shared.folders);
+        let folders = self.shared.folders.lock();
         folders.unlisted().map(|(path, why)| (path.to_owned(), why.to_owned())).collect()
     }
 
@@ -158,63 +159,63 @@ impl Watcher {
     /// Nothing goes unseen meanwhile, since each folder is watched before it is listed. Blocks.
     pub fn begin_walk(&self) {
         let wanted = sight_wanted(self.mode, &self.shared.root);
-        *lock(&self.wanted) = wanted;
-        let is_lost = lock(&self.unseen).ground_changed() | self.shared.is_lost.swap(false, Ordering::SeqCst);
+        *self.wanted.lock() = wanted;
+        let is_lost = self.unseen.lock().ground_changed() | self.shared.is_lost.swap(false, Ordering::SeqCst);
         match wanted {
             // Elsewhere one recursive watch covers all, which a walk sets anew.
-            Sight::Events if is_lost || !cfg!(target_os = "linux") || lock(&self.events).is_none() => {
+            Sight::Events if is_lost || !cfg!(target_os = "linux") || self.events.lock().is_none() => {
                 self.renew_events()
             }
             Sight::Events => {}
             Sight::Walks | Sight::Nothing => {
-                *lock(&self.events) = None;
-                lock(&self.shared.folders).forget_all();
+                *self.events.lock() = None;
+                self.shared.folders.lock().forget_all();
             }
         }
-        lock(&self.shared.folders).begin_walk();
+        self.shared.folders.lock().begin_walk();
     }
 
     /// The walk of the whole tree is over, and has found `tree`.
     pub fn end_walk(&self, tree: &mut Tree) {
-        let lost = lock(&self.shared.folders).end_walk(&tree.unlisted);
+        let lost = self.shared.folders.lock().end_walk(&tree.unlisted);
         for (path, id) in lost {
             self.unwatch(&path);
             // The same folder may be there under another name.
-            let names = lock(&self.shared.folders).names_without_a_watch(id);
+            let names = self.shared.folders.lock().names_without_a_watch(id);
             names.iter().for_each(|name| self.enter(name, id));
         }
-        lock(&self.unseen).replace(tree);
+        self.unseen.lock().replace(tree);
     }
 
     /// Watches a folder. To be called before its files are listed.
     pub fn enter(&self, path: &Path, id: FolderId) {
         // Before it is watched, since events from folders that weren't entered are passed over. And not under the lock:
         // notify answers from the thread that takes events, which needs that lock.
-        let found = lock(&self.shared.folders).find(path, id);
+        let found = self.shared.folders.lock().find(path, id);
         let Found::New { others, replaces } = found else { return };
         for other in others {
             if folder_at(&other).is_ok_and(|there| there == id) {
                 // It is mounted there as well, and one watch does for both.
-                let is_watched = lock(&self.shared.folders).is_watched(&other);
+                let is_watched = self.shared.folders.lock().is_watched(&other);
                 if is_watched {
-                    return lock(&self.shared.folders).note(path, id, Watch::Set);
+                    return self.shared.folders.lock().note(path, id, Watch::Set);
                 }
                 continue;
             }
             // It was moved, and its watch with it.
-            lock(&self.shared.folders).forget(&other);
+            self.shared.folders.lock().forget(&other);
             self.unwatch(&other);
         }
         if replaces {
             self.unwatch(path);
         }
         let watch = self.watch(path);
-        lock(&self.shared.folders).note(path, id, watch);
+        self.shared.folders.lock().note(path, id, watch);
     }
 
     fn watch(&self, folder: &Path) -> Watch {
         loop {
-            let watched = match &mut *lock(&self.events) {
+            let watched = match &mut *self.events.lock() {
                 // Elsewhere one recursive watch covers all; on Linux that would cover what is ignored, too.
                 Some(events) if cfg!(target_os = "linux") => events.watch(folder),
                 _ => Ok(()),
@@ -248,7 +249,7 @@ impl Watcher {
 
     fn unwatch(&self, folder: &Path) {
         if cfg!(target_os = "linux")
-            && let Some(events) = &mut *lock(&self.events)
+            && let Some(events) = &mut *self.events.lock()
         {
             // It isn't watched, as a rule: the folder is gone.
             let _ = events.watcher.unwatch(folder);
@@ -257,33 +258,33 @@ impl Watcher {
 
     /// A folder is gone. What was below it is told apart.
     pub fn leave(&self, folder: &Path) {
-        lock(&self.shared.folders).forget(folder);
+        self.shared.folders.lock().forget(folder);
     }
 
     /// The folder at `path` can't be listed.
     pub fn leave_unlisted(&self, path: &Path, why: String) {
-        lock(&self.shared.folders).note_unlisted(path, why);
+        self.shared.folders.lock().note_unlisted(path, why);
     }
 
     /// Whether `folder` belongs to the codebase and can be listed, as far as walks and events have told.
     pub fn is_entered(&self, folder: &Path) -> bool {
-        lock(&self.shared.folders).holds(folder)
+        self.shared.folders.lock().holds(folder)
     }
 
     /// Compares what no event tells with what it was, and takes note of what has changed; gives whether all of that can be
     /// compared. Blocks for a few dozen looks at files, and one at each that has several names.
     pub fn compare_unseen(&self) -> bool {
         let (changed, is_whole) = {
-            let mut unseen = lock(&self.unseen);
+            let mut unseen = self.unseen.lock();
             (unseen.compare(), unseen.is_whole())
         };
         self.look_at_unlisted();
         match changed {
             unseen::Changed::Nothing => return is_whole,
             unseen::Changed::Ground => self.shared.lose(),
-            unseen::Changed::Rules => lock(&self.shared.changes).see_everything(),
+            unseen::Changed::Rules => self.shared.changes.lock().see_everything(),
             unseen::Changed::Files(paths) => {
-                let mut changes = lock(&self.shared.changes);
+                let mut changes = self.shared.changes.lock();
                 paths.into_iter().for_each(|path| changes.add(path, Born::No));
             }
         }
@@ -299,7 +300,7 @@ impl Watcher {
         let listed = unlisted.iter().filter_map(|(path, _)| RelPath::below(&self.shared.root, path));
         let listed: Vec<_> = listed.filter(|path| root.folder(Some(path)).is_ok()).collect();
         if !listed.is_empty() {
-            let mut changes = lock(&self.shared.changes);
+            let mut changes = self.shared.changes.lock();
             listed.into_iter().for_each(|path| changes.add(path, Born::Access));
             drop(changes);
             self.shared.changed.notify_one();
@@ -308,18 +309,18 @@ impl Watcher {
 
     /// Files with several names, as single ones are looked at: `stat` is `None` for those that have but one, or are gone.
     pub fn note_names(&self, files: impl IntoIterator<Item = (RelPath, Option<files::Entry>)>) {
-        lock(&self.unseen).note_names(files);
+        self.unseen.lock().note_names(files);
     }
 
     /// Takes note of where rules come from in a folder that is new.
     pub fn note_outside(&self, tree: &mut Tree) {
-        lock(&self.unseen).append(tree);
+        self.unseen.lock().append(tree);
     }
 
     /// Parts of the tree in which others' changes raise no events.
     pub fn silent_parts(&self) -> Vec<RelPath> {
         match self.sight() {
-            Sight::Events => lock(&self.unseen).silent_parts(),
+            Sight::Events => self.unseen.lock().silent_parts(),
             Sight::Walks | Sight::Nothing => Vec::new(),
         }
     }
@@ -332,7 +333,7 @@ impl Watcher {
 
     /// Takes note of paths of which other processes say otherwise than this one knew.
     pub fn doubt(&self, paths: impl IntoIterator<Item = RelPath>) {
-        let mut changes = lock(&self.shared.changes);
+        let mut changes = self.shared.changes.lock();
         for path in paths {
             if changes.everything {
                 break;
@@ -346,19 +347,19 @@ impl Watcher {
 
     /// Waits until something has happened.
     pub async fn changed(&self) {
-        while lock(&self.shared.changes).is_empty() {
+        while self.shared.changes.lock().is_empty() {
             self.shared.changed.notified().await;
         }
     }
 
     /// Whether something has happened that wasn't taken yet.
     pub fn has_changes(&self) -> bool {
-        !lock(&self.shared.changes).is_empty()
+        !self.shared.changes.lock().is_empty()
     }
 
     /// Takes what happened since the last time.
     pub fn take(&self) -> Changes {
-        std::mem::take(&mut *lock(&self.shared.changes))
+        std::mem::take(&mut *self.shared.changes.lock())
     }
 
     /// Waits until every event raised before the call is among the changes, and gives whether that is certain.
@@ -397,12 +398,12 @@ impl Watcher {
     /// Begins to watch anew, with no folder.
     fn renew_events(&self) {
         // Not beside each other: the system may not allow twice as many watches.
-        *lock(&self.events) = None;
-        lock(&self.shared.folders).forget_all();
+        *self.events.lock() = None;
+        self.shared.folders.lock().forget_all();
         self.tries.store(WATCH_TRIES, Ordering::Relaxed);
         let events = self.new_events();
-        *lock(&self.fallback) = events.as_ref().err().map(no_events);
-        *lock(&self.events) = events.ok();
+        *self.fallback.lock() = events.as_ref().err().map(no_events);
+        *self.events.lock() = events.ok();
     }
 
     fn new_events(&self) -> notify::Result<Events> {
@@ -482,8 +483,4 @@ fn no_more_watches(unwatched: usize, folders: usize) -> String {
         "the system lets no more folders be watched ({unwatched} of {folders} aren't), so changes there are found by \
          walking the tree again and again; raise the limit: sudo sysctl fs.inotify.max_user_watches={wanted}"
     )
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Condvar, Mutex};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -128,13 +129,13 @@ impl TreeRules {
                     plan.list(&claim.job, &mut mine, &mut claim.found);
                 }
             }
-            found.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
+            found.lock().append(&mut mine);
         };
         match threads {
             0 | 1 => worker(),
             _ => std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker)))),
         }
-        let mut tree = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut tree = found.into_inner();
         tree.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         tree
     }
@@ -170,7 +171,7 @@ struct Claim<'a> {
 impl Jobs {
     /// The next one; `None` when there will be no more.
     fn next(&self) -> Option<Claim<'_>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         loop {
             if let Some(job) = state.waiting.pop() {
                 state.working += 1;
@@ -179,14 +180,14 @@ impl Jobs {
             if state.working == 0 {
                 return None;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(&mut state);
         }
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        let mut state = self.jobs.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.jobs.state.lock();
         state.working -= 1;
         state.waiting.append(&mut self.found);
         if !state.waiting.is_empty() || state.working == 0 {

@@ -5,9 +5,10 @@
 //! environment) is not everybody's: that of who came last among those who agree counts.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, OpenError, Workspace, may_open};
@@ -48,28 +49,28 @@ impl Origin {
     /// Takes note of what is wrong with the file in `root`.
     fn note(&self, root: &Path, loaded: &Loaded) {
         let problems = loaded.problems.iter().filter(|problem| is_of_repository(problem, root)).cloned().collect();
-        *self.problems.lock().unwrap_or_else(PoisonError::into_inner) = problems;
-        *self.is_unread.lock().unwrap_or_else(PoisonError::into_inner) = loaded.repository_unread;
+        *self.problems.lock() = problems;
+        *self.is_unread.lock() = loaded.repository_unread;
     }
 
     /// What is wrong with the file in the root, a sentence each.
     pub(super) fn problems(&self) -> Vec<String> {
-        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let problems = self.problems.lock();
         problems.iter().map(Problem::to_string).collect()
     }
 
     /// Why nothing of the file in the root counts, if that is so.
     pub(super) fn unread(&self) -> Option<String> {
-        let is_unread = *self.is_unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unread = *self.is_unread.lock();
         is_unread.then(|| self.problems().into_iter().next())?
     }
 
     fn come_from(&self, sources: Sources) {
-        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = Some(sources);
+        *self.sources.lock() = Some(sources);
     }
 
     fn sources(&self) -> Option<Sources> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sources.lock().clone()
     }
 
     /// Reads the settings of the codebase at `root` anew: when they mean something else than `now`, it is outdated. A file
@@ -144,7 +145,7 @@ impl Engine {
     pub fn open_with(&self, root: &Path, sources: &Sources) -> Result<Opened, OpenError> {
         let root = CodebaseRoot::open(root)?;
         let turn = self.opening(&root);
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = turn.lock();
         let current = match self.current(&root) {
             Some((current, is_used)) => {
                 current.open.shared.reread_settings();
@@ -205,15 +206,15 @@ impl Engine {
         let (outdated, closed) = (shared.origin.outdated.clone(), shared.cancel.clone());
         // It must not keep the engine's codebases open.
         let open = Arc::downgrade(&self.open);
-        let (lines, cancel, opening, keeps) =
-            (self.lines.clone(), self.cancel.clone(), self.opening.clone(), self.keeps);
+        let (managers, cancel, opening, keeps) =
+            (self.managers.clone(), self.cancel.clone(), self.opening.clone(), self.keeps);
         tokio::spawn(async move {
             tokio::select! {
                 () = outdated.cancelled() => {}
                 () = closed.cancelled() => return,
             }
             let Some(open) = open.upgrade() else { return };
-            let engine = Engine { lines, cancel, open, opening, keeps };
+            let engine = Engine { managers, cancel, open, opening, keeps };
             // Reading the index's files blocks. Nobody waits for it: who comes first does it.
             drop(tokio::task::spawn_blocking(move || engine.renew(&root)));
         });
@@ -221,7 +222,7 @@ impl Engine {
 
     fn renew(&self, root: &CodebaseRoot) {
         let turn = self.opening(root);
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = turn.lock();
         let Some((current, _)) = self.current(root) else { return };
         if let Err(error) = self.renewed(root, current) {
             tracing::warn!(root = %root.as_path().display(), %error, "can't open a codebase with its new settings");

@@ -1,9 +1,10 @@
 //! What the owner of a codebase, its looks, its syncs and its searches all use.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -97,37 +98,37 @@ impl Shared {
     }
 
     pub(super) fn rules_outside(&self) -> Option<RulesOutside> {
-        *self.rules_outside.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.rules_outside.lock()
     }
 
     /// To be called before the tree is walked: what changes meanwhile then shows as a difference.
     pub(super) fn note_rules_outside(&self) {
-        *self.rules_outside.lock().unwrap_or_else(PoisonError::into_inner) = rules_outside(self.root());
+        *self.rules_outside.lock() = rules_outside(self.root());
     }
 
     pub(super) fn last_poll(&self) -> Duration {
-        *self.last_poll.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.last_poll.lock()
     }
 
     pub(super) fn note_poll(&self, took: Duration) {
-        *self.last_poll.lock().unwrap_or_else(PoisonError::into_inner) = took;
+        *self.last_poll.lock() = took;
     }
 
     pub(super) fn progress(&self) -> Option<Progress> {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.progress.lock()
     }
 
     pub(super) fn symbol_progress(&self) -> Option<Progress> {
-        *self.symbol_progress.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.symbol_progress.lock()
     }
 
     pub(super) fn set_symbol_progress(&self, progress: Option<Progress>) {
-        *self.symbol_progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        *self.symbol_progress.lock() = progress;
         self.progressed.notify_one();
     }
 
     pub(super) fn set_progress(&self, progress: Option<Progress>) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        *self.progress.lock() = progress;
         self.progressed.notify_one();
     }
 }

@@ -1,7 +1,8 @@
 //! The files to search: those that ripgrep's walk finds, in its order, less those that the index rules out.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
 
@@ -144,7 +145,7 @@ impl Listing {
         let found = Mutex::new(Listing::default());
         let mut visitors = Visitors { folder, ruled_out, found: &found };
         walk(folder).threads(threads).build_parallel().visit(&mut visitors);
-        self.append(&mut found.into_inner().unwrap_or_else(PoisonError::into_inner));
+        self.append(&mut found.into_inner());
     }
 
     fn append_sorted(&mut self, mut found: Listing) {
@@ -234,6 +235,6 @@ impl ParallelVisitor for Visitor<'_> {
 
 impl Drop for Visitor<'_> {
     fn drop(&mut self) {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.mine);
+        self.found.lock().append(&mut self.mine);
     }
 }

@@ -13,10 +13,11 @@ mod memory;
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -159,7 +160,7 @@ struct Forwarder {
 
 impl Forwarder {
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock()
     }
 
     /// Carries messages until the editor is done.
@@ -339,7 +340,7 @@ impl Forwarder {
     ) -> Broken {
         let Link { mut frames, mut writer } = link;
         let memory = self.memory.clone();
-        let memory = || memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = || memory.lock();
         let (outbox, life) = (&self.outbox, &self.life);
         let (shut_down, is_done) = (CancellationToken::new(), AtomicBool::new(false));
         tokio::pin!(another);

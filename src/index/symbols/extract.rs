@@ -3,9 +3,10 @@
 mod macros;
 
 use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
+
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tree_sitter::{Node, ParseOptions, Parser};
 
@@ -74,7 +75,7 @@ impl Extractor {
         {
             return if found.len() > MOST_SYMBOLS { Err(Unfinished::TooMuch) } else { Ok(found) };
         }
-        let turn = (text.len() > LARGE).then(|| PARSING_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+        let turn = (text.len() > LARGE).then(|| PARSING_LARGE.lock());
         let mut found = self.parsed(language, text, cancel)?;
         drop(turn);
         found.sort_by_key(|symbol| (symbol.line, symbol.column.utf8));

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, BinaryHeap};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -324,8 +325,8 @@ impl SymbolView<'_> {
                     failed.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut places = places.lock();
+            let mut best = best.lock();
             for (rank, name, at) in mine {
                 best.push((rank, name, places.len()));
                 places.push(my_places[at]);
@@ -338,8 +339,8 @@ impl SymbolView<'_> {
         if failed.into_inner() > 0 {
             return Err(());
         }
-        let places = places.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut best = best.into_inner().unwrap_or_else(PoisonError::into_inner).into_sorted_vec();
+        let places = places.into_inner();
+        let mut best = best.into_inner().into_sorted_vec();
         best.truncate(keep);
         Ok(best.into_iter().map(|(rank, name, at)| (rank, name, places[at])).collect())
     }

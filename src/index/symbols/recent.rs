@@ -1,10 +1,11 @@
 //! Symbols of texts that are in no pack yet: of unsaved documents, and of files that have just changed.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::Symbol;
 use super::pack::TextKey;
+use parking_lot::Mutex;
 
 /// Texts that are kept, and symbols of all of them; the least recently used goes first.
 const KEPT: usize = 128;
@@ -22,7 +23,7 @@ pub struct Recent {
 impl Recent {
     /// A text's symbols, if they are known.
     pub fn get(&self, key: TextKey) -> Option<Parsed> {
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut texts = self.texts.lock();
         let at = texts.iter().position(|(known, _)| *known == key)?;
         let found = texts.remove(at)?;
         let symbols = found.1.clone();
@@ -32,7 +33,7 @@ impl Recent {
 
     /// Keeps a text's symbols.
     pub fn put(&self, key: TextKey, symbols: Parsed) {
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut texts = self.texts.lock();
         texts.push_front((key, symbols));
         texts.truncate(KEPT);
         let mut symbols = 0;
@@ -46,6 +47,6 @@ impl Recent {
     }
 
     pub(super) fn clear(&self) {
-        self.texts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.texts.lock().clear();
     }
 }

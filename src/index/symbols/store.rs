@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use super::extract::LARGEST_PARSED;
@@ -15,6 +15,7 @@ use crate::core::private;
 use crate::index::folder::{Ours, mark};
 use crate::index::segment::{SegmentError, SegmentId};
 use crate::index::{Generation, Snapshot};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 /// Packs of one size class that are merged into one.
 const MERGE_AT: usize = 6;
@@ -70,7 +71,7 @@ impl SymbolStore {
 
     /// The packs as they are now.
     pub fn packs(&self) -> Packs {
-        self.packs.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.packs.read().clone()
     }
 
     /// Symbols in all packs, those of texts included that no file has any more.
@@ -264,7 +265,7 @@ impl SymbolStore {
     }
 
     pub(super) fn covered(&self) -> MutexGuard<'_, HashSet<SegmentId>> {
-        self.covered.lock().unwrap_or_else(PoisonError::into_inner)
+        self.covered.lock()
     }
 
     /// All texts in `segments` have been taken care of. Of the others only those stay known that `snapshot` has.
@@ -278,7 +279,7 @@ impl SymbolStore {
     /// Whether some text in `snapshot` isn't parsed for what it is: too large, or given up.
     pub(super) fn leaves_out(&self, snapshot: &Snapshot) -> bool {
         let has_oversized = {
-            let mut oversized = self.oversized.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut oversized = self.oversized.lock();
             match *oversized {
                 Some((generation, known)) if generation == snapshot.generation => known,
                 _ => {
@@ -303,11 +304,11 @@ impl SymbolStore {
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changing.lock()
     }
 
     fn publish(&self, packs: Vec<Arc<Pack>>) {
-        *self.packs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(packs);
+        *self.packs.write() = Arc::new(packs);
     }
 
     /// Lets other codebases have a pack. Not being able to costs them time only.

@@ -3,9 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -132,7 +133,7 @@ impl Update<'_> {
                         Ok(None) => continue,
                         Err(error) => {
                             // The others go on: what is known of them stays.
-                            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                            failure.lock().get_or_insert(error);
                             continue;
                         }
                     };
@@ -143,12 +144,12 @@ impl Update<'_> {
                         }
                     }
                     let mut due = {
-                        let mut filling = filling.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut filling = filling.lock();
                         filling.builder.add(*key, symbols.map(|known| known.symbols));
                         filling.take_due()
                     };
                     if let Err(error) = self.store.add(&mut due) {
-                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.into());
+                        *failure.lock() = Some(error.into());
                         next.store(wanted.len(), Ordering::Relaxed);
                         return;
                     }
@@ -167,8 +168,8 @@ impl Update<'_> {
             1 => worker(),
             threads => std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker)))),
         }
-        self.store.add(&mut filling.into_inner().unwrap_or_else(PoisonError::into_inner).builder)?;
-        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        self.store.add(&mut filling.into_inner().builder)?;
+        if let Some(error) = failure.into_inner() {
             return Err(error);
         }
         // What was forgotten meanwhile may have been a part of it.
