@@ -103,7 +103,7 @@ fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_line_and_every_c
         let owners: Vec<_> = (0..10).map(|_| SyncManager::new(cache.clone(), Owner::new())).collect();
 
         let storm: Vec<_> = (0..100).map(|task| tokio::spawn(storm(cache.clone(), task))).collect();
-        let lines = tokio::spawn(watch_line(owners[0].clone(), tree.codebase.id.clone(), tree.clone()));
+        let lines = tokio::spawn(watch_queue(owners[0].clone(), tree.codebase.id.clone(), tree.clone()));
         let mut syncs = Vec::new();
         for call in 0..100 {
             let (tree, owner) = (tree.clone(), owners[call % owners.len()].clone());
@@ -124,7 +124,7 @@ fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_line_and_every_c
             task.await.unwrap();
         }
 
-        assert!(owners[0].line(&tree.codebase.id).await.unwrap().is_empty(), "the line is empty");
+        assert!(owners[0].queue(&tree.codebase.id).await.unwrap().is_empty(), "the line is empty");
         let indexed: Vec<_> = tree.index.snapshot().paths().iter().map(ToString::to_string).collect();
         let written: Vec<_> = (0..100).map(|call| format!("file-{call:03}.txt")).collect();
         assert_eq!(indexed, written, "every change is indexed");
@@ -188,11 +188,11 @@ async fn storm(cache: CacheManager, task: usize) {
 }
 
 /// The line as it was seen at each change, until every file is indexed.
-async fn watch_line(owner: SyncManager, id: syncline::core::CodebaseId, tree: Arc<Tree>) -> Vec<Vec<BatchId>> {
-    let mut changes = owner.watch_line(&id);
+async fn watch_queue(owner: SyncManager, id: syncline::core::CodebaseId, tree: Arc<Tree>) -> Vec<Vec<BatchId>> {
+    let mut changes = owner.watch_queue(&id);
     let mut seen = Vec::new();
     while tree.index.snapshot().files() < 100 {
-        let line = owner.line(&id).await.unwrap();
+        let line = owner.queue(&id).await.unwrap();
         seen.push(line.iter().map(|item| item.batch.id).collect());
         // Or a little later, should the last change have come before the look.
         let _ = tokio::time::timeout(Duration::from_millis(20), changes.changed()).await;

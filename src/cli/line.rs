@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use super::show::{self, Paint};
-use crate::core::cache::{BackendKind, BatchState, CacheManager, Namespace, Queue, ServerFacts};
+use crate::core::cache::{BackendKind, BatchState, CacheManager, Namespace, QueueItems, ServerFacts};
 use crate::core::settings::{QueueBackend, QueueSettings, Settings};
 use crate::core::{Codebase, CodebaseRoot, Owner, UnixMillis};
 
@@ -97,7 +97,7 @@ pub(super) fn wants_redis(settings: &QueueSettings) -> bool {
     }
 }
 
-fn in_line(queue: &Queue) -> Vec<InLine> {
+fn in_line(queue: &QueueItems) -> Vec<InLine> {
     let one = |item: &std::sync::Arc<crate::core::cache::QueueItem>| InLine {
         id: item.batch.id.to_string(),
         created_at: item.batch.created_at,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::cache::{
-    CacheError, CacheManager, Claim, Enqueued, Fence, FencingToken, Lease, LineChange, Namespace, Queue,
+    CacheError, CacheManager, Claim, Enqueued, Fence, FencingToken, Lease, Namespace, QueueChange, QueueItems,
 };
 use crate::core::{BatchId, Codebase, CodebaseId, Dirty, Owner, SyncBatch, UnixMillis};
 
@@ -260,12 +260,12 @@ impl SyncManager {
     ///
     /// # Errors
     /// When the cache can't be asked.
-    pub async fn line(&self, codebase: &CodebaseId) -> Result<Queue, CacheError> {
+    pub async fn queue(&self, codebase: &CodebaseId) -> Result<QueueItems, CacheError> {
         self.shared.cache.get_queue(Namespace::SyncBatches, codebase.as_str()).await
     }
 
     /// Wakes up on every change of a codebase's line.
-    pub fn watch_line(&self, codebase: &CodebaseId) -> watch::Receiver<LineChange> {
+    pub fn watch_queue(&self, codebase: &CodebaseId) -> watch::Receiver<QueueChange> {
         self.shared.cache.subscribe(Namespace::SyncBatches, codebase.as_str())
     }
 
@@ -295,7 +295,7 @@ impl SyncManager {
         shared.outcomes().by_batch.insert(id, known);
         let changes = shared.cache.subscribe(Namespace::SyncBatches, line.as_str());
         let entered = Instant::now();
-        match shared.put_in_line(&line, &batch).await {
+        match shared.put_in_queue(&line, &batch).await {
             Ok(Put::Joined(batch, joined)) => {
                 shared.outcomes().by_batch.remove(&id);
                 // Were it gone, the caller would learn that its changes are still to be synced.
@@ -375,7 +375,7 @@ impl Shared {
     }
 
     /// Puts a batch in line, or joins it into the one that waits there already.
-    async fn put_in_line(&self, line: &CodebaseId, batch: &SyncBatch) -> Result<Put, CacheError> {
+    async fn put_in_queue(&self, line: &CodebaseId, batch: &SyncBatch) -> Result<Put, CacheError> {
         for _ in 0..MOST_RETURNS {
             let (returns, ends) = {
                 let outcomes = self.outcomes();
@@ -450,7 +450,7 @@ struct Turn {
     position: usize,
     returns: u32,
     publish: watch::Sender<Option<SyncOutcome>>,
-    changes: watch::Receiver<LineChange>,
+    changes: watch::Receiver<QueueChange>,
 }
 
 /// What waiting comes to.
@@ -529,7 +529,7 @@ impl Turn {
                 }
             }
             self.shared.cache.raise_token_floor(target.last_token());
-            match self.back_in_line().await {
+            match self.back_in_queue().await {
                 Ok(Put::InLine(_, given)) => lease = given,
                 Ok(Put::Joined(_, outcome)) => return self.end_of(outcome).await,
                 Err(error) => return End::failed(error.to_string()),
@@ -564,7 +564,7 @@ impl Turn {
         }
     }
 
-    async fn back_in_line(&mut self) -> Result<Put, CacheError> {
+    async fn back_in_queue(&mut self) -> Result<Put, CacheError> {
         tracing::info!(line = %self.line, batch = %self.batch.id, "a batch goes back in line");
         self.returns += 1;
         {
@@ -574,7 +574,7 @@ impl Turn {
                 self.batch.dirty.join(known.dirty.clone());
             }
         }
-        self.shared.put_in_line(&self.line, &self.batch).await
+        self.shared.put_in_queue(&self.line, &self.batch).await
     }
 
     /// The end of another batch, which took this one in.

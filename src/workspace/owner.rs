@@ -13,7 +13,7 @@ use super::shared::{Shared, on_background_thread};
 use super::show::Show;
 use super::state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch, Stage};
 use super::symbols;
-use crate::core::cache::{BatchState, CacheError, Queue};
+use crate::core::cache::{BatchState, CacheError, QueueItems};
 use crate::core::{BatchId, Dirty, Owner as LineOwner};
 use crate::index::symbols::PackId;
 use crate::index::{Generation, IndexError};
@@ -53,7 +53,7 @@ enum Event {
     InLine(QueuedBatch, usize),
     Ended(Ended),
     NotInLine(CacheError, Vec<oneshot::Sender<SyncOutcome>>),
-    Queue(Queue),
+    Queue(QueueItems),
     MayAsk,
     Forgotten(Result<Dirty, IndexError>),
     ForgettingBroke,
@@ -134,7 +134,7 @@ pub(super) struct Owner {
     symbols_of: Option<Generation>,
 
     // Telling.
-    queue: Queue,
+    queue: QueueItems,
     /// The line is being looked at, or was a moment ago.
     asking: bool,
     /// It has changed since.
@@ -217,7 +217,7 @@ impl Owner {
 
     pub(super) async fn run(mut self) {
         let shared = self.shared.clone();
-        let mut line = self.syncs.watch_line(&shared.codebase.id);
+        let mut line = self.syncs.watch_queue(&shared.codebase.id);
         let mut standing = self.syncs.cache().standing();
         loop {
             self.start_look();
@@ -661,12 +661,12 @@ impl Owner {
         let pause = LOOK_PAUSE * u32::try_from(self.queue.len() / 20).unwrap_or(u32::MAX).min(MOST_LOOK_PAUSES);
         let (syncs, id, report) = (self.syncs.clone(), self.shared.codebase.id.clone(), self.report.clone());
         tokio::spawn(async move {
-            match syncs.line(&id).await {
+            match syncs.queue(&id).await {
                 // The owner may have gone.
                 Ok(queue) => drop(report.send(Event::Queue(queue))),
                 Err(error) => {
                     tracing::warn!(%error, "can't look at the line");
-                    drop(report.send(Event::Queue(Queue::new())));
+                    drop(report.send(Event::Queue(Vec::new())));
                 }
             }
             tokio::time::sleep(pause).await;

@@ -5,61 +5,61 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-use super::{LineChange, Namespace};
+use super::{Namespace, QueueChange};
 use crate::core::BatchId;
 
 /// Which line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct LineKey {
+pub(super) struct QueueKey {
     pub(super) namespace: Namespace,
     pub(super) key: String,
 }
 
-impl LineKey {
-    pub(super) fn new(namespace: Namespace, key: &str) -> LineKey {
-        LineKey { namespace, key: key.to_owned() }
+impl QueueKey {
+    pub(super) fn new(namespace: Namespace, key: &str) -> QueueKey {
+        QueueKey { namespace, key: key.to_owned() }
     }
 }
 
 /// One bell for each line that somebody waits for.
 #[derive(Default)]
 pub(super) struct Bells {
-    lines: Mutex<HashMap<LineKey, watch::Sender<LineChange>>>,
+    lines: Mutex<HashMap<QueueKey, watch::Sender<QueueChange>>>,
     /// A line has its first listener.
     pub(super) opened: Notify,
 }
 
 impl Bells {
-    fn lines(&self) -> MutexGuard<'_, HashMap<LineKey, watch::Sender<LineChange>>> {
+    fn lines(&self) -> MutexGuard<'_, HashMap<QueueKey, watch::Sender<QueueChange>>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn subscribe(&self, line: LineKey) -> watch::Receiver<LineChange> {
+    pub(super) fn subscribe(&self, line: QueueKey) -> watch::Receiver<QueueChange> {
         let mut lines = self.lines();
         lines.retain(|_, sender| sender.receiver_count() > 0);
         let sender = lines.entry(line).or_insert_with(|| {
             self.opened.notify_one();
-            watch::channel(LineChange::default()).0
+            watch::channel(QueueChange::default()).0
         });
         sender.subscribe()
     }
 
     /// The line has changed; `head` is its first batch, where that is known.
-    pub(super) fn ring(&self, line: &LineKey, head: Option<BatchId>) {
+    pub(super) fn ring(&self, line: &QueueKey, head: Option<BatchId>) {
         if let Some(sender) = self.lines().get(line) {
-            sender.send_modify(|change| *change = LineChange { changes: change.changes + 1, head });
+            sender.send_modify(|change| *change = QueueChange { changes: change.changes + 1, head });
         }
     }
 
     /// Any line may have changed.
     pub(super) fn ring_all(&self) {
         for sender in self.lines().values() {
-            sender.send_modify(|change| *change = LineChange { changes: change.changes + 1, head: None });
+            sender.send_modify(|change| *change = QueueChange { changes: change.changes + 1, head: None });
         }
     }
 
     /// The lines that somebody waits for.
-    pub(super) fn heard(&self) -> Vec<LineKey> {
+    pub(super) fn heard(&self) -> Vec<QueueKey> {
         let mut lines = self.lines();
         lines.retain(|_, sender| sender.receiver_count() > 0);
         lines.keys().cloned().collect()

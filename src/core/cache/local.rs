@@ -9,15 +9,15 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use tokio::time::Instant;
 
-use super::bells::{Bells, LineKey};
-use super::line::{Line, Mint, Moment, Place};
-use super::{BatchId, FencingToken, Namespace, NamespaceStats, Queue, QueueItem, SyncBatch, Terms};
+use super::bells::{Bells, QueueKey};
+use super::queue::{Mint, Moment, Place, Queue};
+use super::{BatchId, FencingToken, Namespace, NamespaceStats, QueueItem, QueueItems, SyncBatch, Terms};
 
 /// Values and lines of this process.
 pub(super) struct LocalCache {
     values: HashMap<Namespace, Values>,
     /// Without a bound and a lifetime, which would let a batch be evicted: a line goes when it is empty.
-    lines: Cache<LineKey, Arc<Line>>,
+    lines: Cache<QueueKey, Arc<Queue>>,
     /// Lines' clock starts here: it doesn't go back, and stands still while the machine sleeps.
     started: Instant,
     last_token: Mutex<FencingToken>,
@@ -120,7 +120,7 @@ impl LocalCache {
     }
 
     /// One atomic change of a line, by the line's clock.
-    async fn change<R>(&self, line: &LineKey, change: impl FnOnce(&mut Line, Moment) -> R) -> R {
+    async fn change<R>(&self, line: &QueueKey, change: impl FnOnce(&mut Queue, Moment) -> R) -> R {
         let mut answer = None;
         let mut rung = None;
         self.lines
@@ -129,7 +129,7 @@ impl LocalCache {
                 let before = entry.map(|entry| entry.into_value());
                 let mut after = before.as_deref().cloned().unwrap_or_default();
                 answer = Some(change(&mut after, self.now()));
-                let changes = before.as_deref().map_or(0, Line::changes);
+                let changes = before.as_deref().map_or(0, Queue::changes);
                 rung = (changes != after.changes()).then(|| after.head());
                 let op = match before {
                     Some(before) if *before == after => Op::Nop,
@@ -153,7 +153,7 @@ impl LocalCache {
     /// Puts a batch in line. Without `grants` it gets no turn yet.
     pub(super) async fn enqueue(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         terms: &Terms,
         batch: SyncBatch,
         floor: FencingToken,
@@ -164,7 +164,7 @@ impl LocalCache {
 
     pub(super) async fn claim(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         terms: &Terms,
         id: BatchId,
         floor: FencingToken,
@@ -173,17 +173,17 @@ impl LocalCache {
         self.change(line, |line, now| line.claim(now, terms, id, minting(grants, &mut || self.mint(floor)))).await
     }
 
-    pub(super) async fn renew(&self, line: &LineKey, terms: &Terms, id: BatchId, token: FencingToken) -> bool {
+    pub(super) async fn renew(&self, line: &QueueKey, terms: &Terms, id: BatchId, token: FencingToken) -> bool {
         self.change(line, |line, now| line.renew(now, terms, id, token)).await
     }
 
-    pub(super) async fn leave(&self, line: &LineKey, terms: &Terms, id: BatchId) -> bool {
+    pub(super) async fn leave(&self, line: &QueueKey, terms: &Terms, id: BatchId) -> bool {
         self.change(line, |line, now| line.leave(now, terms, id)).await
     }
 
-    pub(super) async fn queue(&self, line: &LineKey) -> Queue {
+    pub(super) async fn queue(&self, line: &QueueKey) -> QueueItems {
         let now = self.now();
-        self.lines.get(line).await.map_or_else(Queue::new, |line| line.items(now))
+        self.lines.get(line).await.map_or_else(Vec::new, |line| line.items(now))
     }
 
     /// Whether a batch syncs in any line.
@@ -193,7 +193,7 @@ impl LocalCache {
     }
 
     /// Forgets all lines.
-    pub(super) fn forget_lines(&self) {
+    pub(super) fn forget_queues(&self) {
         self.lines.invalidate_all();
     }
 }

@@ -1,11 +1,11 @@
 //! `CacheManager`: values and queues in namespaces, the caller not knowing where they live.
 //!
-//! [`mod@line`] says what a waiting line is. `local` keeps lines in this process, `redis` on a server, and `switch` decides
+//! [`mod@queue`] says what a waiting line is. `local` keeps lines in this process, `redis` on a server, and `switch` decides
 //! which of the two counts, by the small state machine in `standing`.
 
 mod bells;
-pub mod line;
 mod local;
+pub mod queue;
 mod redis;
 mod report;
 mod standing;
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::settings::{QueueBackend, QueueSettings};
 use super::{BatchId, BatchInfo, SyncBatch};
-use bells::LineKey;
+use bells::QueueKey;
 #[cfg(any(test, fuzzing))]
 pub(crate) use redis::fuzz;
 pub use report::{CacheReport, Counted};
@@ -108,15 +108,15 @@ pub enum BackendKind {
 #[derive(Debug, Error)]
 pub enum CacheError {
     /// More batches are in line than any number of engines would put there.
-    #[error("the line {key} is full ({LONGEST_LINE} batches); end the engines that flood it")]
-    LineFull {
+    #[error("the line {key} is full ({MAX_QUEUE_LENGTH} batches); end the engines that flood it")]
+    QueueFull {
         /// The line.
         key: String,
     },
 }
 
 /// Batches a line holds at most. An owner has two at most, so only a fault gets there.
-pub const LONGEST_LINE: usize = 10_000;
+pub const MAX_QUEUE_LENGTH: usize = 10_000;
 
 /// What the head holds while it syncs; it only grows, so that a holder that was overtaken can be told apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -189,11 +189,11 @@ pub struct QueueItem {
 }
 
 /// A line, head first.
-pub type Queue = Vec<Arc<QueueItem>>;
+pub type QueueItems = Vec<Arc<QueueItem>>;
 
 /// A line has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LineChange {
+pub struct QueueChange {
     /// Grows with each.
     pub changes: u64,
     /// The first batch in line now; `None` when that isn't known.
@@ -417,15 +417,15 @@ impl CacheManager {
         key: &str,
         batch: SyncBatch,
     ) -> Result<Enqueued, CacheError> {
-        self.switch.enqueue(&LineKey::new(namespace, key), batch).await
+        self.switch.enqueue(&QueueKey::new(namespace, key), batch).await
     }
 
     /// The line `key`, head first.
     ///
     /// # Errors
     /// None so far.
-    pub async fn get_queue(&self, namespace: Namespace, key: &str) -> Result<Queue, CacheError> {
-        Ok(self.switch.queue(&LineKey::new(namespace, key)).await)
+    pub async fn get_queue(&self, namespace: Namespace, key: &str) -> Result<QueueItems, CacheError> {
+        Ok(self.switch.queue(&QueueKey::new(namespace, key)).await)
     }
 
     /// Takes a batch out of the line `key`, whatever it is doing; gives whether it was there.
@@ -433,7 +433,7 @@ impl CacheManager {
     /// # Errors
     /// None so far.
     pub async fn remove_item(&self, namespace: Namespace, key: &str, id: BatchId) -> Result<bool, CacheError> {
-        Ok(self.switch.leave(&LineKey::new(namespace, key), id).await)
+        Ok(self.switch.leave(&QueueKey::new(namespace, key), id).await)
     }
 
     /// Lets a batch sync if it is at the head of the line `key`, and keeps it in line for another lease.
@@ -441,7 +441,7 @@ impl CacheManager {
     /// # Errors
     /// None so far.
     pub async fn claim_head(&self, namespace: Namespace, key: &str, id: BatchId) -> Result<Claim, CacheError> {
-        Ok(self.switch.claim(&LineKey::new(namespace, key), id).await)
+        Ok(self.switch.claim(&QueueKey::new(namespace, key), id).await)
     }
 
     /// Renews the lease of the batch at the head of the line `key`; `None` when it is lost, and nothing may be
@@ -456,7 +456,7 @@ impl CacheManager {
         id: BatchId,
         lease: &Lease,
     ) -> Result<Option<Lease>, CacheError> {
-        Ok(self.switch.renew(&LineKey::new(namespace, key), id, lease).await)
+        Ok(self.switch.renew(&QueueKey::new(namespace, key), id, lease).await)
     }
 
     /// Whether a lease is still worth something, without asking the line: it is fresh, and the line that gave it counts.
@@ -470,7 +470,7 @@ impl CacheManager {
     }
 
     /// Wakes up on every change of the line `key`. Subscribe before looking at the line, and no change is missed.
-    pub fn subscribe(&self, namespace: Namespace, key: &str) -> watch::Receiver<LineChange> {
-        self.switch.bells().subscribe(LineKey::new(namespace, key))
+    pub fn subscribe(&self, namespace: Namespace, key: &str) -> watch::Receiver<QueueChange> {
+        self.switch.bells().subscribe(QueueKey::new(namespace, key))
     }
 }

@@ -10,13 +10,13 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::bells::{Bells, LineKey};
-use super::line::Place;
+use super::bells::{Bells, QueueKey};
 use super::local::{LocalCache, trusted};
+use super::queue::Place;
 use super::redis::{self as server, NewLink, RedisCache, Trouble};
 use super::standing::{At, Standing};
 use super::{
-    BatchId, CacheError, Claim, Enqueued, Fence, FencingToken, Lease, Namespace, NamespaceStats, Queue, SyncBatch,
+    BatchId, CacheError, Claim, Enqueued, Fence, FencingToken, Lease, Namespace, NamespaceStats, QueueItems, SyncBatch,
     Terms, Values,
 };
 
@@ -59,13 +59,13 @@ enum Op<'a> {
     Claim(BatchId),
     Renew(BatchId, FencingToken),
     Leave(BatchId),
-    Queue,
+    List,
 }
 
 enum Answer {
     Place(Place),
     Yes(bool),
-    Queue(Queue),
+    List(QueueItems),
 }
 
 impl Switch {
@@ -152,7 +152,7 @@ impl Switch {
     }
 
     /// Does something with a line, in Redis or here. Gives the epoch in which it was done, and whether in Redis.
-    async fn run(&self, line: &LineKey, op: Op<'_>) -> (Answer, u64, bool) {
+    async fn run(&self, line: &QueueKey, op: Op<'_>) -> (Answer, u64, bool) {
         let mut relinked = false;
         loop {
             let standing = self.decided().await;
@@ -163,7 +163,7 @@ impl Switch {
                     let answer = self.run_here(line, &op, at != At::Returning).await;
                     // Redis may have been joined meanwhile, and what is here forgotten: this would stay behind.
                     if self.standing.borrow().at() == At::Shared {
-                        self.local.forget_lines();
+                        self.local.forget_queues();
                     }
                     return (answer, epoch, false);
                 }
@@ -194,18 +194,18 @@ impl Switch {
         }
     }
 
-    async fn run_there(&self, redis: &RedisCache, line: &LineKey, op: &Op<'_>) -> Result<Answer, Trouble> {
+    async fn run_there(&self, redis: &RedisCache, line: &QueueKey, op: &Op<'_>) -> Result<Answer, Trouble> {
         let terms = &self.terms;
         Ok(match op {
             Op::Enqueue(batch) => Answer::Place(redis.enqueue(line, terms, (*batch).clone(), self.floor()).await?),
             Op::Claim(id) => Answer::Place(redis.claim(line, terms, *id, self.floor()).await?),
             Op::Renew(id, token) => Answer::Yes(redis.renew(line, terms, *id, *token).await?),
             Op::Leave(id) => Answer::Yes(redis.leave(line, terms, *id).await?),
-            Op::Queue => Answer::Queue(redis.queue(line).await?),
+            Op::List => Answer::List(redis.queue(line).await?),
         })
     }
 
-    async fn run_here(&self, line: &LineKey, op: &Op<'_>, grants: bool) -> Answer {
+    async fn run_here(&self, line: &QueueKey, op: &Op<'_>, grants: bool) -> Answer {
         let (local, terms) = (&self.local, &self.terms);
         match op {
             Op::Enqueue(batch) => {
@@ -214,13 +214,13 @@ impl Switch {
             Op::Claim(id) => Answer::Place(local.claim(line, terms, *id, self.floor(), grants).await),
             Op::Renew(id, token) => Answer::Yes(local.renew(line, terms, *id, *token).await),
             Op::Leave(id) => Answer::Yes(local.leave(line, terms, *id).await),
-            Op::Queue => Answer::Queue(local.queue(line).await),
+            Op::List => Answer::List(local.queue(line).await),
         }
     }
 
     // Lines.
 
-    pub(super) async fn enqueue(&self, line: &LineKey, batch: SyncBatch) -> Result<Enqueued, CacheError> {
+    pub(super) async fn enqueue(&self, line: &QueueKey, batch: SyncBatch) -> Result<Enqueued, CacheError> {
         let started = Instant::now();
         let place = self.run(line, Op::Enqueue(&batch)).await;
         match self.claimed(line, started, place) {
@@ -229,11 +229,11 @@ impl Switch {
             // It went as it came; asking for the head says the same.
             Ok(Claim::Gone) => Ok(Enqueued::InLine { position: 0 }),
             Err(Some(batch)) => Ok(Enqueued::Joined { batch }),
-            Err(None) => Err(CacheError::LineFull { key: line.key.clone() }),
+            Err(None) => Err(CacheError::QueueFull { key: line.key.clone() }),
         }
     }
 
-    pub(super) async fn claim(&self, line: &LineKey, id: BatchId) -> Claim {
+    pub(super) async fn claim(&self, line: &QueueKey, id: BatchId) -> Claim {
         let started = Instant::now();
         let place = self.run(line, Op::Claim(id)).await;
         self.claimed(line, started, place).unwrap_or(Claim::Gone)
@@ -242,14 +242,14 @@ impl Switch {
     /// What a place means; the error is the batch that was joined, or none when the line is full.
     fn claimed(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         started: Instant,
         (answer, epoch, shared): (Answer, u64, bool),
     ) -> Result<Claim, Option<BatchId>> {
         match answer {
             Answer::Place(Place::Head(batch, token)) => {
                 self.raise_floor(token);
-                let fence = Fence { line: self.line_number(line, shared), token };
+                let fence = Fence { line: self.queue_number(line, shared), token };
                 let lease = Lease { fence, epoch, until: trusted(started, self.terms.lease) };
                 Ok(Claim::Head { batch: *batch, lease })
             }
@@ -263,12 +263,12 @@ impl Switch {
     }
 
     /// Names a line, so that tokens of different lines aren't compared.
-    fn line_number(&self, line: &LineKey, shared: bool) -> u64 {
+    fn queue_number(&self, line: &QueueKey, shared: bool) -> u64 {
         let process = if shared { 0 } else { self.process };
         xxh3_64(format!("{process:x}:{}:{}", line.namespace, line.key).as_bytes())
     }
 
-    pub(super) async fn renew(&self, line: &LineKey, id: BatchId, lease: &Lease) -> Option<Lease> {
+    pub(super) async fn renew(&self, line: &QueueKey, id: BatchId, lease: &Lease) -> Option<Lease> {
         let started = Instant::now();
         if !self.is_current(lease) {
             return None;
@@ -283,14 +283,14 @@ impl Switch {
         self.standing.borrow().epoch() == lease.epoch
     }
 
-    pub(super) async fn leave(&self, line: &LineKey, id: BatchId) -> bool {
+    pub(super) async fn leave(&self, line: &QueueKey, id: BatchId) -> bool {
         matches!(self.run(line, Op::Leave(id)).await.0, Answer::Yes(true))
     }
 
-    pub(super) async fn queue(&self, line: &LineKey) -> Queue {
-        match self.run(line, Op::Queue).await.0 {
-            Answer::Queue(queue) => queue,
-            _ => Queue::new(),
+    pub(super) async fn queue(&self, line: &QueueKey) -> QueueItems {
+        match self.run(line, Op::List).await.0 {
+            Answer::List(queue) => queue,
+            _ => Vec::new(),
         }
     }
 
@@ -394,7 +394,7 @@ async fn look_after(switch: Weak<Switch>) {
 #[derive(Default)]
 struct Keeper {
     pushes: Option<server::Pushes>,
-    heard: HashSet<LineKey>,
+    heard: HashSet<QueueKey>,
     pause: Duration,
     distrust: Duration,
     joined: Option<Instant>,
@@ -461,7 +461,7 @@ impl Keeper {
         self.listen(switch, redis).await;
         if switch.standing.send_if_modified(Standing::join) {
             tracing::info!("batches wait in Redis at {}", redis.door().shown());
-            switch.local.forget_lines();
+            switch.local.forget_queues();
         }
         switch.bells.ring_all();
         Ok(())

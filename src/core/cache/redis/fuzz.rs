@@ -7,7 +7,7 @@ use redis::{FromRedisValue, RedisError, Value};
 use super::door::Door;
 use super::trouble::Trouble;
 use super::{facts, head_of, items, packed, place, seal, unpacked};
-use crate::core::cache::line::Place;
+use crate::core::cache::queue::Place;
 use crate::core::{Owner, SyncBatch};
 
 /// What a server sends is an answer, or is refused by a sentence that is fit to be shown.

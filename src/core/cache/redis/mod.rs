@@ -17,11 +17,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::bells::LineKey;
-use super::line::Place;
+use super::bells::QueueKey;
+use super::queue::Place;
 use super::{
-    BatchId, BatchInfo, BatchState, FencingToken, LONGEST_LINE, Namespace, Queue, QueueItem, ServerFacts, SyncBatch,
-    Terms,
+    BatchId, BatchInfo, BatchState, FencingToken, MAX_QUEUE_LENGTH, Namespace, QueueItem, QueueItems, ServerFacts,
+    SyncBatch, Terms,
 };
 use crate::core::harmless;
 use crate::core::{Dirty, RelPath};
@@ -38,7 +38,7 @@ const LONGEST_HOST: usize = 255;
 /// Keys of values that are longer go by their hash.
 const LONGEST_KEY: usize = 200;
 
-static LINE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("line.lua")));
+static QUEUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("queue.lua")));
 static VALUES: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("values.lua")));
 
 /// A script, and the name that servers know it by once they have seen it.
@@ -65,7 +65,7 @@ pub(super) struct RedisCache {
     door: Door,
     link: watch::Sender<Linked>,
     /// Batches of this process that may be in a line there.
-    ours: Mutex<HashSet<(LineKey, BatchId)>>,
+    ours: Mutex<HashSet<(QueueKey, BatchId)>>,
     /// Of the last look at how it is, microseconds.
     latency: AtomicU64,
 }
@@ -92,12 +92,12 @@ impl RedisCache {
     // The connection.
 
     /// Connects, and sees that it can be used; gives the sentence when not. The connection isn't used by others yet.
-    pub(super) async fn try_link(&self, lines: &[LineKey], patience: Duration) -> Answer<NewLink> {
+    pub(super) async fn try_link(&self, lines: &[QueueKey], patience: Duration) -> Answer<NewLink> {
         let trouble = |error: RedisError| Trouble::new(&error, &self.door);
         let (give, pushes) = Pushes::new();
         let mut link = self.door.connect(give, patience).await.map_err(trouble)?;
         // It must write, run scripts, and hold what belongs at the keys of the lines in use.
-        let probe = LineKey::new(Namespace::SyncBatches, "-probe");
+        let probe = QueueKey::new(Namespace::SyncBatches, "-probe");
         for line in std::iter::once(&probe).chain(lines) {
             self.look(&mut link, line).await?;
         }
@@ -138,7 +138,7 @@ impl RedisCache {
     }
 
     /// Asks it for something that means nothing, and takes the time.
-    pub(super) async fn ping(&self, line: Option<&LineKey>) -> Answer<()> {
+    pub(super) async fn ping(&self, line: Option<&QueueKey>) -> Answer<()> {
         let mut link = self.link()?;
         let started = Instant::now();
         // In a Cluster, of the node that matters.
@@ -150,11 +150,11 @@ impl RedisCache {
         Ok(())
     }
 
-    pub(super) async fn listen(&self, line: &LineKey) -> Answer<()> {
+    pub(super) async fn listen(&self, line: &QueueKey) -> Answer<()> {
         self.link()?.subscribe(&channel(line)).await.map_err(|error| Trouble::new(&error, &self.door))
     }
 
-    pub(super) async fn stop_listening(&self, line: &LineKey) -> Answer<()> {
+    pub(super) async fn stop_listening(&self, line: &QueueKey) -> Answer<()> {
         self.link()?.unsubscribe(&channel(line)).await.map_err(|error| Trouble::new(&error, &self.door))
     }
 
@@ -183,7 +183,7 @@ impl RedisCache {
 
     pub(super) async fn enqueue(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         terms: &Terms,
         batch: SyncBatch,
         floor: FencingToken,
@@ -195,7 +195,7 @@ impl RedisCache {
         let about = serde_json::to_string(&info).map_err(|_| Trouble::nonsense(&self.door))?;
         let (n, paths) = packed(&dirty);
         let mut command = self.change(line, "enqueue", terms, floor);
-        command.arg(LONGEST_LINE).arg(id.to_string()).arg(info.owner.session.simple().to_string());
+        command.arg(MAX_QUEUE_LENGTH).arg(id.to_string()).arg(info.owner.session.simple().to_string());
         command.arg(about).arg(n).arg(paths);
         let place = self.place(command).await?;
         if matches!(place, Place::Joined(_) | Place::Full) {
@@ -204,31 +204,37 @@ impl RedisCache {
         Ok(place)
     }
 
-    pub(super) async fn claim(&self, line: &LineKey, terms: &Terms, id: BatchId, floor: FencingToken) -> Answer<Place> {
+    pub(super) async fn claim(
+        &self,
+        line: &QueueKey,
+        terms: &Terms,
+        id: BatchId,
+        floor: FencingToken,
+    ) -> Answer<Place> {
         let mut command = self.change(line, "claim", terms, floor);
         command.arg(id.to_string());
         self.place(command).await
     }
 
-    pub(super) async fn renew(&self, line: &LineKey, terms: &Terms, id: BatchId, token: FencingToken) -> Answer<bool> {
+    pub(super) async fn renew(&self, line: &QueueKey, terms: &Terms, id: BatchId, token: FencingToken) -> Answer<bool> {
         let mut command = self.change(line, "renew", terms, FencingToken::default());
         command.arg(id.to_string()).arg(token.0);
-        Ok(self.run::<Vec<String>>(&LINE, command).await? == ["held"])
+        Ok(self.run::<Vec<String>>(&QUEUE, command).await? == ["held"])
     }
 
-    pub(super) async fn leave(&self, line: &LineKey, terms: &Terms, id: BatchId) -> Answer<bool> {
+    pub(super) async fn leave(&self, line: &QueueKey, terms: &Terms, id: BatchId) -> Answer<bool> {
         let mut command = self.change(line, "leave", terms, FencingToken::default());
         command.arg(id.to_string());
-        let left = self.run::<Vec<String>>(&LINE, command).await? == ["left"];
+        let left = self.run::<Vec<String>>(&QUEUE, command).await? == ["left"];
         self.ours().remove(&(line.clone(), id));
         Ok(left)
     }
 
-    pub(super) async fn queue(&self, line: &LineKey) -> Answer<Queue> {
+    pub(super) async fn queue(&self, line: &QueueKey) -> Answer<QueueItems> {
         self.look(&mut self.link()?, line).await
     }
 
-    async fn look(&self, link: &mut Link, line: &LineKey) -> Answer<Queue> {
+    async fn look(&self, link: &mut Link, line: &QueueKey) -> Answer<QueueItems> {
         // Looking takes nothing out that a lease of the others' settings would keep.
         let command = self.change(
             line,
@@ -236,7 +242,7 @@ impl RedisCache {
             &Terms { stale_after: Duration::MAX, ..Terms::default() },
             FencingToken::default(),
         );
-        let fields: Vec<Vec<u8>> = self.run_on(link, &LINE, command).await?;
+        let fields: Vec<Vec<u8>> = self.run_on(link, &QUEUE, command).await?;
         items(&fields).ok_or_else(|| Trouble::nonsense(&self.door))
     }
 
@@ -246,17 +252,17 @@ impl RedisCache {
         for (line, id) in ours {
             let mut command = self.change(&line, "leave", terms, FencingToken::default());
             command.arg(id.to_string());
-            self.run_on::<Vec<String>>(&mut link.link.clone(), &LINE, command).await?;
+            self.run_on::<Vec<String>>(&mut link.link.clone(), &QUEUE, command).await?;
             self.ours().remove(&(line, id));
         }
         Ok(())
     }
 
-    fn ours(&self) -> std::sync::MutexGuard<'_, HashSet<(LineKey, BatchId)>> {
+    fn ours(&self) -> std::sync::MutexGuard<'_, HashSet<(QueueKey, BatchId)>> {
         self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, line: &LineKey, what: &str, terms: &Terms, floor: FencingToken) -> Call {
+    fn change(&self, line: &QueueKey, what: &str, terms: &Terms, floor: FencingToken) -> Call {
         let mut call = Call::new(&keys(line));
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(1 << 50);
         call.arg(what).arg(channel(line)).arg(millis(terms.lease)).arg(millis(terms.stale_after)).arg(floor.0);
@@ -264,7 +270,7 @@ impl RedisCache {
     }
 
     async fn place(&self, command: Call) -> Answer<Place> {
-        let fields: Vec<Vec<u8>> = self.run(&LINE, command).await?;
+        let fields: Vec<Vec<u8>> = self.run(&QUEUE, command).await?;
         place(&fields).ok_or_else(|| Trouble::nonsense(&self.door))
     }
 
@@ -313,11 +319,11 @@ impl RedisCache {
         Ok(self.run::<u64>(&VALUES, call).await? > 0)
     }
 
-    pub(super) async fn clear(&self, namespace: Namespace, lines: &[LineKey]) -> Answer<()> {
+    pub(super) async fn clear(&self, namespace: Namespace, lines: &[QueueKey]) -> Answer<()> {
         while self.run::<u64>(&VALUES, self.values(namespace, "clear")).await? > 0 {}
         for line in lines.iter().filter(|line| line.namespace == namespace) {
             let call = self.change(line, "clear", &Terms::default(), FencingToken::default());
-            self.run::<Vec<String>>(&LINE, call).await?;
+            self.run::<Vec<String>>(&QUEUE, call).await?;
         }
         Ok(())
     }
@@ -475,18 +481,18 @@ fn tag(name: &str) -> String {
     format!("{{syncline:{name}}}")
 }
 
-fn keys(line: &LineKey) -> Vec<String> {
+fn keys(line: &QueueKey) -> Vec<String> {
     let tag = tag(&line.key);
     let part = |part| format!("{tag}:{}:{part}", line.namespace);
     ["order", "items", "alive", "waiting", "dirty", "head", "token"].map(part).to_vec()
 }
 
-fn channel(line: &LineKey) -> String {
+fn channel(line: &QueueKey) -> String {
     format!("{}:{}:changes", tag(&line.key), line.namespace)
 }
 
 /// Whether a channel tells of this line.
-pub(super) fn is_channel_of(name: &[u8], line: &LineKey) -> bool {
+pub(super) fn is_channel_of(name: &[u8], line: &QueueKey) -> bool {
     channel(line).as_bytes() == name
 }
 
@@ -526,7 +532,7 @@ fn info(about: &[u8]) -> Option<BatchInfo> {
 }
 
 /// A line as it is shown, from four fields for each batch.
-fn items(fields: &[Vec<u8>]) -> Option<Queue> {
+fn items(fields: &[Vec<u8>]) -> Option<QueueItems> {
     let (batches, rest) = fields.as_chunks();
     // What somebody else has put there isn't shown.
     let items = batches.iter().filter_map(|[about, n, token, left]| {

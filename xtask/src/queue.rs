@@ -1,4 +1,4 @@
-//! `cargo xtask history` and `cargo xtask bench-line`: the waiting line in long runs, and what it costs.
+//! `cargo xtask history` and `cargo xtask bench-queue`: the waiting line in long runs, and what it costs.
 
 use anyhow::Result;
 
@@ -27,7 +27,7 @@ pub(crate) fn history(options: &History) -> Result<()> {
     let workspace = Workspace::locate()?;
     let redis = REDIS.ensure(&workspace)?;
     eprintln!("with {}", redis.label);
-    let mut command = workspace.cargo(&["test", "--test", "line_history", "--", "--nocapture", "--test-threads=1"]);
+    let mut command = workspace.cargo(&["test", "--test", "queue_history", "--", "--nocapture", "--test-threads=1"]);
     command.env("SYNCLINE_TEST_REDIS", &redis.program);
     command.env("SYNCLINE_HISTORY_SEEDS", options.seeds.to_string());
     command.env("SYNCLINE_HISTORY_SECONDS", options.seconds.to_string());
@@ -49,6 +49,6 @@ pub(crate) fn bench(_: &Bench) -> Result<()> {
     let workspace = Workspace::locate()?;
     let redis = REDIS.ensure(&workspace)?;
     eprintln!("with {}", redis.label);
-    let mut command = workspace.cargo(&["bench", "--bench", "line"]);
+    let mut command = workspace.cargo(&["bench", "--bench", "queue"]);
     run_command(command.env("SYNCLINE_TEST_REDIS", &redis.program))
 }

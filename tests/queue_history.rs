@@ -239,7 +239,7 @@ async fn live(setting: &Setting, cache: CacheManager, recorder: Recorder, seed: 
             let batch = line.batch.to_string();
             let outcome = tokio::time::timeout(PATIENCE, line.outcome()).await;
             let Ok(outcome) = outcome else {
-                let (standing, line) = (syncs.cache().standing(), syncs.line(&target.codebase.id).await);
+                let (standing, line) = (syncs.cache().standing(), syncs.queue(&target.codebase.id).await);
                 panic!("{file}, {batch} isn't synced after {PATIENCE:?}; {:?}, {line:#?}", standing.borrow());
             };
             let (synced, returns) = (outcome.verdict == Verdict::Synced, outcome.returns);

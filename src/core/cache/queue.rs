@@ -1,6 +1,6 @@
 //! A waiting line as a value: what each change makes of it. No clock, no lock, no network.
 //!
-//! The cache in this process keeps lines of this type; the script in `redis/line.lua` does the same on a
+//! The cache in this process keeps lines of this type; the script in `redis/queue.lua` does the same on a
 //! server. Tests explore every state of small lines, and compare the script with this, step by step.
 //!
 //! An entry stays as long as somebody renews it: a waiting batch by asking for the head, which its owner does again and
@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::{BatchInfo, BatchState, FencingToken, LONGEST_LINE, QueueItem, Terms};
+use super::{BatchInfo, BatchState, FencingToken, MAX_QUEUE_LENGTH, QueueItem, Terms};
 use crate::core::{BatchId, Dirty, SyncBatch};
 
 /// Milliseconds on the line's own clock.
@@ -16,7 +16,7 @@ pub type Moment = u64;
 
 /// A line, head first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Line {
+pub struct Queue {
     entries: Vec<Arc<Entry>>,
     changes: u64,
 }
@@ -55,7 +55,7 @@ pub enum Place {
 /// Gives the next fencing token. None is given while lines grant nothing.
 pub type Mint<'a> = Option<&'a mut dyn FnMut() -> FencingToken>;
 
-impl Line {
+impl Queue {
     /// Puts a batch at the end, or joins it into the one that its owner has waiting. A batch that is in line already
     /// stays where it is, so that a lost answer can be asked for again.
     pub fn enqueue(&mut self, now: Moment, terms: &Terms, batch: SyncBatch, mint: Mint) -> Place {
@@ -70,7 +70,7 @@ impl Line {
                 self.changes += u64::from(before != entry.dirty.len());
                 return Place::Joined(entry.info.id);
             }
-            if self.entries.len() >= LONGEST_LINE {
+            if self.entries.len() >= MAX_QUEUE_LENGTH {
                 return Place::Full;
             }
             let (info, dirty) = batch.clone().into_parts();

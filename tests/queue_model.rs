@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use redis_server::RedisServer;
 use support::Random;
-use syncline::core::cache::line::{Line, Moment, Place};
+use syncline::core::cache::queue::{Moment, Place, Queue};
 use syncline::core::cache::{BatchState, CacheManager, Claim, Enqueued, FencingToken, Lease, Namespace, Terms};
 use syncline::core::{BatchId, Dirty, Owner, RelPath, SyncBatch};
 
@@ -27,7 +27,7 @@ struct Belief {
 /// The line, and what is around it.
 #[derive(Clone)]
 struct World {
-    line: Line,
+    line: Queue,
     now: Moment,
     last_token: FencingToken,
     /// Of each owner, while it lives.
@@ -137,7 +137,7 @@ fn explore(owner_count: usize, batch_count: usize) {
         .map(|owner| (0..batch_count).map(|_| SyncBatch::new("/".into(), owner.clone(), Dirty::nothing())).collect())
         .collect();
     let start = World {
-        line: Line::default(),
+        line: Queue::default(),
         now: 10,
         last_token: FencingToken(10),
         holds: vec![None; owner_count],
@@ -234,7 +234,7 @@ async fn the_script_does_what_the_model_does() {
     let seed = std::env::var("SYNCLINE_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let mut random = Random::new(seed);
     let owners: Vec<_> = (0..6).map(|_| Owner::new()).collect();
-    let mut line = Line::default();
+    let mut line = Queue::default();
     let mut tokens: BTreeMap<FencingToken, FencingToken> = BTreeMap::new();
     let mut leases: HashMap<BatchId, (Lease, FencingToken)> = HashMap::new();
     let mut batches: Vec<SyncBatch> = Vec::new();

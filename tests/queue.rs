@@ -12,7 +12,7 @@ use std::time::Duration;
 use redis_server::RedisServer;
 use support::{DEADLINE, Fixture};
 use syncline::core::cache::{
-    BatchState, CacheManager, Claim, Enqueued, Fence, FencingToken, Lease, LineChange, Namespace, Terms,
+    BatchState, CacheManager, Claim, Enqueued, Fence, FencingToken, Lease, Namespace, QueueChange, Terms,
 };
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
@@ -287,7 +287,7 @@ async fn changes_wake_those_who_wait(place: Place) {
     let heard = |head: Option<BatchId>| {
         let mut changes = changes.clone();
         async move {
-            let named = |change: &LineChange| change.changes > 0 && (change.head == head || change.head.is_none());
+            let named = |change: &QueueChange| change.changes > 0 && (change.head == head || change.head.is_none());
             let heard = timeout(DEADLINE, changes.wait_for(named)).await;
             heard.expect("a wake-up in time").unwrap();
         }

@@ -1,4 +1,4 @@
-//! What the waiting line costs: `cargo xtask bench-line`.
+//! What the waiting line costs: `cargo xtask bench-queue`.
 //!
 //! Overhead of one batch whose sync does nothing but commit nothing, in this process and through Redis, with the number
 //! of round trips as the server counts them; then many owners on one line, over several connections.
