@@ -9,7 +9,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use tokio::time::Instant;
 
-use super::bells::{Bells, QueueKey};
+use super::notifier::{Notifier, QueueKey};
 use super::queue::{Mint, Moment, Place, Queue};
 use super::{BatchId, FencingToken, Namespace, NamespaceStats, QueueItem, QueueItems, SyncBatch, Terms};
 
@@ -21,7 +21,7 @@ pub(super) struct LocalCache {
     /// Lines' clock starts here: it doesn't go back, and stands still while the machine sleeps.
     started: Instant,
     last_token: Mutex<FencingToken>,
-    bells: Arc<Bells>,
+    notifier: Arc<Notifier>,
 }
 
 struct Values {
@@ -31,7 +31,7 @@ struct Values {
 }
 
 impl LocalCache {
-    pub(super) fn new(bells: Arc<Bells>) -> LocalCache {
+    pub(super) fn new(notifier: Arc<Notifier>) -> LocalCache {
         let values = Namespace::ALL.map(|namespace| {
             let cache = Cache::builder()
                 .weigher(|key: &String, value: &Arc<[u8]>| u32::try_from(key.len() + value.len()).unwrap_or(u32::MAX))
@@ -45,7 +45,7 @@ impl LocalCache {
             lines: Cache::builder().build(),
             started: Instant::now(),
             last_token: Mutex::default(),
-            bells,
+            notifier,
         }
     }
 
@@ -82,7 +82,7 @@ impl LocalCache {
         let lines: Vec<_> = self.lines.iter().map(|(line, _)| line).filter(|l| l.namespace == namespace).collect();
         for line in lines {
             self.lines.invalidate(&*line).await;
-            self.bells.ring(&line, None);
+            self.notifier.notify(&line, None);
         }
     }
 
@@ -122,7 +122,7 @@ impl LocalCache {
     /// One atomic change of a line, by the line's clock.
     async fn change<R>(&self, line: &QueueKey, change: impl FnOnce(&mut Queue, Moment) -> R) -> R {
         let mut answer = None;
-        let mut rung = None;
+        let mut notified = None;
         self.lines
             .entry_by_ref(line)
             .and_compute_with(|entry| {
@@ -130,7 +130,7 @@ impl LocalCache {
                 let mut after = before.as_deref().cloned().unwrap_or_default();
                 answer = Some(change(&mut after, self.now()));
                 let changes = before.as_deref().map_or(0, Queue::changes);
-                rung = (changes != after.changes()).then(|| after.head());
+                notified = (changes != after.changes()).then(|| after.head());
                 let op = match before {
                     Some(before) if *before == after => Op::Nop,
                     None if after.is_empty() => Op::Nop,
@@ -140,8 +140,8 @@ impl LocalCache {
                 std::future::ready(op)
             })
             .await;
-        if let Some(head) = rung {
-            self.bells.ring(line, head);
+        if let Some(head) = notified {
+            self.notifier.notify(line, head);
         }
         match answer {
             Some(answer) => answer,

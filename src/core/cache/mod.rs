@@ -3,8 +3,8 @@
 //! [`mod@queue`] says what a waiting line is. `local` keeps lines in this process, `redis` on a server, and `switch` decides
 //! which of the two counts, by the small state machine in `standing`.
 
-mod bells;
 mod local;
+mod notifier;
 pub mod queue;
 mod redis;
 mod report;
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::settings::{QueueBackend, QueueSettings};
 use super::{BatchId, BatchInfo, SyncBatch};
-use bells::QueueKey;
+use notifier::QueueKey;
 #[cfg(any(test, fuzzing))]
 pub(crate) use redis::fuzz;
 pub use report::{CacheReport, Counted};
@@ -303,8 +303,8 @@ impl CacheManager {
                 let problem = "queue.backend is redis, but no Redis is named; set queue.redis_url";
                 Switch::local(terms, Some(problem.to_owned()))
             }
-            (_, Some(url)) => match redis::Door::new(url, settings.redis_ca.as_deref()) {
-                Ok(door) => Switch::shared(terms, door),
+            (_, Some(url)) => match redis::ConnectionConfig::new(url, settings.redis_ca.as_deref()) {
+                Ok(config) => Switch::shared(terms, config),
                 Err(problem) => Switch::local(terms, Some(problem)),
             },
         };
@@ -328,7 +328,7 @@ impl CacheManager {
 
     /// The URL of its Redis, without secrets; `None` when the settings want none.
     pub fn server(&self) -> Option<&str> {
-        self.switch.redis().map(|redis| redis.door().shown())
+        self.switch.redis().map(|redis| redis.config().redacted())
     }
 
     /// How long Redis took to answer lately.
@@ -471,6 +471,6 @@ impl CacheManager {
 
     /// Wakes up on every change of the line `key`. Subscribe before looking at the line, and no change is missed.
     pub fn subscribe(&self, namespace: Namespace, key: &str) -> watch::Receiver<QueueChange> {
-        self.switch.bells().subscribe(QueueKey::new(namespace, key))
+        self.switch.notifier().subscribe(QueueKey::new(namespace, key))
     }
 }

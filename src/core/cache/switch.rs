@@ -10,10 +10,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::bells::{Bells, QueueKey};
 use super::local::{LocalCache, trusted};
+use super::notifier::{Notifier, QueueKey};
 use super::queue::Place;
-use super::redis::{self as server, NewLink, RedisCache, Trouble};
+use super::redis::{self as server, NewConnection, RedisCache, RedisError};
 use super::standing::{At, Standing};
 use super::{
     BatchId, CacheError, Claim, Enqueued, Fence, FencingToken, Lease, Namespace, NamespaceStats, QueueItems, SyncBatch,
@@ -21,11 +21,11 @@ use super::{
 };
 
 /// Longest wait for a new connection when one broke, before the local line takes over.
-const RELINK: Duration = Duration::from_millis(300);
+const RECONNECT_TIMEOUT: Duration = Duration::from_millis(300);
 /// Longest wait for the first connection.
-const FIRST_LINK: Duration = Duration::from_millis(800);
+const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 /// Longest wait for a connection while nobody waits for it.
-const CALM_LINK: Duration = Duration::from_secs(3);
+const CALM_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often Redis is asked whether it is there.
 const PING: Duration = Duration::from_secs(1);
 /// Pauses between attempts to connect: the first, doubling up to the longest.
@@ -43,7 +43,7 @@ pub(super) struct Switch {
     local: LocalCache,
     redis: Option<RedisCache>,
     standing: watch::Sender<Standing>,
-    bells: Arc<Bells>,
+    notifier: Arc<Notifier>,
     terms: Terms,
     /// The highest token seen so far.
     floor: AtomicU64,
@@ -75,19 +75,19 @@ impl Switch {
     }
 
     /// In Redis as long as it can be used. Must be called within a Tokio runtime.
-    pub(super) fn shared(terms: Terms, door: server::Door) -> Arc<Switch> {
-        let switch = Arc::new(Switch::new(terms, Some(RedisCache::new(door)), Standing::connecting()));
+    pub(super) fn shared(terms: Terms, config: server::ConnectionConfig) -> Arc<Switch> {
+        let switch = Arc::new(Switch::new(terms, Some(RedisCache::new(config)), Standing::connecting()));
         tokio::spawn(look_after(Arc::downgrade(&switch)));
         switch
     }
 
     fn new(terms: Terms, redis: Option<RedisCache>, standing: Standing) -> Switch {
-        let bells = Arc::new(Bells::default());
+        let notifier = Arc::new(Notifier::default());
         Switch {
-            local: LocalCache::new(bells.clone()),
+            local: LocalCache::new(notifier.clone()),
             redis,
             standing: watch::channel(standing).0,
-            bells,
+            notifier,
             terms,
             floor: AtomicU64::new(0),
             process: uuid::Uuid::new_v4().as_u64_pair().0,
@@ -103,8 +103,8 @@ impl Switch {
         self.standing.subscribe()
     }
 
-    pub(super) fn bells(&self) -> &Bells {
-        &self.bells
+    pub(super) fn notifier(&self) -> &Notifier {
+        &self.notifier
     }
 
     pub(super) fn redis(&self) -> Option<&RedisCache> {
@@ -133,7 +133,7 @@ impl Switch {
             return standing.clone();
         }
         if let Some(redis) = &self.redis {
-            self.cut(0, &Trouble::cut(redis.door()).sentence);
+            self.cut(0, &RedisError::cut(redis.config()).sentence);
         }
         self.standing.borrow().clone()
     }
@@ -147,13 +147,13 @@ impl Switch {
         });
         if moved {
             tracing::warn!("{problem}");
-            self.bells.ring_all();
+            self.notifier.notify_all();
         }
     }
 
     /// Does something with a line, in Redis or here. Gives the epoch in which it was done, and whether in Redis.
     async fn run(&self, line: &QueueKey, op: Op<'_>) -> (Answer, u64, bool) {
-        let mut relinked = false;
+        let mut reconnected = false;
         loop {
             let standing = self.decided().await;
             let epoch = standing.epoch();
@@ -168,16 +168,16 @@ impl Switch {
                     return (answer, epoch, false);
                 }
             };
-            let link = redis.link_number();
+            let connection = redis.connection_number();
             match self.run_there(redis, line, &op).await {
                 Ok(answer) => return (answer, epoch, true),
-                Err(trouble) => {
-                    redis.drop_link(link);
+                Err(error) => {
+                    redis.drop_connection(connection);
                     self.doubted.notify_one();
                     let again =
-                        trouble.dropped && !std::mem::replace(&mut relinked, true) && self.relinked(redis).await;
+                        error.dropped && !std::mem::replace(&mut reconnected, true) && self.reconnected(redis).await;
                     if !again {
-                        self.cut(epoch, &trouble.sentence);
+                        self.cut(epoch, &error.sentence);
                     }
                 }
             }
@@ -185,16 +185,16 @@ impl Switch {
     }
 
     /// Waits until there is a new connection; `false` when there is none soon, or the local line has taken over.
-    async fn relinked(&self, redis: &RedisCache) -> bool {
+    async fn reconnected(&self, redis: &RedisCache) -> bool {
         let mut standing = self.standing.subscribe();
         tokio::select! {
-            () = redis.linked() => true,
+            () = redis.connected() => true,
             _ = standing.wait_for(|standing| standing.at() != At::Shared) => false,
-            () = tokio::time::sleep(RELINK) => false,
+            () = tokio::time::sleep(RECONNECT_TIMEOUT) => false,
         }
     }
 
-    async fn run_there(&self, redis: &RedisCache, line: &QueueKey, op: &Op<'_>) -> Result<Answer, Trouble> {
+    async fn run_there(&self, redis: &RedisCache, line: &QueueKey, op: &Op<'_>) -> Result<Answer, RedisError> {
         let terms = &self.terms;
         Ok(match op {
             Op::Enqueue(batch) => Answer::Place(redis.enqueue(line, terms, (*batch).clone(), self.floor()).await?),
@@ -303,8 +303,8 @@ impl Switch {
     }
 
     /// A value couldn't be had from Redis: whether lines can, is looked at right away.
-    fn doubt(&self, trouble: &Trouble) {
-        tracing::debug!("{}", trouble.sentence);
+    fn doubt(&self, error: &RedisError) {
+        tracing::debug!("{}", error.sentence);
         self.doubted.notify_one();
     }
 
@@ -315,7 +315,7 @@ impl Switch {
                     self.local.count(namespace, &found);
                     return found;
                 }
-                Err(trouble) => self.doubt(&trouble),
+                Err(error) => self.doubt(&error),
             }
         }
         let mut found = Vec::with_capacity(keys.len());
@@ -329,7 +329,7 @@ impl Switch {
         if let Some(redis) = self.server().await {
             match redis.set_many(namespace, &values).await {
                 Ok(()) => return,
-                Err(trouble) => self.doubt(&trouble),
+                Err(error) => self.doubt(&error),
             }
         }
         for (key, value) in values {
@@ -342,7 +342,7 @@ impl Switch {
         if let Some(redis) = self.server().await {
             match redis.delete(namespace, key).await {
                 Ok(there) => return here || there,
-                Err(trouble) => self.doubt(&trouble),
+                Err(error) => self.doubt(&error),
             }
         }
         here
@@ -351,9 +351,9 @@ impl Switch {
     pub(super) async fn clear(&self, namespace: Namespace) {
         self.local.clear(namespace).await;
         if let Some(redis) = self.server().await
-            && let Err(trouble) = redis.clear(namespace, &self.bells.heard()).await
+            && let Err(error) = redis.clear(namespace, &self.notifier.subscribed()).await
         {
-            self.doubt(&trouble);
+            self.doubt(&error);
         }
     }
 
@@ -365,8 +365,8 @@ impl Switch {
             if let Some(redis) = server {
                 match redis.stats(namespace).await {
                     Ok((entries, bytes)) => (stats.entries, stats.bytes) = (entries, bytes),
-                    Err(trouble) => {
-                        self.doubt(&trouble);
+                    Err(error) => {
+                        self.doubt(&error);
                         server = None;
                     }
                 }
@@ -382,10 +382,10 @@ async fn look_after(switch: Weak<Switch>) {
     let mut keeper = Keeper::default();
     while let Some(switch) = switch.upgrade() {
         let Some(redis) = &switch.redis else { return };
-        if redis.is_linked() {
+        if redis.is_connected() {
             keeper.watch(&switch, redis).await;
         } else {
-            keeper.link(&switch, redis).await;
+            keeper.connection(&switch, redis).await;
         }
     }
 }
@@ -394,7 +394,7 @@ async fn look_after(switch: Weak<Switch>) {
 #[derive(Default)]
 struct Keeper {
     pushes: Option<server::Pushes>,
-    heard: HashSet<QueueKey>,
+    subscribed: HashSet<QueueKey>,
     pause: Duration,
     distrust: Duration,
     joined: Option<Instant>,
@@ -402,7 +402,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn link(&mut self, switch: &Switch, redis: &RedisCache) {
+    async fn connection(&mut self, switch: &Switch, redis: &RedisCache) {
         let standing = switch.standing.borrow().clone();
         if standing.at() == At::Local
             && let Some(joined) = self.joined.take()
@@ -414,105 +414,110 @@ impl Keeper {
             tokio::time::sleep(self.distrust).await;
         }
         let patience = match standing.at() {
-            At::Connecting => FIRST_LINK,
-            At::Shared => RELINK,
-            At::Local | At::Returning => CALM_LINK,
+            At::Connecting => FIRST_CONNECT_TIMEOUT,
+            At::Shared => RECONNECT_TIMEOUT,
+            At::Local | At::Returning => CALM_CONNECT_TIMEOUT,
         };
-        let lines = switch.bells.heard();
-        match redis.try_link(&lines, patience).await {
-            Ok(link) => match self.enter(switch, redis, link).await {
+        let lines = switch.notifier.subscribed();
+        match redis.connect(&lines, patience).await {
+            Ok(connection) => match self.enter(switch, redis, connection).await {
                 Ok(()) => {
                     self.pause = FIRST_PAUSE;
                     self.next_ping = Some(Instant::now());
                 }
-                Err(trouble) => self.back_off(switch, &trouble).await,
+                Err(error) => self.back_off(switch, &error).await,
             },
-            Err(trouble) => self.back_off(switch, &trouble).await,
+            Err(error) => self.back_off(switch, &error).await,
         }
     }
 
     /// Redis can't be used: batches wait here, and it is tried again after a pause that grows.
-    async fn back_off(&mut self, switch: &Switch, trouble: &Trouble) {
+    async fn back_off(&mut self, switch: &Switch, error: &RedisError) {
         // Apart, since what is borrowed can't be changed.
         let epoch = switch.standing.borrow().epoch();
-        switch.cut(epoch, &trouble.sentence);
+        switch.cut(epoch, &error.sentence);
         self.pause = self.pause.max(FIRST_PAUSE);
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
     /// Makes a new connection the one in use, and Redis' line the one that counts.
-    async fn enter(&mut self, switch: &Switch, redis: &RedisCache, mut link: NewLink) -> Result<(), Trouble> {
+    async fn enter(
+        &mut self,
+        switch: &Switch,
+        redis: &RedisCache,
+        mut connection: NewConnection,
+    ) -> Result<(), RedisError> {
         if switch.standing.borrow().at() != At::Shared {
             switch.standing.send_if_modified(Standing::back);
             // The one that syncs here ends first, so that two never do.
             while switch.local.is_syncing() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
-                if !link.is_alive() {
-                    return Err(Trouble::cut(redis.door()));
+                if !connection.is_alive() {
+                    return Err(RedisError::cut(redis.config()));
                 }
             }
-            redis.leave_all(&link, &switch.terms).await?;
+            redis.leave_all(&connection, &switch.terms).await?;
             self.joined = Some(Instant::now());
         }
-        self.pushes = link.pushes.take();
-        redis.set_link(link);
-        self.heard.clear();
+        self.pushes = connection.pushes.take();
+        redis.set_connection(connection);
+        self.subscribed.clear();
         self.listen(switch, redis).await;
         if switch.standing.send_if_modified(Standing::join) {
-            tracing::info!("batches wait in Redis at {}", redis.door().shown());
+            tracing::info!("batches wait in Redis at {}", redis.config().redacted());
             switch.local.forget_queues();
         }
-        switch.bells.ring_all();
+        switch.notifier.notify_all();
         Ok(())
     }
 
     /// Listens to the lines that somebody waits for, and to no others.
     async fn listen(&mut self, switch: &Switch, redis: &RedisCache) {
-        let wanted: HashSet<_> = switch.bells.heard().into_iter().collect();
-        for line in wanted.difference(&self.heard) {
+        let wanted: HashSet<_> = switch.notifier.subscribed().into_iter().collect();
+        for line in wanted.difference(&self.subscribed) {
             match redis.listen(line).await {
                 // Whatever happened before it was listened to.
-                Ok(()) => switch.bells.ring(line, None),
-                Err(trouble) if trouble.dropped => return switch.doubted.notify_one(),
+                Ok(()) => switch.notifier.notify(line, None),
+                Err(error) if error.dropped => return switch.doubted.notify_one(),
                 // Those who wait look by themselves now and then.
-                Err(trouble) => tracing::warn!("{}", trouble.sentence),
+                Err(error) => tracing::warn!("{}", error.sentence),
             }
         }
-        for line in self.heard.difference(&wanted) {
-            if let Err(trouble) = redis.stop_listening(line).await {
-                tracing::debug!("{}", trouble.sentence);
+        for line in self.subscribed.difference(&wanted) {
+            if let Err(error) = redis.stop_listening(line).await {
+                tracing::debug!("{}", error.sentence);
             }
         }
-        self.heard = wanted;
+        self.subscribed = wanted;
     }
 
     async fn watch(&mut self, switch: &Switch, redis: &RedisCache) {
-        let Some(pushes) = &mut self.pushes else { return redis.drop_link(redis.link_number()) };
+        let Some(pushes) = &mut self.pushes else { return redis.drop_connection(redis.connection_number()) };
         let next_ping = *self.next_ping.get_or_insert_with(Instant::now);
         tokio::select! {
             push = pushes.next() => match push {
                 Some((PushKind::Message, channel, payload)) => {
-                    match self.heard.iter().find(|line| server::is_channel_of(&channel, line)) {
-                        Some(line) => switch.bells.ring(line, server::head_of(&payload)),
+                    match self.subscribed.iter().find(|line| server::is_channel_of(&channel, line)) {
+                        Some(line) => switch.notifier.notify(line, server::head_of(&payload)),
                         None => tracing::debug!("a wake-up for a line that nobody waits for"),
                     }
                 }
-                Some((PushKind::Other(_), ..)) => switch.bells.ring_all(),
+                Some((PushKind::Other(_), ..)) => switch.notifier.notify_all(),
                 // A Cluster's connections come and go; the next question shows whether the line is there.
-                Some((PushKind::Disconnection, ..)) if redis.door().is_cluster() => self.next_ping = None,
-                Some((PushKind::Disconnection, ..)) | None => redis.drop_link(redis.link_number()),
+                Some((PushKind::Disconnection, ..)) if redis.config().is_cluster() => self.next_ping = None,
+                Some((PushKind::Disconnection, ..)) | None => redis.drop_connection(redis.connection_number()),
                 Some(_) => {}
             },
             () = switch.doubted.notified() => self.next_ping = None,
-            () = switch.bells.opened.notified() => self.listen(switch, redis).await,
+            () = switch.notifier.opened.notified() => self.listen(switch, redis).await,
             () = tokio::time::sleep_until(next_ping) => {
                 self.next_ping = Some(Instant::now() + PING);
-                let (number, epoch) = (redis.link_number(), switch.standing.borrow().epoch());
-                if let Err(trouble) = redis.ping(self.heard.iter().next()).await {
-                    redis.drop_link(number);
-                    if !trouble.dropped {
-                        switch.cut(epoch, &trouble.sentence);
+                let (number, epoch) = (redis.connection_number(), switch.standing.borrow().epoch());
+                if let Err(error) = redis.ping(self.subscribed.iter().next()).await {
+                    redis.drop_connection(number);
+                    if !error.dropped {
+                        switch.cut(epoch, &error.sentence);
                     }
                 }
             }

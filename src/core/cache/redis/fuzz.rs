@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use redis::{FromRedisValue, RedisError, Value};
+use redis::{FromRedisValue, Value};
 
-use super::door::Door;
-use super::trouble::Trouble;
+use super::connection::ConnectionConfig;
+use super::error::RedisError;
 use super::{facts, head_of, items, packed, place, seal, unpacked};
 use crate::core::cache::queue::Place;
 use crate::core::{Owner, SyncBatch};
@@ -31,7 +31,7 @@ pub fn replies(data: &[u8]) {
             }
             let _ = fields.first().map(|payload| head_of(payload));
         }
-        Err(error) => told(&RedisError::from(error.clone())),
+        Err(error) => told(&redis::RedisError::from(error.clone())),
     }
     if let Ok(text) = String::from_redis_value(value.clone()) {
         let facts = facts(&text);
@@ -44,11 +44,11 @@ pub fn replies(data: &[u8]) {
     let _ = (u64::from_redis_value(value.clone()), <(u64, u64)>::from_redis_value(value));
 }
 
-fn told(error: &RedisError) {
-    let door = Door::new("redis://:s3cret@host", None).unwrap_or_else(|problem| panic!("{problem}"));
-    let trouble = Trouble::new(error, &door);
-    is_harmless(&trouble.sentence);
-    assert!(trouble.sentence.len() < 2000, "{}", trouble.sentence);
+fn told(error: &redis::RedisError) {
+    let config = ConnectionConfig::new("redis://:s3cret@host", None).unwrap_or_else(|problem| panic!("{problem}"));
+    let error = RedisError::new(error, &config);
+    is_harmless(&error.sentence);
+    assert!(error.sentence.len() < 2000, "{}", error.sentence);
 }
 
 fn is_harmless(text: &str) {
@@ -104,8 +104,8 @@ pub fn sealed(value: &[u8]) -> Vec<u8> {
 
 /// A URL is one of a Redis, or is refused by a sentence that is fit to be shown.
 pub fn url(text: &str) {
-    match Door::new(text, None) {
-        Ok(door) => is_harmless(door.shown()),
+    match ConnectionConfig::new(text, None) {
+        Ok(config) => is_harmless(config.redacted()),
         Err(problem) => is_harmless(&problem),
     }
 }

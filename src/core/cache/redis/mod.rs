@@ -1,10 +1,10 @@
 //! The cache on a Redis: one connection, one script for all changes of lines, one for values.
 
-mod door;
+mod connection;
+mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod seal;
-mod trouble;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,12 +12,12 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::AsyncPushSender;
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError, ServerErrorKind};
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, ServerErrorKind};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::bells::QueueKey;
+use super::notifier::QueueKey;
 use super::queue::Place;
 use super::{
     BatchId, BatchInfo, BatchState, FencingToken, MAX_QUEUE_LENGTH, Namespace, QueueItem, QueueItems, ServerFacts,
@@ -25,9 +25,9 @@ use super::{
 };
 use crate::core::harmless;
 use crate::core::{Dirty, RelPath};
-pub(super) use door::Door;
-use door::Link;
-pub(super) use trouble::Trouble;
+use connection::Connection;
+pub(super) use connection::ConnectionConfig;
+pub(super) use error::RedisError;
 
 /// Files of a batch that are named on the server; a batch with more covers everything.
 const MOST_PATHS: usize = 1000;
@@ -55,32 +55,32 @@ impl Script {
 
 /// The connection, if there is one, and which it is.
 #[derive(Default)]
-struct Linked {
+struct Current {
     number: u64,
-    link: Option<Link>,
+    connection: Option<Connection>,
 }
 
 /// A Redis, connected or not. Whoever looks after it connects it.
 pub(super) struct RedisCache {
-    door: Door,
-    link: watch::Sender<Linked>,
+    config: ConnectionConfig,
+    connection: watch::Sender<Current>,
     /// Batches of this process that may be in a line there.
     ours: Mutex<HashSet<(QueueKey, BatchId)>>,
     /// Of the last look at how it is, microseconds.
     latency: AtomicU64,
 }
 
-type Answer<T> = Result<T, Trouble>;
+type Answer<T> = Result<T, RedisError>;
 
 impl RedisCache {
     /// Not connected yet.
-    pub(super) fn new(door: Door) -> RedisCache {
-        let (link, ours, latency) = (watch::channel(Linked::default()).0, Mutex::default(), AtomicU64::new(0));
-        RedisCache { door, link, ours, latency }
+    pub(super) fn new(config: ConnectionConfig) -> RedisCache {
+        let (connection, ours, latency) = (watch::channel(Current::default()).0, Mutex::default(), AtomicU64::new(0));
+        RedisCache { config, connection, ours, latency }
     }
 
-    pub(super) fn door(&self) -> &Door {
-        &self.door
+    pub(super) fn config(&self) -> &ConnectionConfig {
+        &self.config
     }
 
     /// How long it took to answer lately; `None` before it did.
@@ -92,82 +92,83 @@ impl RedisCache {
     // The connection.
 
     /// Connects, and sees that it can be used; gives the sentence when not. The connection isn't used by others yet.
-    pub(super) async fn try_link(&self, lines: &[QueueKey], patience: Duration) -> Answer<NewLink> {
-        let trouble = |error: RedisError| Trouble::new(&error, &self.door);
+    pub(super) async fn connect(&self, lines: &[QueueKey], patience: Duration) -> Answer<NewConnection> {
+        let to_error = |error: redis::RedisError| RedisError::new(&error, &self.config);
         let (give, pushes) = Pushes::new();
-        let mut link = self.door.connect(give, patience).await.map_err(trouble)?;
+        let mut connection = self.config.connect(give, patience).await.map_err(to_error)?;
         // It must write, run scripts, and hold what belongs at the keys of the lines in use.
         let probe = QueueKey::new(Namespace::SyncBatches, "-probe");
         for line in std::iter::once(&probe).chain(lines) {
-            self.look(&mut link, line).await?;
+            self.look(&mut connection, line).await?;
         }
         let mut write = redis::cmd("SET");
         write.arg("{syncline:-probe}:written").arg(1).arg("PX").arg(60_000);
-        link.ask::<()>(&write).await.map_err(trouble)?;
-        Ok(NewLink { link, pushes: Some(pushes) })
+        connection.ask::<()>(&write).await.map_err(to_error)?;
+        Ok(NewConnection { connection, pushes: Some(pushes) })
     }
 
     /// From now on all use this connection.
-    pub(super) fn set_link(&self, new: NewLink) {
-        self.link.send_modify(|linked| *linked = Linked { number: linked.number + 1, link: Some(new.link) });
+    pub(super) fn set_connection(&self, new: NewConnection) {
+        self.connection
+            .send_modify(|current| *current = Current { number: current.number + 1, connection: Some(new.connection) });
     }
 
     /// Which connection is in use, or was last.
-    pub(super) fn link_number(&self) -> u64 {
-        self.link.borrow().number
+    pub(super) fn connection_number(&self) -> u64 {
+        self.connection.borrow().number
     }
 
     /// The connection of this number is of no use any more.
-    pub(super) fn drop_link(&self, number: u64) {
-        self.link.send_if_modified(|linked| linked.number == number && linked.link.take().is_some());
+    pub(super) fn drop_connection(&self, number: u64) {
+        self.connection.send_if_modified(|current| current.number == number && current.connection.take().is_some());
     }
 
     /// Whether there is a connection.
-    pub(super) fn is_linked(&self) -> bool {
-        self.link.borrow().link.is_some()
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection.borrow().connection.is_some()
     }
 
     /// Waits until there is a connection.
-    pub(super) async fn linked(&self) {
+    pub(super) async fn connected(&self) {
         // The sender lives as long as this.
-        let _ = self.link.subscribe().wait_for(|linked| linked.link.is_some()).await;
+        let _ = self.connection.subscribe().wait_for(|current| current.connection.is_some()).await;
     }
 
-    fn link(&self) -> Answer<Link> {
-        self.link.borrow().link.clone().ok_or_else(|| Trouble::cut(&self.door))
+    fn connection(&self) -> Answer<Connection> {
+        self.connection.borrow().connection.clone().ok_or_else(|| RedisError::cut(&self.config))
     }
 
     /// Asks it for something that means nothing, and takes the time.
     pub(super) async fn ping(&self, line: Option<&QueueKey>) -> Answer<()> {
-        let mut link = self.link()?;
+        let mut connection = self.connection()?;
         let started = Instant::now();
         // In a Cluster, of the node that matters.
         let key = line.map_or_else(|| "{syncline:-probe}:written".to_owned(), |line| keys(line).swap_remove(6));
         let mut exists = redis::cmd("EXISTS");
         exists.arg(key);
-        link.ask::<()>(&exists).await.map_err(|error| Trouble::new(&error, &self.door))?;
+        connection.ask::<()>(&exists).await.map_err(|error| RedisError::new(&error, &self.config))?;
         self.latency.store(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
         Ok(())
     }
 
     pub(super) async fn listen(&self, line: &QueueKey) -> Answer<()> {
-        self.link()?.subscribe(&channel(line)).await.map_err(|error| Trouble::new(&error, &self.door))
+        self.connection()?.subscribe(&channel(line)).await.map_err(|error| RedisError::new(&error, &self.config))
     }
 
     pub(super) async fn stop_listening(&self, line: &QueueKey) -> Answer<()> {
-        self.link()?.unsubscribe(&channel(line)).await.map_err(|error| Trouble::new(&error, &self.door))
+        self.connection()?.unsubscribe(&channel(line)).await.map_err(|error| RedisError::new(&error, &self.config))
     }
 
     /// What the server says of itself.
     pub(super) async fn facts(&self) -> Answer<ServerFacts> {
-        let mut link = self.link()?;
-        let trouble = |error: RedisError| Trouble::new(&error, &self.door);
+        let mut connection = self.connection()?;
+        let to_error = |error: redis::RedisError| RedisError::new(&error, &self.config);
         let mut info = String::new();
         for section in ["server", "memory"] {
             let mut command = redis::cmd("INFO");
             command.arg(section);
             // Of a Cluster, one node speaks for all.
-            let value: redis::Value = link.ask(&command).await.map_err(trouble)?;
+            let value: redis::Value = connection.ask(&command).await.map_err(to_error)?;
             let text = match value {
                 redis::Value::Map(nodes) => {
                     nodes.into_iter().next().and_then(|(_, text)| String::from_redis_value(text).ok())
@@ -192,7 +193,7 @@ impl RedisCache {
         // Before it is there, so that it is known when the answer is lost.
         self.ours().insert((line.clone(), id));
         let (info, dirty) = batch.into_parts();
-        let about = serde_json::to_string(&info).map_err(|_| Trouble::nonsense(&self.door))?;
+        let about = serde_json::to_string(&info).map_err(|_| RedisError::nonsense(&self.config))?;
         let (n, paths) = packed(&dirty);
         let mut command = self.change(line, "enqueue", terms, floor);
         command.arg(MAX_QUEUE_LENGTH).arg(id.to_string()).arg(info.owner.session.simple().to_string());
@@ -231,10 +232,10 @@ impl RedisCache {
     }
 
     pub(super) async fn queue(&self, line: &QueueKey) -> Answer<QueueItems> {
-        self.look(&mut self.link()?, line).await
+        self.look(&mut self.connection()?, line).await
     }
 
-    async fn look(&self, link: &mut Link, line: &QueueKey) -> Answer<QueueItems> {
+    async fn look(&self, connection: &mut Connection, line: &QueueKey) -> Answer<QueueItems> {
         // Looking takes nothing out that a lease of the others' settings would keep.
         let command = self.change(
             line,
@@ -242,17 +243,17 @@ impl RedisCache {
             &Terms { stale_after: Duration::MAX, ..Terms::default() },
             FencingToken::default(),
         );
-        let fields: Vec<Vec<u8>> = self.run_on(link, &QUEUE, command).await?;
-        items(&fields).ok_or_else(|| Trouble::nonsense(&self.door))
+        let fields: Vec<Vec<u8>> = self.run_on(connection, &QUEUE, command).await?;
+        items(&fields).ok_or_else(|| RedisError::nonsense(&self.config))
     }
 
     /// Takes out what this process may have in lines there.
-    pub(super) async fn leave_all(&self, link: &NewLink, terms: &Terms) -> Answer<()> {
+    pub(super) async fn leave_all(&self, connection: &NewConnection, terms: &Terms) -> Answer<()> {
         let ours: Vec<_> = self.ours().iter().cloned().collect();
         for (line, id) in ours {
             let mut command = self.change(&line, "leave", terms, FencingToken::default());
             command.arg(id.to_string());
-            self.run_on::<Vec<String>>(&mut link.link.clone(), &QUEUE, command).await?;
+            self.run_on::<Vec<String>>(&mut connection.connection.clone(), &QUEUE, command).await?;
             self.ours().remove(&(line, id));
         }
         Ok(())
@@ -271,7 +272,7 @@ impl RedisCache {
 
     async fn place(&self, command: Call) -> Answer<Place> {
         let fields: Vec<Vec<u8>> = self.run(&QUEUE, command).await?;
-        place(&fields).ok_or_else(|| Trouble::nonsense(&self.door))
+        place(&fields).ok_or_else(|| RedisError::nonsense(&self.config))
     }
 
     // Values.
@@ -284,9 +285,9 @@ impl RedisCache {
                 command.arg(format!("{}{name}", prefix(namespace)));
             }
             let values: Vec<Option<Vec<u8>>> =
-                self.link()?.ask(&command).await.map_err(|error| Trouble::new(&error, &self.door))?;
+                self.connection()?.ask(&command).await.map_err(|error| RedisError::new(&error, &self.config))?;
             if values.len() != keys.len() {
-                return Err(Trouble::nonsense(&self.door));
+                return Err(RedisError::nonsense(&self.config));
             }
             for (key, value) in keys.iter().zip(values) {
                 let opened = value.as_deref().and_then(|sealed| seal::open(key, sealed));
@@ -343,24 +344,24 @@ impl RedisCache {
     // Scripts.
 
     async fn run<T: FromRedisValue>(&self, script: &Script, call: Call) -> Answer<T> {
-        self.run_on(&mut self.link()?, script, call).await
+        self.run_on(&mut self.connection()?, script, call).await
     }
 
-    async fn run_on<T: FromRedisValue>(&self, link: &mut Link, script: &Script, call: Call) -> Answer<T> {
-        let answer = match link.ask(&call.command("EVALSHA", &script.name)).await {
+    async fn run_on<T: FromRedisValue>(&self, connection: &mut Connection, script: &Script, call: Call) -> Answer<T> {
+        let answer = match connection.ask(&call.command("EVALSHA", &script.name)).await {
             // Sent whole, it is known by its name from then on.
-            Err(error) if is_unknown_script(&error) => link.ask(&call.command("EVAL", script.text)).await,
+            Err(error) if is_unknown_script(&error) => connection.ask(&call.command("EVAL", script.text)).await,
             answer => answer,
         };
-        answer.map_err(|error| Trouble::new(&error, &self.door))
+        answer.map_err(|error| RedisError::new(&error, &self.config))
     }
 
     /// Runs a script for each call, all over the wire at once. All keys are in one slot.
     async fn run_all(&self, script: &Script, calls: Vec<Call>) -> Answer<()> {
-        let mut link = self.link()?;
+        let mut connection = self.connection()?;
         let Some((first, rest)) = calls.split_first() else { return Ok(()) };
         // The first one sees to it that the server knows the script.
-        self.run_on::<redis::Value>(&mut link, script, first.clone()).await?;
+        self.run_on::<redis::Value>(&mut connection, script, first.clone()).await?;
         if rest.is_empty() {
             return Ok(());
         }
@@ -368,18 +369,18 @@ impl RedisCache {
         for call in rest {
             all.add_command(call.command("EVALSHA", &script.name)).ignore();
         }
-        link.ask_all::<()>(&all).await.map_err(|error| Trouble::new(&error, &self.door))
+        connection.ask_all::<()>(&all).await.map_err(|error| RedisError::new(&error, &self.config))
     }
 }
 
 /// A connection that was just made.
-pub(super) struct NewLink {
-    link: Link,
+pub(super) struct NewConnection {
+    connection: Connection,
     /// What the server sends over it by itself.
     pub(super) pushes: Option<Pushes>,
 }
 
-impl NewLink {
+impl NewConnection {
     /// Whether it hasn't broken yet, as far as anybody noticed.
     pub(super) fn is_alive(&mut self) -> bool {
         let Some(pushes) = &mut self.pushes else { return false };
@@ -457,7 +458,7 @@ impl Call {
     }
 }
 
-fn is_unknown_script(error: &RedisError) -> bool {
+fn is_unknown_script(error: &redis::RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 

@@ -21,15 +21,15 @@ impl QueueKey {
     }
 }
 
-/// One bell for each line that somebody waits for.
+/// Tells those who wait for a queue of its changes.
 #[derive(Default)]
-pub(super) struct Bells {
+pub(super) struct Notifier {
     lines: Mutex<HashMap<QueueKey, watch::Sender<QueueChange>>>,
     /// A line has its first listener.
     pub(super) opened: Notify,
 }
 
-impl Bells {
+impl Notifier {
     fn lines(&self) -> MutexGuard<'_, HashMap<QueueKey, watch::Sender<QueueChange>>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -45,21 +45,21 @@ impl Bells {
     }
 
     /// The line has changed; `head` is its first batch, where that is known.
-    pub(super) fn ring(&self, line: &QueueKey, head: Option<BatchId>) {
+    pub(super) fn notify(&self, line: &QueueKey, head: Option<BatchId>) {
         if let Some(sender) = self.lines().get(line) {
             sender.send_modify(|change| *change = QueueChange { changes: change.changes + 1, head });
         }
     }
 
     /// Any line may have changed.
-    pub(super) fn ring_all(&self) {
+    pub(super) fn notify_all(&self) {
         for sender in self.lines().values() {
             sender.send_modify(|change| *change = QueueChange { changes: change.changes + 1, head: None });
         }
     }
 
     /// The lines that somebody waits for.
-    pub(super) fn heard(&self) -> Vec<QueueKey> {
+    pub(super) fn subscribed(&self) -> Vec<QueueKey> {
         let mut lines = self.lines();
         lines.retain(|_, sender| sender.receiver_count() > 0);
         lines.keys().cloned().collect()

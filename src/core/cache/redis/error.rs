@@ -1,45 +1,51 @@
 //! What can go wrong with a Redis, as a sentence that says how to mend it.
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::{ErrorKind, ServerErrorKind};
 
-use super::door::{Door, NO_AUTHORITIES};
+use super::connection::{ConnectionConfig, NO_AUTHORITIES};
 
 /// Redis didn't do what it was asked.
 #[derive(Clone, Debug)]
-pub(in crate::core::cache) struct Trouble {
+pub(in crate::core::cache) struct RedisError {
     /// What, and how to mend it.
     pub(in crate::core::cache) sentence: String,
     /// The connection is gone; a new one may do.
     pub(in crate::core::cache) dropped: bool,
 }
 
-impl Trouble {
-    pub(super) fn new(error: &RedisError, door: &Door) -> Trouble {
+impl RedisError {
+    pub(super) fn new(error: &redis::RedisError, config: &ConnectionConfig) -> RedisError {
         let dropped = error.is_connection_dropped() || error.is_unrecoverable_error() && !error.is_timeout();
-        Trouble { sentence: sentence(error, door), dropped }
+        RedisError { sentence: sentence(error, config), dropped }
     }
 
     /// There is no connection.
-    pub(in crate::core::cache) fn cut(door: &Door) -> Trouble {
-        Trouble { sentence: told(door, "the connection is cut", "see that it runs and can be reached"), dropped: true }
+    pub(in crate::core::cache) fn cut(config: &ConnectionConfig) -> RedisError {
+        RedisError {
+            sentence: told(config, "the connection is cut", "see that it runs and can be reached"),
+            dropped: true,
+        }
     }
 
     /// It answered what no Redis answers.
-    pub(super) fn nonsense(door: &Door) -> Trouble {
+    pub(super) fn nonsense(config: &ConnectionConfig) -> RedisError {
         let sentence = told(
-            door,
+            config,
             "it gives answers that make no sense",
             "see that queue.redis_url names a Redis 6.2 or newer, or a Valkey",
         );
-        Trouble { sentence, dropped: false }
+        RedisError { sentence, dropped: false }
     }
 }
 
-fn told(door: &Door, what: &str, mend: &str) -> String {
-    format!("can't use Redis at {}: {what}; {mend}; until then batches wait in this process's own line", door.shown())
+fn told(config: &ConnectionConfig, what: &str, mend: &str) -> String {
+    format!(
+        "can't use Redis at {}: {what}; {mend}; until then batches wait in this process's own line",
+        config.redacted()
+    )
 }
 
-fn sentence(error: &RedisError, door: &Door) -> String {
+fn sentence(error: &redis::RedisError, config: &ConnectionConfig) -> String {
     let code = error.code().unwrap_or_default();
     let detail = error.detail().unwrap_or_default();
     // A script's error carries the one of its command inside.
@@ -80,7 +86,7 @@ fn sentence(error: &RedisError, door: &Door) -> String {
     } else if error.kind() == ErrorKind::InvalidClientConfig && error.to_string().contains(NO_AUTHORITIES) {
         let said = crate::core::harmless(error.detail().unwrap_or_default());
         return told(
-            door,
+            config,
             &format!("there are no certificates to trust it by ({said})"),
             "correct queue.redis_ca, or SSL_CERT_FILE where that isn't set",
         );
@@ -97,7 +103,7 @@ fn sentence(error: &RedisError, door: &Door) -> String {
     } else {
         let said = crate::core::harmless(&error.to_string());
         let said: String = said.chars().take(200).collect();
-        return told(door, &format!("it says \"{said}\""), "see its log");
+        return told(config, &format!("it says \"{said}\""), "see its log");
     };
-    told(door, what, &mend)
+    told(config, what, &mend)
 }
