@@ -12,7 +12,7 @@ use std::time::Duration;
 use redis_server::RedisServer;
 use support::{DEADLINE, Fixture};
 use syncline::core::cache::{
-    BatchState, CacheManager, Claim, Enqueued, Fence, FencingToken, Lease, Namespace, QueueChange, Terms,
+    BatchState, CacheManager, Claim, Enqueued, Fence, FencingToken, Lease, LeaseConfig, Namespace, QueueChange,
 };
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
@@ -34,7 +34,7 @@ enum Place {
 
 impl Place {
     fn local(lease: Duration) -> Place {
-        Place::Local(CacheManager::local_with(Terms { lease, ..Terms::default() }))
+        Place::Local(CacheManager::local_with(LeaseConfig { lease, ..LeaseConfig::default() }))
     }
 
     fn redis(lease: Duration) -> Place {
@@ -223,7 +223,7 @@ async fn a_head_that_is_not_renewed_leaves_and_has_lost_its_turn(place: Place) {
     })
     .await;
     let next = next.unwrap();
-    assert!(next.fence.token > lease.fence.token && next.fence.line == lease.fence.line);
+    assert!(next.fence.token > lease.fence.token && next.fence.queue == lease.fence.queue);
     assert!(!stalled.is_held(&lease), "its own clock says so, too");
     assert_eq!(stalled.renew_lease(LINE, "c", first.id, &lease).await.unwrap(), None);
     assert_eq!(claim(&stalled, first.id).await, Claim::Gone);
@@ -483,18 +483,18 @@ fn an_index_refuses_a_turn_that_was_overtaken_in_its_line() {
             threads: 1,
             cancel: &CancellationToken::new(),
             progress: &|_, _| {},
-            permit: &|| Ok(Some(Fence { line, token: FencingToken(token) })),
+            permit: &|| Ok(Some(Fence { queue: line, token: FencingToken(token) })),
         };
         update.run(&Dirty::Everything).map(drop)
     };
     commit(&indexes[0], "a.txt", 1, 7).unwrap();
-    assert!(matches!(commit(&indexes[1], "b.txt", 1, 6), Err(IndexError::TurnLost)));
+    assert!(matches!(commit(&indexes[1], "b.txt", 1, 6), Err(IndexError::LeaseLost)));
     assert_eq!(indexes[1].snapshot().last_token(), FencingToken(7), "the next turn will be above it");
     assert_eq!(Index::read(&fixture.index_dir).unwrap().files(), 1);
     commit(&indexes[1], "b.txt", 2, 1).unwrap();
     commit(&indexes[0], "b.txt", 1, 7).unwrap();
     commit(&indexes[1], "a.txt", 1, 8).unwrap();
-    assert!(matches!(commit(&indexes[0], "a.txt", 1, 7), Err(IndexError::TurnLost)));
+    assert!(matches!(commit(&indexes[0], "a.txt", 1, 7), Err(IndexError::LeaseLost)));
     let segments = |entries: std::fs::ReadDir| {
         entries.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "segment")).count()
     };

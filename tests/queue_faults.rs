@@ -339,8 +339,8 @@ async fn a_turn_in_this_process_ends_before_redis_is_joined() {
     }
     assert_eq!(cache.backend(), BackendKind::Local);
     cache.remove_item(line, "c", batch.id).await.unwrap();
-    let mut standing = cache.standing();
-    let joined = standing.wait_for(|standing| standing.backend() == BackendKind::Redis);
+    let mut state = cache.failover_state();
+    let joined = state.wait_for(|state| state.backend() == BackendKind::Redis);
     tokio::time::timeout(DEADLINE, joined).await.expect("in time").unwrap();
     assert!(cache.renew_lease(line, "c", batch.id, &lease).await.unwrap().is_none(), "of an earlier line");
     assert!(matches!(cache.claim_head(line, "c", next.id).await.unwrap(), syncline::core::cache::Claim::Gone));
@@ -423,8 +423,8 @@ async fn processes_that_are_killed_keep_nobody_waiting() {
     let batch = SyncBatch::new("/".into(), Owner::new(), Dirty::Everything);
     dead.enqueue_item(Namespace::SyncBatches, "team", batch).await.unwrap();
     team.work().await;
-    let mut standing = team.owners[0].cache().standing();
-    assert_eq!(standing.borrow_and_update().backend(), BackendKind::Redis);
+    let mut state = team.owners[0].cache().failover_state();
+    assert_eq!(state.borrow_and_update().backend(), BackendKind::Redis);
     team.close().await;
 }
 

@@ -25,7 +25,7 @@ use redis_server::proxy::{Link, Proxy};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use support::Random;
-use syncline::core::cache::{CacheManager, Namespace, Terms};
+use syncline::core::cache::{CacheManager, LeaseConfig, Namespace};
 use syncline::core::{Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
 use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
@@ -108,7 +108,7 @@ impl SyncTarget for Target {
             self.recorder.record(Event::Refused { token });
             return Err("the turn is lost".to_owned());
         };
-        self.recorder.record(Event::Turn { batch: id.clone(), line: fence.line, token });
+        self.recorder.record(Event::Turn { batch: id.clone(), line: fence.queue, token });
         if self.chance(20) {
             // The owner stands still, with all that would renew its turn.
             std::thread::sleep(LEASE * 3 / 2);
@@ -120,7 +120,7 @@ impl SyncTarget for Target {
                 if target.broken {
                     return Ok(None);
                 }
-                let fence = runtime.block_on(turn.confirm()).map_err(|_| IndexError::TurnLost)?;
+                let fence = runtime.block_on(turn.confirm()).map_err(|_| IndexError::LeaseLost)?;
                 if target.chance(20) {
                     // It stands still at the worst moment: when it has just been told that it may commit.
                     std::thread::sleep(LEASE * 3 / 2);
@@ -150,12 +150,12 @@ impl SyncTarget for Target {
         match updated {
             Ok(updated) => {
                 if let Some(generation) = generation {
-                    self.recorder.record(Event::Commit { batch: id, line: fence.line, token, generation });
+                    self.recorder.record(Event::Commit { batch: id, line: fence.queue, token, generation });
                 }
                 Ok(Synced { files: updated.files })
             }
             Err(error) => {
-                if matches!(error, IndexError::TurnLost) {
+                if matches!(error, IndexError::LeaseLost) {
                     self.recorder.record(Event::Refused { token });
                     head.give_up();
                 }
@@ -239,8 +239,8 @@ async fn live(setting: &Setting, cache: CacheManager, recorder: Recorder, seed: 
             let batch = line.batch.to_string();
             let outcome = tokio::time::timeout(PATIENCE, line.outcome()).await;
             let Ok(outcome) = outcome else {
-                let (standing, line) = (syncs.cache().standing(), syncs.queue(&target.codebase.id).await);
-                panic!("{file}, {batch} isn't synced after {PATIENCE:?}; {:?}, {line:#?}", standing.borrow());
+                let (state, line) = (syncs.cache().failover_state(), syncs.queue(&target.codebase.id).await);
+                panic!("{file}, {batch} isn't synced after {PATIENCE:?}; {:?}, {line:#?}", state.borrow());
             };
             let (synced, returns) = (outcome.verdict == Verdict::Synced, outcome.returns);
             recorder.record(Event::Done { batch, file, synced, returns, error: outcome.error });
@@ -382,7 +382,7 @@ fn histories_of_owners_in_one_process_keep_every_promise() {
         let setting = Setting { owners: 8, ..setting(folder.path(), &recorder, seed) };
         std::fs::create_dir(&setting.tree).unwrap();
         let record = Recorder::at(recorder.port);
-        let cache = CacheManager::local_with(Terms { lease: LEASE, ..Terms::default() });
+        let cache = CacheManager::local_with(LeaseConfig { lease: LEASE, ..LeaseConfig::default() });
         let done = Arc::new(AtomicBool::new(false));
         let watching = {
             let (cache, done) = (cache.clone(), done.clone());

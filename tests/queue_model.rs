@@ -11,12 +11,13 @@ use std::time::Duration;
 use redis_server::RedisServer;
 use support::Random;
 use syncline::core::cache::queue::{Moment, Place, Queue};
-use syncline::core::cache::{BatchState, CacheManager, Claim, Enqueued, FencingToken, Lease, Namespace, Terms};
+use syncline::core::cache::{BatchState, CacheManager, Claim, Enqueued, FencingToken, Lease, LeaseConfig, Namespace};
 use syncline::core::{BatchId, Dirty, Owner, RelPath, SyncBatch};
 
 /// Ticks that an entry lives unrenewed.
 const LEASE: u64 = 2;
-const TERMS: Terms = Terms { lease: Duration::from_millis(LEASE), stale_after: Duration::from_secs(3_600) };
+const LEASE_CONFIG: LeaseConfig =
+    LeaseConfig { lease: Duration::from_millis(LEASE), stale_after: Duration::from_secs(3_600) };
 /// What an owner believes to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Belief {
@@ -57,7 +58,7 @@ impl World {
         (items, holds, self.crashed.clone(), self.arrived.clone(), rank(self.committed).min(3))
     }
 
-    fn mint(&self) -> impl FnMut() -> FencingToken + use<> {
+    fn next_token(&self) -> impl FnMut() -> FencingToken + use<> {
         let next = FencingToken(self.last_token.0 + 1);
         move || next
     }
@@ -97,7 +98,7 @@ fn bounded(world: &World) {
 fn no_orphan(world: &World) {
     // Whatever the state: when nobody renews, all have left after one lease.
     let mut line = world.line.clone();
-    line.settle(world.now + LEASE, &TERMS);
+    line.settle(world.now + LEASE, &LEASE_CONFIG);
     assert!(line.is_empty(), "left behind: {line:?}");
 }
 
@@ -178,9 +179,9 @@ fn explore(owner_count: usize, batch_count: usize) {
                 let is_in_line = world.line.items(world.now).iter().any(|item| item.batch.id == id);
                 // It puts a batch in line, or asks again.
                 let mut put = world.clone();
-                let mut mint = put.mint();
+                let mut next_token = put.next_token();
                 let (line, now) = (&mut put.line, put.now);
-                let place = line.enqueue(now, &TERMS, batches[owner][batch].clone(), Some(&mut mint));
+                let place = line.enqueue(now, &LEASE_CONFIG, batches[owner][batch].clone(), Some(&mut next_token));
                 if !is_in_line && !matches!(place, Place::Joined(_)) {
                     put.arrived.retain(|other| *other != id);
                     put.arrived.push(id);
@@ -189,16 +190,16 @@ fn explore(owner_count: usize, batch_count: usize) {
                 reach(put);
                 // It asks for the head.
                 let mut asked = world.clone();
-                let mut mint = asked.mint();
+                let mut next_token = asked.next_token();
                 let (line, now) = (&mut asked.line, asked.now);
-                let place = line.claim(now, &TERMS, id, Some(&mut mint));
+                let place = line.claim(now, &LEASE_CONFIG, id, Some(&mut next_token));
                 assert_eq!(place == Place::Gone, !is_in_line, "what is in line is never said to be gone");
                 asked.heard(owner, batch, &place);
                 reach(asked);
                 // It takes it out.
                 let mut left = world.clone();
                 let (line, now) = (&mut left.line, left.now);
-                assert_eq!(line.leave(now, &TERMS, id), is_in_line);
+                assert_eq!(line.leave(now, &LEASE_CONFIG, id), is_in_line);
                 left.holds[owner] = left.holds[owner].filter(|belief| belief.batch != batch);
                 reach(left);
             }
@@ -206,7 +207,7 @@ fn explore(owner_count: usize, batch_count: usize) {
             if let Some(belief) = world.holds[owner] {
                 let mut committed = world.clone();
                 let (line, now) = (&mut committed.line, committed.now);
-                if line.renew(now, &TERMS, batches[owner][belief.batch].id, belief.token) {
+                if line.renew(now, &LEASE_CONFIG, batches[owner][belief.batch].id, belief.token) {
                     only_the_latest_turn_commits(&committed, belief.token);
                     committed.committed = belief.token;
                     commits += 1;
@@ -230,7 +231,7 @@ async fn the_script_does_what_the_model_does() {
     // Under the one an entry lives long, under the other it is over by the next step.
     let (long, none) = (Duration::from_secs(600), Duration::ZERO);
     let caches = [server.cache(long), server.cache(none)];
-    let terms = [long, none].map(|lease| Terms { lease, ..Terms::default() });
+    let config = [long, none].map(|lease| LeaseConfig { lease, ..LeaseConfig::default() });
     let seed = std::env::var("SYNCLINE_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let mut random = Random::new(seed);
     let owners: Vec<_> = (0..6).map(|_| Owner::new()).collect();
@@ -243,8 +244,8 @@ async fn the_script_does_what_the_model_does() {
         // The model's clock: each step is a millisecond.
         let now = step + 1;
         let which = usize::from(random.below(12) == 0);
-        let (cache, terms): (&CacheManager, _) = (&caches[which], &terms[which]);
-        let mut mint = || FencingToken(last + 1);
+        let (cache, config): (&CacheManager, _) = (&caches[which], &config[which]);
+        let mut next_token = || FencingToken(last + 1);
         // Mostly one that is in line, the first ones above all.
         let in_line: Vec<_> = line.items(now).iter().map(|item| item.batch.id).collect();
         let id = |random: &mut Random, batches: &[SyncBatch]| match in_line.len() {
@@ -266,7 +267,7 @@ async fn the_script_does_what_the_model_does() {
                     _ => SyncBatch::new("/somewhere".into(), owner, dirty),
                 };
                 batches.push(batch.clone());
-                let ours = line.enqueue(now, terms, batch.clone(), Some(&mut mint));
+                let ours = line.enqueue(now, config, batch.clone(), Some(&mut next_token));
                 let theirs = match cache.enqueue_item(LINE, "c", batch).await.unwrap() {
                     Enqueued::AtHead { batch, lease } => Claim::Head { batch, lease },
                     Enqueued::InLine { position } => Claim::Waiting { position, head_expires_in: Duration::ZERO },
@@ -280,20 +281,20 @@ async fn the_script_does_what_the_model_does() {
             3..6 => {
                 let id = id(&mut random, &batches);
                 let theirs = cache.claim_head(LINE, "c", id).await.unwrap();
-                (theirs, line.claim(now, terms, id, Some(&mut mint)))
+                (theirs, line.claim(now, config, id, Some(&mut next_token)))
             }
             6..8 => {
                 let id = id(&mut random, &batches);
                 if let Some((lease, token)) = leases.get(&id) {
                     let renewed = cache.renew_lease(LINE, "c", id, lease).await.unwrap();
-                    assert_eq!(renewed.is_some(), line.renew(now, terms, id, *token), "step {step}");
+                    assert_eq!(renewed.is_some(), line.renew(now, config, id, *token), "step {step}");
                 }
                 continue;
             }
             _ => {
                 let id = id(&mut random, &batches);
                 let left = cache.remove_item(LINE, "c", id).await.unwrap();
-                assert_eq!(left, line.leave(now, terms, id), "step {step}");
+                assert_eq!(left, line.leave(now, config, id), "step {step}");
                 continue;
             }
         };
@@ -307,13 +308,13 @@ async fn the_script_does_what_the_model_does() {
             }
             (Claim::Waiting { position, .. }, Place::Waiting { position: ours, .. }) => assert_eq!(position, ours),
             (Claim::Gone, Place::Gone) => {}
-            // Put in line under terms by which it is over at once.
+            // Put in line under config by which it is over at once.
             (theirs, ours) => panic!("step {step}: {theirs:?} and {ours:?}"),
         }
         if step % 7 == 0 {
             // A look at the line in Redis takes out what is over.
             let theirs = caches[0].get_queue(LINE, "c").await.unwrap();
-            line.settle(now + 1, terms);
+            line.settle(now + 1, config);
             let ours = line.items(now + 1);
             let shape = |queue: &[std::sync::Arc<syncline::core::cache::QueueItem>]| {
                 let shape = |item: &std::sync::Arc<syncline::core::cache::QueueItem>| {

@@ -82,7 +82,7 @@ impl SyncTarget for Tree {
                 threads: 1,
                 cancel: &CancellationToken::new(),
                 progress: &|_, _| {},
-                permit: &|| runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::TurnLost),
+                permit: &|| runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::LeaseLost),
             };
             update.run(&batch.dirty)
         });

@@ -41,7 +41,7 @@ pub enum IndexError {
     Segment(#[from] SegmentError),
     /// The turn in the waiting line was lost before the commit.
     #[error("the turn in the waiting line was lost before the index was committed; the batch goes back in line")]
-    TurnLost,
+    LeaseLost,
     /// Other processes kept committing.
     #[error("the index in {} is being changed by other processes all the time; the change is tried again", path.display())]
     Overtaken {
@@ -309,7 +309,7 @@ impl Index {
                 if fences.refuse(fence) {
                     // So that the next turn's token is above the one that was seen here.
                     self.adopt(&before, base.clone(), before.unlike(&base), overlay);
-                    return Err(IndexError::TurnLost);
+                    return Err(IndexError::LeaseLost);
                 }
                 fences.passed(fence);
             }

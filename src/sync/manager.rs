@@ -44,22 +44,22 @@ pub struct Head {
     pub token: FencingToken,
     /// The sync is to end: its owner says so, or the turn is lost.
     pub cancel: CancellationToken,
-    hold: Arc<Hold>,
+    hold: Arc<LeaseGuard>,
 }
 
 /// The turn is over before the batch was: another may be syncing, so nothing may be committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the turn in the waiting line was lost; the batch goes back in line")]
-pub struct TurnLost;
+pub struct LeaseLost;
 
-struct Hold {
+struct LeaseGuard {
     cache: CacheManager,
     line: CodebaseId,
     id: BatchId,
     lease: Mutex<Option<Lease>>,
 }
 
-impl Hold {
+impl LeaseGuard {
     fn lease(&self) -> MutexGuard<'_, Option<Lease>> {
         self.lease.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,22 +76,22 @@ impl Head {
     ///
     /// # Errors
     /// When the turn is lost. The sync is cancelled then.
-    pub async fn confirm(&self) -> Result<Fence, TurnLost> {
-        let Hold { cache, line, id, .. } = &*self.hold;
-        let lease = (*self.hold.lease()).ok_or(TurnLost)?;
+    pub async fn confirm(&self) -> Result<Fence, LeaseLost> {
+        let LeaseGuard { cache, line, id, .. } = &*self.hold;
+        let lease = (*self.hold.lease()).ok_or(LeaseLost)?;
         let renewed = cache.renew_lease(Namespace::SyncBatches, line.as_str(), *id, &lease).await;
         match renewed {
             Ok(Some(renewed)) => {
                 // Unless it was given up meanwhile; and answers may overtake each other.
                 match &mut *self.hold.lease() {
                     Some(lease) => lease.until = lease.until.max(renewed.until),
-                    None => return Err(TurnLost),
+                    None => return Err(LeaseLost),
                 }
                 Ok(renewed.fence)
             }
             Ok(None) | Err(_) => {
                 self.give_up();
-                Err(TurnLost)
+                Err(LeaseLost)
             }
         }
     }
@@ -108,7 +108,7 @@ impl Head {
 
     /// Renews the turn until `sync` ends, and gives what that gives.
     async fn renewing<R>(&self, sync: impl Future<Output = R>) -> R {
-        let every = self.hold.cache.terms().lease / 3;
+        let every = self.hold.cache.lease_config().lease / 3;
         let mut next = Instant::now() + every;
         tokio::pin!(sync);
         loop {
@@ -516,7 +516,7 @@ impl Turn {
             };
             match turn {
                 Waited::Cancelled => return End::superseded(),
-                Waited::Gone if self.entered.elapsed() > self.shared.cache.terms().stale_after => {
+                Waited::Gone if self.entered.elapsed() > self.shared.cache.lease_config().stale_after => {
                     return End::superseded();
                 }
                 Waited::Gone => {}
@@ -548,7 +548,7 @@ impl Turn {
         self.covered = batch.dirty.len();
         let cancel = self.shared.cancel.child_token();
         let (cache, line, id) = (self.shared.cache.clone(), self.line.clone(), batch.id);
-        let hold = Arc::new(Hold { cache, line, id, lease: Mutex::new(Some(lease)) });
+        let hold = Arc::new(LeaseGuard { cache, line, id, lease: Mutex::new(Some(lease)) });
         let head = Head { token: lease.fence.token, cancel, hold };
         let held = head.clone();
         // Its own task: a panic there is an error here.
@@ -592,7 +592,7 @@ impl Turn {
 
     async fn wait_for_head(&mut self) -> Waited {
         let cache = self.shared.cache.clone();
-        let patience = LOOK_ANYWAY.min(cache.terms().lease / 3);
+        let patience = LOOK_ANYWAY.min(cache.lease_config().lease / 3);
         loop {
             self.changes.mark_unchanged();
             let claim = cache.claim_head(Namespace::SyncBatches, self.line.as_str(), self.batch.id).await;

@@ -4,4 +4,4 @@ mod debounce;
 mod manager;
 
 pub use debounce::Debounce;
-pub use manager::{Head, InLine, SyncManager, SyncOutcome, SyncTarget, Synced, TurnLost, Verdict};
+pub use manager::{Head, InLine, LeaseLost, SyncManager, SyncOutcome, SyncTarget, Synced, Verdict};

@@ -218,7 +218,7 @@ impl Owner {
     pub(super) async fn run(mut self) {
         let shared = self.shared.clone();
         let mut line = self.syncs.watch_queue(&shared.codebase.id);
-        let mut standing = self.syncs.cache().standing();
+        let mut standing = self.syncs.cache().failover_state();
         loop {
             self.start_look();
             self.answer_waiting();
@@ -754,7 +754,7 @@ impl Owner {
             return Health::Error(sentence.clone());
         }
         let trouble = self.shared.watcher.trouble();
-        let line = self.syncs.cache().standing().borrow().problem().map(str::to_owned);
+        let line = self.syncs.cache().failover_state().borrow().problem().map(str::to_owned);
         let unlisted = unlisted(&self.shared.watcher.unlisted());
         let settings = self.shared.origin.unread();
         let problems = [descriptors, sync, &trouble, &line, index, odd, &unlisted, unreadable, symbols, &settings];

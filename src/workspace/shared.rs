@@ -147,7 +147,7 @@ impl SyncTarget for Shared {
             let cancelled = CancelBoth::new(&self.cancel, &head.cancel);
             let permit = || match cancelled.token().is_cancelled() {
                 true => Err(IndexError::Cancelled),
-                false => runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::TurnLost),
+                false => runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::LeaseLost),
             };
             let update = Update {
                 index: &self.index,
@@ -161,7 +161,7 @@ impl SyncTarget for Shared {
                 permit: &permit,
             };
             let updated = update.run(&batch.dirty);
-            if matches!(updated, Err(IndexError::TurnLost)) {
+            if matches!(updated, Err(IndexError::LeaseLost)) {
                 // Also when only the index knows.
                 head.give_up();
             }

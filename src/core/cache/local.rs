@@ -10,8 +10,8 @@ use moka::ops::compute::Op;
 use tokio::time::Instant;
 
 use super::notifier::{Notifier, QueueKey};
-use super::queue::{Mint, Moment, Place, Queue};
-use super::{BatchId, FencingToken, Namespace, NamespaceStats, QueueItem, QueueItems, SyncBatch, Terms};
+use super::queue::{Moment, Place, Queue, TokenGenerator};
+use super::{BatchId, FencingToken, LeaseConfig, Namespace, NamespaceStats, QueueItem, QueueItems, SyncBatch};
 
 /// Values and lines of this process.
 pub(super) struct LocalCache {
@@ -111,7 +111,7 @@ impl LocalCache {
 
     /// The next token: above all that were given here, above `floor`, and beginning at the microsecond of today, so that
     /// it is above those of earlier processes too.
-    fn mint(&self, floor: FencingToken) -> FencingToken {
+    fn next_token(&self, floor: FencingToken) -> FencingToken {
         let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let mut last = self.last_token.lock().unwrap_or_else(PoisonError::into_inner);
         let next = u64::try_from(today).unwrap_or(0).max(last.0 + 1).max(floor.0 + 1);
@@ -154,31 +154,35 @@ impl LocalCache {
     pub(super) async fn enqueue(
         &self,
         line: &QueueKey,
-        terms: &Terms,
+        config: &LeaseConfig,
         batch: SyncBatch,
         floor: FencingToken,
         grants: bool,
     ) -> Place {
-        self.change(line, |line, now| line.enqueue(now, terms, batch, minting(grants, &mut || self.mint(floor)))).await
+        self.change(line, |line, now| {
+            line.enqueue(now, config, batch, generator(grants, &mut || self.next_token(floor)))
+        })
+        .await
     }
 
     pub(super) async fn claim(
         &self,
         line: &QueueKey,
-        terms: &Terms,
+        config: &LeaseConfig,
         id: BatchId,
         floor: FencingToken,
         grants: bool,
     ) -> Place {
-        self.change(line, |line, now| line.claim(now, terms, id, minting(grants, &mut || self.mint(floor)))).await
+        self.change(line, |line, now| line.claim(now, config, id, generator(grants, &mut || self.next_token(floor))))
+            .await
     }
 
-    pub(super) async fn renew(&self, line: &QueueKey, terms: &Terms, id: BatchId, token: FencingToken) -> bool {
-        self.change(line, |line, now| line.renew(now, terms, id, token)).await
+    pub(super) async fn renew(&self, line: &QueueKey, config: &LeaseConfig, id: BatchId, token: FencingToken) -> bool {
+        self.change(line, |line, now| line.renew(now, config, id, token)).await
     }
 
-    pub(super) async fn leave(&self, line: &QueueKey, terms: &Terms, id: BatchId) -> bool {
-        self.change(line, |line, now| line.leave(now, terms, id)).await
+    pub(super) async fn leave(&self, line: &QueueKey, config: &LeaseConfig, id: BatchId) -> bool {
+        self.change(line, |line, now| line.leave(now, config, id)).await
     }
 
     pub(super) async fn queue(&self, line: &QueueKey) -> QueueItems {
@@ -198,8 +202,8 @@ impl LocalCache {
     }
 }
 
-fn minting<'a>(grants: bool, mint: &'a mut dyn FnMut() -> FencingToken) -> Mint<'a> {
-    if grants { Some(mint) } else { None }
+fn generator<'a>(grants: bool, next_token: &'a mut dyn FnMut() -> FencingToken) -> TokenGenerator<'a> {
+    if grants { Some(next_token) } else { None }
 }
 
 /// How long after `started` a lease that was asked for then may be trusted: a tenth is kept for clocks that run at

@@ -1,14 +1,14 @@
 //! `CacheManager`: values and queues in namespaces, the caller not knowing where they live.
 //!
 //! [`mod@queue`] says what a waiting line is. `local` keeps lines in this process, `redis` on a server, and `switch` decides
-//! which of the two counts, by the small state machine in `standing`.
+//! which of the two counts, by the small state machine in `failover`.
 
+mod failover;
 mod local;
 mod notifier;
 pub mod queue;
 mod redis;
 mod report;
-mod standing;
 mod switch;
 
 use std::fmt;
@@ -22,11 +22,11 @@ use tokio::time::Instant;
 
 use super::settings::{QueueBackend, QueueSettings};
 use super::{BatchId, BatchInfo, SyncBatch};
+pub use failover::FailoverState;
 use notifier::QueueKey;
 #[cfg(any(test, fuzzing))]
 pub(crate) use redis::fuzz;
 pub use report::{CacheReport, Counted};
-pub use standing::Standing;
 use switch::Switch;
 
 /// What a value is for. Each has its own lifetime and size, so that none crowds out another.
@@ -123,11 +123,11 @@ pub const MAX_QUEUE_LENGTH: usize = 10_000;
 #[serde(transparent)]
 pub struct FencingToken(pub u64);
 
-/// A token and the line that gave it: tokens of different lines can't be compared.
+/// A token and the queue that gave it: tokens of different queues can't be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Fence {
-    /// Names the line.
-    pub line: u64,
+    /// Names the queue.
+    pub queue: u64,
     /// Its token.
     pub token: FencingToken,
 }
@@ -151,17 +151,17 @@ impl Lease {
 
 /// How long batches may stay in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct LeaseConfig {
     /// A batch that isn't renewed for this long leaves.
     pub lease: Duration,
     /// A batch that has waited for this long leaves.
     pub stale_after: Duration,
 }
 
-impl Default for Terms {
+impl Default for LeaseConfig {
     fn default() -> Self {
         let QueueSettings { lease, stale_after, .. } = QueueSettings::default();
-        Terms { lease, stale_after }
+        LeaseConfig { lease, stale_after }
     }
 }
 
@@ -274,7 +274,7 @@ pub struct NamespaceStats {
 
 /// A key-value store and queue in namespaces. Cheap to clone; clones are the same cache.
 ///
-/// In Redis while that can be used, in this process while it can't: callers don't notice, but for [`Standing`]. What
+/// In Redis while that can be used, in this process while it can't: callers don't notice, but for [`FailoverState`]. What
 /// was in line in the one isn't in the other; whoever waits asks for the head, learns that its batch is gone, and puts
 /// it in line again.
 #[derive(Clone)]
@@ -285,27 +285,27 @@ pub struct CacheManager {
 impl CacheManager {
     /// A cache in this process.
     pub fn local() -> CacheManager {
-        CacheManager::local_with(Terms::default())
+        CacheManager::local_with(LeaseConfig::default())
     }
 
-    /// A cache in this process, under these terms.
-    pub fn local_with(terms: Terms) -> CacheManager {
-        CacheManager { switch: Switch::local(terms, None) }
+    /// A cache in this process, with these leases.
+    pub fn local_with(leases: LeaseConfig) -> CacheManager {
+        CacheManager { switch: Switch::local(leases, None) }
     }
 
     /// The cache that the settings want. It connects in the background; whatever goes wrong is told by
-    /// [`CacheManager::standing`]. Must be called within a Tokio runtime.
+    /// [`CacheManager::failover_state`]. Must be called within a Tokio runtime.
     pub fn open(settings: &QueueSettings) -> CacheManager {
-        let terms = Terms { lease: settings.lease, stale_after: settings.stale_after };
+        let leases = LeaseConfig { lease: settings.lease, stale_after: settings.stale_after };
         let switch = match (settings.backend, &settings.redis_url) {
-            (QueueBackend::Local, _) | (QueueBackend::Auto, None) => Switch::local(terms, None),
+            (QueueBackend::Local, _) | (QueueBackend::Auto, None) => Switch::local(leases, None),
             (QueueBackend::Redis, None) => {
                 let problem = "queue.backend is redis, but no Redis is named; set queue.redis_url";
-                Switch::local(terms, Some(problem.to_owned()))
+                Switch::local(leases, Some(problem.to_owned()))
             }
             (_, Some(url)) => match redis::ConnectionConfig::new(url, settings.redis_ca.as_deref()) {
-                Ok(config) => Switch::shared(terms, config),
-                Err(problem) => Switch::local(terms, Some(problem)),
+                Ok(redis) => Switch::shared(leases, redis),
+                Err(problem) => Switch::local(leases, Some(problem)),
             },
         };
         CacheManager { switch }
@@ -313,16 +313,16 @@ impl CacheManager {
 
     /// Where lines and values live now. It is known within a second after the cache was opened.
     pub fn backend(&self) -> BackendKind {
-        self.switch.standing().borrow().backend()
+        self.switch.failover_state().borrow().backend()
     }
 
     /// Where lines live, what is wrong with that, and each change of it.
-    pub fn standing(&self) -> watch::Receiver<Standing> {
-        self.switch.standing()
+    pub fn failover_state(&self) -> watch::Receiver<FailoverState> {
+        self.switch.failover_state()
     }
 
     /// Waits until it is known where lines live, which takes a second at most.
-    pub async fn decided(&self) -> Standing {
+    pub async fn decided(&self) -> FailoverState {
         self.switch.decided().await
     }
 
@@ -342,8 +342,8 @@ impl CacheManager {
     }
 
     /// How long batches may stay in line.
-    pub fn terms(&self) -> &Terms {
-        self.switch.terms()
+    pub fn lease_config(&self) -> &LeaseConfig {
+        self.switch.lease_config()
     }
 
     /// The value of `key`, unless it was never set, was deleted, or its lifetime is over.

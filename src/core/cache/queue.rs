@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::{BatchInfo, BatchState, FencingToken, MAX_QUEUE_LENGTH, QueueItem, Terms};
+use super::{BatchInfo, BatchState, FencingToken, LeaseConfig, MAX_QUEUE_LENGTH, QueueItem};
 use crate::core::{BatchId, Dirty, SyncBatch};
 
 /// Milliseconds on the line's own clock.
@@ -53,20 +53,26 @@ pub enum Place {
 }
 
 /// Gives the next fencing token. None is given while lines grant nothing.
-pub type Mint<'a> = Option<&'a mut dyn FnMut() -> FencingToken>;
+pub type TokenGenerator<'a> = Option<&'a mut dyn FnMut() -> FencingToken>;
 
 impl Queue {
     /// Puts a batch at the end, or joins it into the one that its owner has waiting. A batch that is in line already
     /// stays where it is, so that a lost answer can be asked for again.
-    pub fn enqueue(&mut self, now: Moment, terms: &Terms, batch: SyncBatch, mint: Mint) -> Place {
-        self.settle(now, terms);
+    pub fn enqueue(
+        &mut self,
+        now: Moment,
+        config: &LeaseConfig,
+        batch: SyncBatch,
+        next_token: TokenGenerator,
+    ) -> Place {
+        self.settle(now, config);
         if self.position(batch.id).is_none() {
             let waits = |entry: &Arc<Entry>| entry.token.is_none() && entry.info.owner == batch.owner;
             if let Some(entry) = self.entries.iter_mut().find(|entry| waits(entry)) {
                 let entry = Arc::make_mut(entry);
                 let before = entry.dirty.len();
                 entry.dirty.join(batch.dirty);
-                entry.until = now + millis(terms.lease);
+                entry.until = now + millis(config.lease);
                 self.changes += u64::from(before != entry.dirty.len());
                 return Place::Joined(entry.info.id);
             }
@@ -77,25 +83,25 @@ impl Queue {
             self.entries.push(Arc::new(Entry { info, dirty, entered: now, until: 0, token: None }));
             self.changes += 1;
         }
-        self.place(now, terms, batch.id, mint)
+        self.place(now, config, batch.id, next_token)
     }
 
     /// Lets a batch sync if it is at the head, and renews it.
-    pub fn claim(&mut self, now: Moment, terms: &Terms, id: BatchId, mint: Mint) -> Place {
-        self.settle(now, terms);
-        self.place(now, terms, id, mint)
+    pub fn claim(&mut self, now: Moment, config: &LeaseConfig, id: BatchId, next_token: TokenGenerator) -> Place {
+        self.settle(now, config);
+        self.place(now, config, id, next_token)
     }
 
-    fn place(&mut self, now: Moment, terms: &Terms, id: BatchId, mint: Mint) -> Place {
+    fn place(&mut self, now: Moment, config: &LeaseConfig, id: BatchId, next_token: TokenGenerator) -> Place {
         let Some(position) = self.position(id) else { return Place::Gone };
         let head_expires_in = self.entries[0].until.saturating_sub(now);
         let entry = Arc::make_mut(&mut self.entries[position]);
-        entry.until = now + millis(terms.lease);
-        let token = match (position, entry.token, mint) {
+        entry.until = now + millis(config.lease);
+        let token = match (position, entry.token, next_token) {
             (0, Some(token), _) => token,
-            (0, None, Some(mint)) => {
+            (0, None, Some(next_token)) => {
                 self.changes += 1;
-                *entry.token.insert(mint())
+                *entry.token.insert(next_token())
             }
             _ => return Place::Waiting { position, head_expires_in },
         };
@@ -103,11 +109,11 @@ impl Queue {
     }
 
     /// Renews the head's lease; gives whether the batch holds it still, under this token.
-    pub fn renew(&mut self, now: Moment, terms: &Terms, id: BatchId, token: FencingToken) -> bool {
-        self.settle(now, terms);
+    pub fn renew(&mut self, now: Moment, config: &LeaseConfig, id: BatchId, token: FencingToken) -> bool {
+        self.settle(now, config);
         match self.entries.first_mut() {
             Some(head) if head.info.id == id && head.token == Some(token) => {
-                Arc::make_mut(head).until = now + millis(terms.lease);
+                Arc::make_mut(head).until = now + millis(config.lease);
                 true
             }
             _ => false,
@@ -115,8 +121,8 @@ impl Queue {
     }
 
     /// Takes a batch out, whatever it is doing. Gives whether it was there.
-    pub fn leave(&mut self, now: Moment, terms: &Terms, id: BatchId) -> bool {
-        self.settle(now, terms);
+    pub fn leave(&mut self, now: Moment, config: &LeaseConfig, id: BatchId) -> bool {
+        self.settle(now, config);
         let before = self.entries.len();
         self.entries.retain(|entry| entry.info.id != id);
         self.changes += u64::from(self.entries.len() < before);
@@ -124,9 +130,9 @@ impl Queue {
     }
 
     /// Takes out what nobody has renewed, and what has waited for too long. Gives how many went.
-    pub fn settle(&mut self, now: Moment, terms: &Terms) -> usize {
+    pub fn settle(&mut self, now: Moment, config: &LeaseConfig) -> usize {
         let before = self.entries.len();
-        let oldest = now.saturating_sub(millis(terms.stale_after));
+        let oldest = now.saturating_sub(millis(config.stale_after));
         self.entries.retain(|entry| entry.until > now && (entry.token.is_some() || entry.entered >= oldest));
         self.changes += u64::from(self.entries.len() < before);
         before - self.entries.len()

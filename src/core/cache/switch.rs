@@ -10,14 +10,14 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::failover::{FailoverState, Mode};
 use super::local::{LocalCache, trusted};
 use super::notifier::{Notifier, QueueKey};
 use super::queue::Place;
 use super::redis::{self as server, NewConnection, RedisCache, RedisError};
-use super::standing::{At, Standing};
 use super::{
-    BatchId, CacheError, Claim, Enqueued, Fence, FencingToken, Lease, Namespace, NamespaceStats, QueueItems, SyncBatch,
-    Terms, Values,
+    BatchId, CacheError, Claim, Enqueued, Fence, FencingToken, Lease, LeaseConfig, Namespace, NamespaceStats,
+    QueueItems, SyncBatch, Values,
 };
 
 /// Longest wait for a new connection when one broke, before the local line takes over.
@@ -33,8 +33,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A Redis that fails this soon after it was joined is trusted less each time.
 const SOON: Duration = Duration::from_secs(10);
-const FIRST_DISTRUST: Duration = Duration::from_secs(1);
-const LONGEST_DISTRUST: Duration = Duration::from_secs(60);
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// Above any token that a clock gives in the next centuries, and exact as a floating-point number.
 const HIGHEST_FLOOR: u64 = 1 << 52;
 
@@ -42,9 +42,9 @@ const HIGHEST_FLOOR: u64 = 1 << 52;
 pub(super) struct Switch {
     local: LocalCache,
     redis: Option<RedisCache>,
-    standing: watch::Sender<Standing>,
+    state: watch::Sender<FailoverState>,
     notifier: Arc<Notifier>,
-    terms: Terms,
+    lease_config: LeaseConfig,
     /// The highest token seen so far.
     floor: AtomicU64,
     /// Names the lines of this process.
@@ -70,37 +70,37 @@ enum Answer {
 
 impl Switch {
     /// Of this process only.
-    pub(super) fn local(terms: Terms, problem: Option<String>) -> Arc<Switch> {
-        Arc::new(Switch::new(terms, None, Standing::local(problem)))
+    pub(super) fn local(config: LeaseConfig, problem: Option<String>) -> Arc<Switch> {
+        Arc::new(Switch::new(config, None, FailoverState::local(problem)))
     }
 
     /// In Redis as long as it can be used. Must be called within a Tokio runtime.
-    pub(super) fn shared(terms: Terms, config: server::ConnectionConfig) -> Arc<Switch> {
-        let switch = Arc::new(Switch::new(terms, Some(RedisCache::new(config)), Standing::connecting()));
-        tokio::spawn(look_after(Arc::downgrade(&switch)));
+    pub(super) fn shared(leases: LeaseConfig, redis: server::ConnectionConfig) -> Arc<Switch> {
+        let switch = Arc::new(Switch::new(leases, Some(RedisCache::new(redis)), FailoverState::connecting()));
+        tokio::spawn(supervise(Arc::downgrade(&switch)));
         switch
     }
 
-    fn new(terms: Terms, redis: Option<RedisCache>, standing: Standing) -> Switch {
+    fn new(config: LeaseConfig, redis: Option<RedisCache>, state: FailoverState) -> Switch {
         let notifier = Arc::new(Notifier::default());
         Switch {
             local: LocalCache::new(notifier.clone()),
             redis,
-            standing: watch::channel(standing).0,
+            state: watch::channel(state).0,
             notifier,
-            terms,
+            lease_config: config,
             floor: AtomicU64::new(0),
             process: uuid::Uuid::new_v4().as_u64_pair().0,
             doubted: Notify::new(),
         }
     }
 
-    pub(super) fn terms(&self) -> &Terms {
-        &self.terms
+    pub(super) fn lease_config(&self) -> &LeaseConfig {
+        &self.lease_config
     }
 
-    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.subscribe()
+    pub(super) fn failover_state(&self) -> watch::Receiver<FailoverState> {
+        self.state.subscribe()
     }
 
     pub(super) fn notifier(&self) -> &Notifier {
@@ -121,29 +121,29 @@ impl Switch {
     }
 
     /// Waits until it is known where lines are, which takes a second at most.
-    pub(super) async fn decided(&self) -> Standing {
-        let now = self.standing.borrow().clone();
-        if now.at() != At::Connecting {
+    pub(super) async fn decided(&self) -> FailoverState {
+        let now = self.state.borrow().clone();
+        if now.mode() != Mode::Connecting {
             return now;
         }
-        let mut standing = self.standing.subscribe();
-        let known = standing.wait_for(|standing| standing.at() != At::Connecting);
+        let mut state = self.state.subscribe();
+        let known = state.wait_for(|state| state.mode() != Mode::Connecting);
         // The sender lives as long as this.
-        if let Ok(Ok(standing)) = tokio::time::timeout(Duration::from_secs(1), known).await {
-            return standing.clone();
+        if let Ok(Ok(state)) = tokio::time::timeout(Duration::from_secs(1), known).await {
+            return state.clone();
         }
         if let Some(redis) = &self.redis {
             self.cut(0, &RedisError::cut(redis.config()).sentence);
         }
-        self.standing.borrow().clone()
+        self.state.borrow().clone()
     }
 
     /// The local line counts from now on, unless that has been decided since `epoch`.
     fn cut(&self, epoch: u64, problem: &str) {
         let mut moved = false;
-        self.standing.send_if_modified(|standing| {
-            moved = standing.epoch() == epoch && standing.at() != At::Local;
-            standing.epoch() == epoch && standing.cut(problem)
+        self.state.send_if_modified(|state| {
+            moved = state.epoch() == epoch && state.mode() != Mode::Local;
+            state.epoch() == epoch && state.cut(problem)
         });
         if moved {
             tracing::warn!("{problem}");
@@ -155,14 +155,14 @@ impl Switch {
     async fn run(&self, line: &QueueKey, op: Op<'_>) -> (Answer, u64, bool) {
         let mut reconnected = false;
         loop {
-            let standing = self.decided().await;
-            let epoch = standing.epoch();
-            let redis = match (&self.redis, standing.at()) {
-                (Some(redis), At::Shared) => redis,
+            let state = self.decided().await;
+            let epoch = state.epoch();
+            let redis = match (&self.redis, state.mode()) {
+                (Some(redis), Mode::Shared) => redis,
                 (_, at) => {
-                    let answer = self.run_here(line, &op, at != At::Returning).await;
+                    let answer = self.run_here(line, &op, at != Mode::Returning).await;
                     // Redis may have been joined meanwhile, and what is here forgotten: this would stay behind.
-                    if self.standing.borrow().at() == At::Shared {
+                    if self.state.borrow().mode() == Mode::Shared {
                         self.local.forget_queues();
                     }
                     return (answer, epoch, false);
@@ -186,34 +186,34 @@ impl Switch {
 
     /// Waits until there is a new connection; `false` when there is none soon, or the local line has taken over.
     async fn reconnected(&self, redis: &RedisCache) -> bool {
-        let mut standing = self.standing.subscribe();
+        let mut state = self.state.subscribe();
         tokio::select! {
             () = redis.connected() => true,
-            _ = standing.wait_for(|standing| standing.at() != At::Shared) => false,
+            _ = state.wait_for(|state| state.mode() != Mode::Shared) => false,
             () = tokio::time::sleep(RECONNECT_TIMEOUT) => false,
         }
     }
 
     async fn run_there(&self, redis: &RedisCache, line: &QueueKey, op: &Op<'_>) -> Result<Answer, RedisError> {
-        let terms = &self.terms;
+        let config = &self.lease_config;
         Ok(match op {
-            Op::Enqueue(batch) => Answer::Place(redis.enqueue(line, terms, (*batch).clone(), self.floor()).await?),
-            Op::Claim(id) => Answer::Place(redis.claim(line, terms, *id, self.floor()).await?),
-            Op::Renew(id, token) => Answer::Yes(redis.renew(line, terms, *id, *token).await?),
-            Op::Leave(id) => Answer::Yes(redis.leave(line, terms, *id).await?),
+            Op::Enqueue(batch) => Answer::Place(redis.enqueue(line, config, (*batch).clone(), self.floor()).await?),
+            Op::Claim(id) => Answer::Place(redis.claim(line, config, *id, self.floor()).await?),
+            Op::Renew(id, token) => Answer::Yes(redis.renew(line, config, *id, *token).await?),
+            Op::Leave(id) => Answer::Yes(redis.leave(line, config, *id).await?),
             Op::List => Answer::List(redis.queue(line).await?),
         })
     }
 
     async fn run_here(&self, line: &QueueKey, op: &Op<'_>, grants: bool) -> Answer {
-        let (local, terms) = (&self.local, &self.terms);
+        let (local, config) = (&self.local, &self.lease_config);
         match op {
             Op::Enqueue(batch) => {
-                Answer::Place(local.enqueue(line, terms, (*batch).clone(), self.floor(), grants).await)
+                Answer::Place(local.enqueue(line, config, (*batch).clone(), self.floor(), grants).await)
             }
-            Op::Claim(id) => Answer::Place(local.claim(line, terms, *id, self.floor(), grants).await),
-            Op::Renew(id, token) => Answer::Yes(local.renew(line, terms, *id, *token).await),
-            Op::Leave(id) => Answer::Yes(local.leave(line, terms, *id).await),
+            Op::Claim(id) => Answer::Place(local.claim(line, config, *id, self.floor(), grants).await),
+            Op::Renew(id, token) => Answer::Yes(local.renew(line, config, *id, *token).await),
+            Op::Leave(id) => Answer::Yes(local.leave(line, config, *id).await),
             Op::List => Answer::List(local.queue(line).await),
         }
     }
@@ -249,8 +249,8 @@ impl Switch {
         match answer {
             Answer::Place(Place::Head(batch, token)) => {
                 self.raise_floor(token);
-                let fence = Fence { line: self.queue_number(line, shared), token };
-                let lease = Lease { fence, epoch, until: trusted(started, self.terms.lease) };
+                let fence = Fence { queue: self.queue_number(line, shared), token };
+                let lease = Lease { fence, epoch, until: trusted(started, self.lease_config.lease) };
                 Ok(Claim::Head { batch: *batch, lease })
             }
             Answer::Place(Place::Waiting { position, head_expires_in }) => {
@@ -275,12 +275,12 @@ impl Switch {
         }
         let (answer, epoch, _) = self.run(line, Op::Renew(id, lease.fence.token)).await;
         let held = matches!(answer, Answer::Yes(true)) && epoch == lease.epoch && self.is_current(lease);
-        held.then(|| Lease { until: trusted(started, self.terms.lease), ..*lease })
+        held.then(|| Lease { until: trusted(started, self.lease_config.lease), ..*lease })
     }
 
     /// Whether the line that gave the lease still counts.
     pub(super) fn is_current(&self, lease: &Lease) -> bool {
-        self.standing.borrow().epoch() == lease.epoch
+        self.state.borrow().epoch() == lease.epoch
     }
 
     pub(super) async fn leave(&self, line: &QueueKey, id: BatchId) -> bool {
@@ -298,7 +298,7 @@ impl Switch {
 
     /// Redis, if lines are there.
     async fn server(&self) -> Option<&RedisCache> {
-        let shared = self.decided().await.at() == At::Shared;
+        let shared = self.decided().await.mode() == Mode::Shared;
         self.redis.as_ref().filter(|_| shared)
     }
 
@@ -378,45 +378,45 @@ impl Switch {
 }
 
 /// Connects, listens, notices when Redis goes, and returns to it when it is back.
-async fn look_after(switch: Weak<Switch>) {
-    let mut keeper = Keeper::default();
+async fn supervise(switch: Weak<Switch>) {
+    let mut supervisor = Supervisor::default();
     while let Some(switch) = switch.upgrade() {
         let Some(redis) = &switch.redis else { return };
         if redis.is_connected() {
-            keeper.watch(&switch, redis).await;
+            supervisor.watch(&switch, redis).await;
         } else {
-            keeper.connection(&switch, redis).await;
+            supervisor.connection(&switch, redis).await;
         }
     }
 }
 
 /// What looking after Redis has to remember.
 #[derive(Default)]
-struct Keeper {
+struct Supervisor {
     pushes: Option<server::Pushes>,
     subscribed: HashSet<QueueKey>,
     pause: Duration,
-    distrust: Duration,
+    backoff: Duration,
     joined: Option<Instant>,
     next_ping: Option<Instant>,
 }
 
-impl Keeper {
+impl Supervisor {
     async fn connection(&mut self, switch: &Switch, redis: &RedisCache) {
-        let standing = switch.standing.borrow().clone();
-        if standing.at() == At::Local
+        let state = switch.state.borrow().clone();
+        if state.mode() == Mode::Local
             && let Some(joined) = self.joined.take()
         {
-            self.distrust = match joined.elapsed() < SOON {
-                true => (self.distrust * 2).clamp(FIRST_DISTRUST, LONGEST_DISTRUST),
+            self.backoff = match joined.elapsed() < SOON {
+                true => (self.backoff * 2).clamp(FIRST_BACKOFF, MAX_BACKOFF),
                 false => Duration::ZERO,
             };
-            tokio::time::sleep(self.distrust).await;
+            tokio::time::sleep(self.backoff).await;
         }
-        let patience = match standing.at() {
-            At::Connecting => FIRST_CONNECT_TIMEOUT,
-            At::Shared => RECONNECT_TIMEOUT,
-            At::Local | At::Returning => CALM_CONNECT_TIMEOUT,
+        let patience = match state.mode() {
+            Mode::Connecting => FIRST_CONNECT_TIMEOUT,
+            Mode::Shared => RECONNECT_TIMEOUT,
+            Mode::Local | Mode::Returning => CALM_CONNECT_TIMEOUT,
         };
         let lines = switch.notifier.subscribed();
         match redis.connect(&lines, patience).await {
@@ -434,7 +434,7 @@ impl Keeper {
     /// Redis can't be used: batches wait here, and it is tried again after a pause that grows.
     async fn back_off(&mut self, switch: &Switch, error: &RedisError) {
         // Apart, since what is borrowed can't be changed.
-        let epoch = switch.standing.borrow().epoch();
+        let epoch = switch.state.borrow().epoch();
         switch.cut(epoch, &error.sentence);
         self.pause = self.pause.max(FIRST_PAUSE);
         tokio::time::sleep(self.pause).await;
@@ -448,8 +448,8 @@ impl Keeper {
         redis: &RedisCache,
         mut connection: NewConnection,
     ) -> Result<(), RedisError> {
-        if switch.standing.borrow().at() != At::Shared {
-            switch.standing.send_if_modified(Standing::back);
+        if switch.state.borrow().mode() != Mode::Shared {
+            switch.state.send_if_modified(FailoverState::back);
             // The one that syncs here ends first, so that two never do.
             while switch.local.is_syncing() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -457,14 +457,14 @@ impl Keeper {
                     return Err(RedisError::cut(redis.config()));
                 }
             }
-            redis.leave_all(&connection, &switch.terms).await?;
+            redis.leave_all(&connection, &switch.lease_config).await?;
             self.joined = Some(Instant::now());
         }
         self.pushes = connection.pushes.take();
         redis.set_connection(connection);
         self.subscribed.clear();
         self.listen(switch, redis).await;
-        if switch.standing.send_if_modified(Standing::join) {
+        if switch.state.send_if_modified(FailoverState::join) {
             tracing::info!("batches wait in Redis at {}", redis.config().redacted());
             switch.local.forget_queues();
         }
@@ -513,7 +513,7 @@ impl Keeper {
             () = switch.notifier.opened.notified() => self.listen(switch, redis).await,
             () = tokio::time::sleep_until(next_ping) => {
                 self.next_ping = Some(Instant::now() + PING);
-                let (number, epoch) = (redis.connection_number(), switch.standing.borrow().epoch());
+                let (number, epoch) = (redis.connection_number(), switch.state.borrow().epoch());
                 if let Err(error) = redis.ping(self.subscribed.iter().next()).await {
                     redis.drop_connection(number);
                     if !error.dropped {

@@ -84,7 +84,7 @@ fn sentence(error: &redis::RedisError, config: &ConnectionConfig) -> String {
     } else if error.kind() == ErrorKind::RESP3NotSupported {
         ("it is too old", "use Redis 6.2 or newer, or Valkey".into())
     } else if error.kind() == ErrorKind::InvalidClientConfig && error.to_string().contains(NO_AUTHORITIES) {
-        let said = crate::core::harmless(error.detail().unwrap_or_default());
+        let said = crate::core::escape(error.detail().unwrap_or_default());
         return told(
             config,
             &format!("there are no certificates to trust it by ({said})"),
@@ -101,7 +101,7 @@ fn sentence(error: &redis::RedisError, config: &ConnectionConfig) -> String {
     } else if error.is_connection_dropped() {
         ("the connection is cut", "see that it runs and can be reached".into())
     } else {
-        let said = crate::core::harmless(&error.to_string());
+        let said = crate::core::escape(&error.to_string());
         let said: String = said.chars().take(200).collect();
         return told(config, &format!("it says \"{said}\""), "see its log");
     };

@@ -21,13 +21,13 @@ pub fn replies(data: &[u8]) {
     match &fields {
         Ok(fields) => {
             if let Some(Place::Head(batch, _)) = place(fields) {
-                is_harmless(&batch.owner.host);
+                is_escaped(&batch.owner.host);
                 let (n, paths) = packed(&batch.dirty);
                 let again = unpacked(n.as_bytes(), &paths);
                 assert!(again == batch.dirty || again.len().is_none(), "a batch may only grow on its way");
             }
             for item in items(fields).unwrap_or_default() {
-                is_harmless(&item.batch.owner.host);
+                is_escaped(&item.batch.owner.host);
             }
             let _ = fields.first().map(|payload| head_of(payload));
         }
@@ -35,8 +35,8 @@ pub fn replies(data: &[u8]) {
     }
     if let Ok(text) = String::from_redis_value(value.clone()) {
         let facts = facts(&text);
-        is_harmless(&facts.version);
-        facts.eviction.iter().for_each(|policy| is_harmless(policy));
+        is_escaped(&facts.version);
+        facts.eviction.iter().for_each(|policy| is_escaped(policy));
     }
     // As the other commands take their answers.
     let _ = Vec::<Option<Vec<u8>>>::from_redis_value(value.clone());
@@ -47,12 +47,12 @@ pub fn replies(data: &[u8]) {
 fn told(error: &redis::RedisError) {
     let config = ConnectionConfig::new("redis://:s3cret@host", None).unwrap_or_else(|problem| panic!("{problem}"));
     let error = RedisError::new(error, &config);
-    is_harmless(&error.sentence);
+    is_escaped(&error.sentence);
     assert!(error.sentence.len() < 2000, "{}", error.sentence);
 }
 
-fn is_harmless(text: &str) {
-    assert_eq!(crate::core::harmless(text), text);
+fn is_escaped(text: &str) {
+    assert_eq!(crate::core::escape(text), text);
 }
 
 /// Seeds of [`replies`]: answers of the script, of `INFO` and of `MGET`, and errors.
@@ -105,7 +105,7 @@ pub fn sealed(value: &[u8]) -> Vec<u8> {
 /// A URL is one of a Redis, or is refused by a sentence that is fit to be shown.
 pub fn url(text: &str) {
     match ConnectionConfig::new(text, None) {
-        Ok(config) => is_harmless(config.redacted()),
-        Err(problem) => is_harmless(&problem),
+        Ok(config) => is_escaped(config.redacted()),
+        Err(problem) => is_escaped(&problem),
     }
 }

@@ -20,10 +20,10 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::notifier::QueueKey;
 use super::queue::Place;
 use super::{
-    BatchId, BatchInfo, BatchState, FencingToken, MAX_QUEUE_LENGTH, Namespace, QueueItem, QueueItems, ServerFacts,
-    SyncBatch, Terms,
+    BatchId, BatchInfo, BatchState, FencingToken, LeaseConfig, MAX_QUEUE_LENGTH, Namespace, QueueItem, QueueItems,
+    ServerFacts, SyncBatch,
 };
-use crate::core::harmless;
+use crate::core::escape;
 use crate::core::{Dirty, RelPath};
 use connection::Connection;
 pub(super) use connection::ConnectionConfig;
@@ -185,7 +185,7 @@ impl RedisCache {
     pub(super) async fn enqueue(
         &self,
         line: &QueueKey,
-        terms: &Terms,
+        config: &LeaseConfig,
         batch: SyncBatch,
         floor: FencingToken,
     ) -> Answer<Place> {
@@ -195,7 +195,7 @@ impl RedisCache {
         let (info, dirty) = batch.into_parts();
         let about = serde_json::to_string(&info).map_err(|_| RedisError::nonsense(&self.config))?;
         let (n, paths) = packed(&dirty);
-        let mut command = self.change(line, "enqueue", terms, floor);
+        let mut command = self.change(line, "enqueue", config, floor);
         command.arg(MAX_QUEUE_LENGTH).arg(id.to_string()).arg(info.owner.session.simple().to_string());
         command.arg(about).arg(n).arg(paths);
         let place = self.place(command).await?;
@@ -208,23 +208,29 @@ impl RedisCache {
     pub(super) async fn claim(
         &self,
         line: &QueueKey,
-        terms: &Terms,
+        config: &LeaseConfig,
         id: BatchId,
         floor: FencingToken,
     ) -> Answer<Place> {
-        let mut command = self.change(line, "claim", terms, floor);
+        let mut command = self.change(line, "claim", config, floor);
         command.arg(id.to_string());
         self.place(command).await
     }
 
-    pub(super) async fn renew(&self, line: &QueueKey, terms: &Terms, id: BatchId, token: FencingToken) -> Answer<bool> {
-        let mut command = self.change(line, "renew", terms, FencingToken::default());
+    pub(super) async fn renew(
+        &self,
+        line: &QueueKey,
+        config: &LeaseConfig,
+        id: BatchId,
+        token: FencingToken,
+    ) -> Answer<bool> {
+        let mut command = self.change(line, "renew", config, FencingToken::default());
         command.arg(id.to_string()).arg(token.0);
         Ok(self.run::<Vec<String>>(&QUEUE, command).await? == ["held"])
     }
 
-    pub(super) async fn leave(&self, line: &QueueKey, terms: &Terms, id: BatchId) -> Answer<bool> {
-        let mut command = self.change(line, "leave", terms, FencingToken::default());
+    pub(super) async fn leave(&self, line: &QueueKey, config: &LeaseConfig, id: BatchId) -> Answer<bool> {
+        let mut command = self.change(line, "leave", config, FencingToken::default());
         command.arg(id.to_string());
         let left = self.run::<Vec<String>>(&QUEUE, command).await? == ["left"];
         self.ours().remove(&(line.clone(), id));
@@ -240,7 +246,7 @@ impl RedisCache {
         let command = self.change(
             line,
             "queue",
-            &Terms { stale_after: Duration::MAX, ..Terms::default() },
+            &LeaseConfig { stale_after: Duration::MAX, ..LeaseConfig::default() },
             FencingToken::default(),
         );
         let fields: Vec<Vec<u8>> = self.run_on(connection, &QUEUE, command).await?;
@@ -248,10 +254,10 @@ impl RedisCache {
     }
 
     /// Takes out what this process may have in lines there.
-    pub(super) async fn leave_all(&self, connection: &NewConnection, terms: &Terms) -> Answer<()> {
+    pub(super) async fn leave_all(&self, connection: &NewConnection, config: &LeaseConfig) -> Answer<()> {
         let ours: Vec<_> = self.ours().iter().cloned().collect();
         for (line, id) in ours {
-            let mut command = self.change(&line, "leave", terms, FencingToken::default());
+            let mut command = self.change(&line, "leave", config, FencingToken::default());
             command.arg(id.to_string());
             self.run_on::<Vec<String>>(&mut connection.connection.clone(), &QUEUE, command).await?;
             self.ours().remove(&(line, id));
@@ -263,10 +269,10 @@ impl RedisCache {
         self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, line: &QueueKey, what: &str, terms: &Terms, floor: FencingToken) -> Call {
+    fn change(&self, line: &QueueKey, what: &str, config: &LeaseConfig, floor: FencingToken) -> Call {
         let mut call = Call::new(&keys(line));
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(1 << 50);
-        call.arg(what).arg(channel(line)).arg(millis(terms.lease)).arg(millis(terms.stale_after)).arg(floor.0);
+        call.arg(what).arg(channel(line)).arg(millis(config.lease)).arg(millis(config.stale_after)).arg(floor.0);
         call
     }
 
@@ -323,7 +329,7 @@ impl RedisCache {
     pub(super) async fn clear(&self, namespace: Namespace, lines: &[QueueKey]) -> Answer<()> {
         while self.run::<u64>(&VALUES, self.values(namespace, "clear")).await? > 0 {}
         for line in lines.iter().filter(|line| line.namespace == namespace) {
-            let call = self.change(line, "clear", &Terms::default(), FencingToken::default());
+            let call = self.change(line, "clear", &LeaseConfig::default(), FencingToken::default());
             self.run::<Vec<String>>(&QUEUE, call).await?;
         }
         Ok(())
@@ -465,7 +471,7 @@ fn is_unknown_script(error: &redis::RedisError) -> bool {
 /// What a server says of itself, in the words of `INFO`. They are shown: nothing in them may steer a terminal.
 fn facts(info: &str) -> ServerFacts {
     let field = |name: &str| {
-        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|text| harmless(text.trim()))
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|text| escape(text.trim()))
     };
     let name = if field("valkey_version").is_some() { "Valkey" } else { "Redis" };
     let version = field("valkey_version").or_else(|| field("redis_version")).unwrap_or_default();
@@ -528,7 +534,7 @@ fn unpacked(n: &[u8], paths: &[u8]) -> Dirty {
 /// A batch as its owner described it. Others may have written it: nothing in it may steer a terminal.
 fn info(about: &[u8]) -> Option<BatchInfo> {
     let mut info: BatchInfo = serde_json::from_slice(about).ok()?;
-    info.owner.host = harmless(&info.owner.host).chars().take(LONGEST_HOST).collect();
+    info.owner.host = escape(&info.owner.host).chars().take(LONGEST_HOST).collect();
     Some(info)
 }
 

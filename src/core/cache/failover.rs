@@ -15,7 +15,7 @@ use super::BackendKind;
 
 /// Where the line is that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum At {
+pub enum Mode {
     /// It isn't known yet.
     Connecting,
     /// In Redis.
@@ -28,28 +28,28 @@ pub enum At {
 
 /// Where the line is that counts, and what isn't as the settings want it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Standing {
-    at: At,
+pub struct FailoverState {
+    mode: Mode,
     epoch: u64,
     problem: Option<String>,
 }
 
-impl Standing {
+impl FailoverState {
     /// In this process, for good; with a problem when the settings want something else.
-    pub(super) fn local(problem: Option<String>) -> Standing {
-        Standing { at: At::Local, epoch: 0, problem }
+    pub(super) fn local(problem: Option<String>) -> FailoverState {
+        FailoverState { mode: Mode::Local, epoch: 0, problem }
     }
 
     /// To be found out.
-    pub(super) fn connecting() -> Standing {
-        Standing { at: At::Connecting, epoch: 0, problem: None }
+    pub(super) fn connecting() -> FailoverState {
+        FailoverState { mode: Mode::Connecting, epoch: 0, problem: None }
     }
 
     /// Where lines live now.
     pub fn backend(&self) -> BackendKind {
-        match self.at {
-            At::Shared | At::Connecting => BackendKind::Redis,
-            At::Local | At::Returning => BackendKind::Local,
+        match self.mode {
+            Mode::Shared | Mode::Connecting => BackendKind::Redis,
+            Mode::Local | Mode::Returning => BackendKind::Local,
         }
     }
 
@@ -58,8 +58,8 @@ impl Standing {
         self.problem.as_deref()
     }
 
-    pub(super) fn at(&self) -> At {
-        self.at
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -68,31 +68,31 @@ impl Standing {
 
     /// Redis can't be used. Gives whether anything is different now.
     pub(super) fn cut(&mut self, problem: &str) -> bool {
-        if matches!(self.at, At::Connecting | At::Shared) {
+        if matches!(self.mode, Mode::Connecting | Mode::Shared) {
             self.epoch += 1;
         }
-        let before = std::mem::replace(&mut self.at, At::Local);
+        let before = std::mem::replace(&mut self.mode, Mode::Local);
         let told = self.problem.as_deref() == Some(problem);
         if !told {
             self.problem = Some(problem.to_owned());
         }
-        before != At::Local || !told
+        before != Mode::Local || !told
     }
 
     /// Redis can be used again. Gives whether its line may be joined now, as far as this knows.
     pub(super) fn back(&mut self) -> bool {
-        if self.at == At::Local {
-            self.at = At::Returning;
+        if self.mode == Mode::Local {
+            self.mode = Mode::Returning;
         }
-        self.at != At::Shared
+        self.mode != Mode::Shared
     }
 
     /// Redis' line counts from now on. Nothing may be syncing in the local one. Gives whether it didn't before.
     pub(super) fn join(&mut self) -> bool {
-        if !matches!(self.at, At::Connecting | At::Returning) {
+        if !matches!(self.mode, Mode::Connecting | Mode::Returning) {
             return false;
         }
-        *self = Standing { at: At::Shared, epoch: self.epoch + 1, problem: None };
+        *self = FailoverState { mode: Mode::Shared, epoch: self.epoch + 1, problem: None };
         true
     }
 }
@@ -107,7 +107,7 @@ mod tests {
     /// The machine, and two turns that were given through it: one in Redis, one here. Each is an epoch.
     #[derive(Clone, PartialEq, Eq, Hash)]
     struct World {
-        standing: Standing,
+        state: FailoverState,
         shared_turn: Option<u64>,
         local_turn: Option<u64>,
     }
@@ -115,49 +115,49 @@ mod tests {
     impl World {
         /// Whether a turn of this epoch is still worth something.
         fn counts(&self, turn: Option<u64>) -> bool {
-            turn == Some(self.standing.epoch)
+            turn == Some(self.state.epoch)
         }
     }
 
     #[test]
     fn however_redis_comes_and_goes_no_two_turns_of_one_process_count() {
-        let start = World { standing: Standing::connecting(), shared_turn: None, local_turn: None };
+        let start = World { state: FailoverState::connecting(), shared_turn: None, local_turn: None };
         let (mut seen, mut next) = (HashSet::from([start.clone()]), VecDeque::from([start]));
         let mut visited = HashSet::new();
         while let Some(world) = next.pop_front() {
-            visited.insert(world.standing.at);
+            visited.insert(world.state.mode);
             let mut reach = |after: World| {
                 assert!(!(after.counts(after.shared_turn) && after.counts(after.local_turn)), "two turns count");
-                let shared = after.standing.at == At::Shared;
+                let shared = after.state.mode == Mode::Shared;
                 assert!(!after.counts(after.shared_turn) || shared, "a turn in Redis counts without Redis");
                 assert!(!after.counts(after.local_turn) || !shared, "a turn here counts beside Redis' line");
-                assert!(shared == after.standing.problem.is_none() || after.standing.at == At::Connecting);
-                if after.standing.epoch < 8 && seen.insert(after.clone()) {
+                assert!(shared == after.state.problem.is_none() || after.state.mode == Mode::Connecting);
+                if after.state.epoch < 8 && seen.insert(after.clone()) {
                     next.push_back(after);
                 }
             };
             // A turn is asked for, where turns are given.
             let mut after = world.clone();
-            match after.standing.at {
-                At::Shared => after.shared_turn = Some(after.standing.epoch),
-                At::Local => after.local_turn = Some(after.standing.epoch),
-                At::Connecting | At::Returning => {}
+            match after.state.mode {
+                Mode::Shared => after.shared_turn = Some(after.state.epoch),
+                Mode::Local => after.local_turn = Some(after.state.epoch),
+                Mode::Connecting | Mode::Returning => {}
             }
             reach(after);
             // The one here ends.
             reach(World { local_turn: None, ..world.clone() });
             // Redis goes, or is back.
             let mut after = world.clone();
-            after.standing.cut("it is gone");
+            after.state.cut("it is gone");
             reach(after);
             let mut after = world.clone();
-            after.standing.back();
+            after.state.back();
             reach(after);
             // It is joined when nothing syncs here.
             if !world.counts(world.local_turn) {
                 let mut after = world.clone();
-                let joined = after.standing.join();
-                assert_eq!(joined, after.standing.epoch > world.standing.epoch, "each change of line is a new epoch");
+                let joined = after.state.join();
+                assert_eq!(joined, after.state.epoch > world.state.epoch, "each change of line is a new epoch");
                 reach(after);
             }
         }
