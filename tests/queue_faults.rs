@@ -1,4 +1,4 @@
-//! What a codebase does when its Redis fails: it goes on with its own line within a second, says so, and returns.
+//! What a codebase does when its Redis fails: it goes on with a queue of its own within a second, says so, and returns.
 //!
 //! Two owners, each with an index of its own, work on one tree through one Redis, as two hosts on a shared folder do.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -17,12 +17,13 @@ use redis_server::proxy::{Link, Proxy};
 use redis_server::{RedisServer, command_at, free_port, queue_settings};
 use serde_json::{Value, json};
 use support::{DEADLINE, Fixture, until_state};
-use syncline::core::cache::{BackendKind, CacheManager, Enqueued, Namespace};
+use syncline::core::cache::{BackendKind, CacheManager, Namespace, Placement};
 use syncline::core::settings::Settings;
-use syncline::core::{Dirty, Owner, SyncBatch};
+use syncline::core::{Owner, SyncBatch};
 use syncline::workspace::{CodebaseState, Engine, Health, Workspace};
 
-/// Short, so that nobody waits for long for those who died.
+const QUEUES: Namespace = Namespace::SyncBatches;
+/// Short, so that those who died are soon done with.
 const LEASE: Duration = Duration::from_secs(1);
 
 type Told = Vec<(BackendKind, Health)>;
@@ -32,7 +33,7 @@ struct Team {
     fixture: Fixture,
     engines: Vec<Engine>,
     owners: Vec<Workspace>,
-    /// All that each owner told, as far as where its line is.
+    /// All that each owner told, as far as where its queue is.
     told: Vec<Arc<Mutex<Told>>>,
     written: usize,
 }
@@ -90,7 +91,7 @@ impl Team {
         self.all(|state| state.backend == BackendKind::Redis && state.health == Health::Ok).await;
     }
 
-    /// Each owner has its own line, and says why.
+    /// Each owner has a queue of its own, and says why.
     async fn apart(&self, sentence: &str) {
         self.all(|state| {
             let told =
@@ -124,12 +125,12 @@ fn settings(fixture: &Fixture, url: &str, host: &str) -> Settings {
     settings
 }
 
-/// A Redis breaks, and is mended: the owners work before, meanwhile and after.
+/// A Redis breaks, and is repaired: the owners work before, meanwhile and after.
 async fn breaks(
     mut server: RedisServer,
     sentence: &str,
     fault: impl FnOnce(&mut RedisServer),
-    mend: impl FnOnce(&mut RedisServer),
+    repair: impl FnOnce(&mut RedisServer),
 ) {
     let url = server.url();
     let mut team = Team::new([&url, &url]);
@@ -140,18 +141,18 @@ async fn breaks(
     team.work().await;
     team.apart(sentence).await;
     team.work().await;
-    mend(&mut server);
+    repair(&mut server);
     team.shared().await;
     team.work().await;
     assert_eq!([team.returns(0), team.returns(1)], [1, 1], "{:#?}", team.told);
     // A batch leaves a moment after it has committed.
     let cache = server.cache(LEASE);
     let emptied = async {
-        while !cache.get_queue(Namespace::SyncBatches, "team").await.unwrap().is_empty() {
+        while !cache.get_queue(QUEUES, "team").await.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(DEADLINE, emptied).await.expect("the line is empty");
+    tokio::time::timeout(DEADLINE, emptied).await.expect("the queue is empty");
     team.close().await;
 }
 
@@ -207,8 +208,8 @@ async fn redis_asks_for_another_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_the_line_holds_something_else() {
-    const KEY: &str = "{syncline:team}:sync_batches:order";
+async fn a_key_of_the_queue_holds_something_else() {
+    const KEY: &str = "{syncline:team}:v2:sync_batches:order";
     let spoil = |server: &mut RedisServer| {
         server.command(&["SET", KEY, "nonsense"]).unwrap();
     };
@@ -295,38 +296,37 @@ async fn one_owners_link_is_cut_and_another_dies_unnoticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_line_in_this_process_takes_over_within_a_second() {
+async fn the_queue_in_this_process_takes_over_within_a_second() {
     let server = RedisServer::start();
     for link in [Link::Cut, Link::Dead] {
         let proxy = Proxy::to(server.port).await;
         let cache = CacheManager::open(&queue_settings(&proxy.url(), LEASE));
         assert_eq!(cache.decided().await.backend(), BackendKind::Redis);
         proxy.set(link);
-        let batch = SyncBatch::new("/".into(), Owner::new(), Dirty::Everything);
-        let asking = cache.enqueue_item(Namespace::SyncBatches, "c", batch.clone());
+        let batch = SyncBatch::new("/".into(), Owner::new());
+        let asking = cache.enqueue_item(QUEUES, "c", batch.clone(), None);
         // The bound is the promise; machines that are busy get some more.
         let put = tokio::time::timeout(Duration::from_secs(5), asking).await.expect("soon").unwrap();
-        assert!(matches!(put, Enqueued::AtHead { .. }), "{put:?}");
+        assert!(matches!(put, Placement::Head(_)), "{put:?}");
         assert_eq!(cache.backend(), BackendKind::Local);
         let there = server.cache(LEASE);
-        assert!(there.get_queue(Namespace::SyncBatches, "c").await.unwrap().len() <= 1);
+        assert!(there.get_queue(QUEUES, "c").await.len() <= 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_in_this_process_ends_before_redis_is_joined() {
+async fn a_lease_in_this_process_ends_before_redis_is_joined() {
     let mut server = RedisServer::start();
     server.kill();
     let cache = server.cache(Duration::from_secs(60));
-    let line = Namespace::SyncBatches;
-    let batch = SyncBatch::new("/".into(), Owner::new(), Dirty::Everything);
-    let Enqueued::AtHead { lease, .. } = cache.enqueue_item(line, "c", batch.clone()).await.unwrap() else {
+    let batch = SyncBatch::new("/".into(), Owner::new());
+    let Placement::Head(lease) = cache.enqueue_item(QUEUES, "c", batch.clone(), None).await.unwrap() else {
         panic!("at the head")
     };
-    let next = SyncBatch::new("/".into(), Owner::new(), Dirty::Everything);
-    cache.enqueue_item(line, "c", next.clone()).await.unwrap();
+    let next = SyncBatch::new("/".into(), Owner::new());
+    cache.enqueue_item(QUEUES, "c", next.clone(), None).await.unwrap();
     assert!(server.spawn());
-    // Another host works through Redis meanwhile; this one's turn is its own line's, and stays good.
+    // Another host works through Redis meanwhile; this one's lease is its own queue's, and stays good.
     for step in 0..30 {
         match step {
             // Long enough for Redis to have been seen; it goes once more before it could be joined.
@@ -334,16 +334,16 @@ async fn a_turn_in_this_process_ends_before_redis_is_joined() {
             16 => assert!(server.spawn()),
             _ => {}
         }
-        assert!(cache.renew_lease(line, "c", batch.id, &lease).await.unwrap().is_some());
+        assert!(cache.renew_lease(QUEUES, "c", batch.id, &lease).await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(cache.backend(), BackendKind::Local);
-    cache.remove_item(line, "c", batch.id).await.unwrap();
+    cache.remove_item(QUEUES, "c", batch.id).await;
     let mut state = cache.failover_state();
     let joined = state.wait_for(|state| state.backend() == BackendKind::Redis);
     tokio::time::timeout(DEADLINE, joined).await.expect("in time").unwrap();
-    assert!(cache.renew_lease(line, "c", batch.id, &lease).await.unwrap().is_none(), "of an earlier line");
-    assert!(matches!(cache.claim_head(line, "c", next.id).await.unwrap(), syncline::core::cache::Claim::Gone));
+    assert!(!cache.renew_lease(QUEUES, "c", batch.id, &lease).await, "of an earlier epoch");
+    assert_eq!(cache.claim_head(QUEUES, "c", next.id, None).await, Placement::Gone);
 }
 
 /// An editor's language server, as a process.
@@ -401,7 +401,7 @@ async fn an_editor_is_told_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn processes_that_are_killed_keep_nobody_waiting() {
+async fn processes_that_are_killed_block_no_others() {
     let server = RedisServer::start();
     let url = server.url();
     let mut team = Team::new([&url, &url]);
@@ -409,7 +409,7 @@ async fn processes_that_are_killed_keep_nobody_waiting() {
     for round in 0..3 {
         let mut window = Window::open(&team.fixture, &url, "host-killed").await;
         window.until(|state| state["backend"] == "redis" && state["index"]["fresh"] == true).await;
-        // It has batches in line as often as not when it dies, at the head or behind.
+        // It has batches in the queue as often as not when it dies, at the head or behind.
         for file in 0..20 {
             team.fixture.write(&format!("dir/{round}-{file}.txt"), format!("needle {file}\n"));
         }
@@ -420,8 +420,8 @@ async fn processes_that_are_killed_keep_nobody_waiting() {
     }
     // One that certainly has: it never asks again.
     let dead = server.cache(LEASE);
-    let batch = SyncBatch::new("/".into(), Owner::new(), Dirty::Everything);
-    dead.enqueue_item(Namespace::SyncBatches, "team", batch).await.unwrap();
+    let batch = SyncBatch::new("/".into(), Owner::new());
+    dead.enqueue_item(QUEUES, "team", batch, None).await.unwrap();
     team.work().await;
     let mut state = team.owners[0].cache().failover_state();
     assert_eq!(state.borrow_and_update().backend(), BackendKind::Redis);
@@ -487,7 +487,7 @@ async fn values_that_were_damaged_are_replaced() {
     let server = RedisServer::start();
     let (cache, metadata) = (server.cache(LEASE), Namespace::Metadata);
     const KEY: &str = "{syncline:metadata}:value:k";
-    cache.set(metadata, "k", vec![7; 1_000]).await.unwrap();
+    cache.set(metadata, "k", vec![7; 1_000]).await;
     let sealed = match server.command(&["GET", KEY]).unwrap() {
         redis::Value::BulkString(bytes) => bytes,
         other => panic!("{other:?}"),
@@ -502,9 +502,9 @@ async fn values_that_were_damaged_are_replaced() {
     flipped[10] ^= 1;
     for poison in [&b""[..], b"nonsense", &sealed[..sealed.len() / 2], &flipped] {
         set(poison);
-        assert_eq!(cache.get(metadata, "k").await.unwrap(), None);
-        cache.set(metadata, "k", vec![8; 10]).await.unwrap();
-        assert_eq!(cache.get(metadata, "k").await.unwrap().unwrap().to_vec(), [8; 10]);
+        assert_eq!(cache.get(metadata, "k").await, None);
+        cache.set(metadata, "k", vec![8; 10]).await;
+        assert_eq!(cache.get(metadata, "k").await.unwrap().to_vec(), [8; 10]);
     }
     assert_eq!(cache.backend(), BackendKind::Redis);
 }
@@ -517,16 +517,16 @@ async fn values_take_no_more_than_their_share() {
     for number in 0..40 {
         // A mebibyte that can't be compressed.
         let value: Vec<u8> = (0..1 << 20).map(|_| random.below(256) as u8).collect();
-        cache.set(namespace, &format!("key-{number}"), value).await.unwrap();
+        cache.set(namespace, &format!("key-{number}"), value).await;
     }
-    let stats = cache.get_stats().await.unwrap().into_iter().find(|(n, _)| *n == namespace).unwrap().1;
+    let stats = cache.get_stats().await.into_iter().find(|(n, _)| *n == namespace).unwrap().1;
     assert!(stats.bytes <= namespace.capacity() && stats.entries < 20, "{stats:?}");
-    assert!(cache.get(namespace, "key-39").await.unwrap().is_some());
-    assert!(cache.get(namespace, "key-0").await.unwrap().is_none());
+    assert!(cache.get(namespace, "key-39").await.is_some());
+    assert!(cache.get(namespace, "key-0").await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sentinels_move_the_line_to_another_server() {
+async fn sentinels_move_the_queue_to_another_server() {
     let mut primary = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
     let port = primary.port.to_string();
     let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]);
@@ -607,19 +607,19 @@ async fn a_node_of_a_cluster_is_lost() {
     let mut team = Team::new([&url, &url]);
     team.shared().await;
     team.work().await;
-    let slot = match nodes[0].command(&["CLUSTER", "KEYSLOT", "{syncline:team}:sync_batches:order"]).unwrap() {
+    let slot = match nodes[0].command(&["CLUSTER", "KEYSLOT", "{syncline:team}:v2:sync_batches:order"]).unwrap() {
         redis::Value::Int(slot) => usize::try_from(slot).unwrap(),
         other => panic!("{other:?}"),
     };
-    let of_line = (0..3).find(|at| slot < (at + 1) * 16_384 / 3).unwrap();
-    nodes[of_line].kill();
+    let of_queue = (0..3).find(|at| slot < (at + 1) * 16_384 / 3).unwrap();
+    nodes[of_queue].kill();
     team.apart("until then").await;
     team.work().await;
-    assert!(nodes[of_line].spawn());
+    assert!(nodes[of_queue].spawn());
     team.shared().await;
     team.work().await;
-    // A node that the line isn't on doesn't matter.
-    nodes[(of_line + 1) % 3].kill();
+    // A node that the queue isn't on doesn't matter.
+    nodes[(of_queue + 1) % 3].kill();
     team.work().await;
     team.close().await;
 }

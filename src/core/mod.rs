@@ -10,7 +10,7 @@ pub mod path;
 pub mod settings;
 pub mod stat;
 
-pub use batch::{BatchId, BatchInfo, Dirty, Owner, SyncBatch, UnixMillis};
+pub use batch::{BatchId, Dirty, Owner, SyncBatch, UnixMillis};
 pub use codebase::{Codebase, CodebaseId, CodebaseRoot};
 pub(crate) use escape::escape;
 pub use path::RelPath;

@@ -13,11 +13,11 @@ use super::shared::{Shared, on_background_thread};
 use super::show::Show;
 use super::state::{CodebaseState, Health, IndexState, Phase, Progress, QueuedBatch, Stage};
 use super::symbols;
-use crate::core::cache::{BatchState, CacheError, QueueItems};
+use crate::core::cache::QueueItem;
 use crate::core::{BatchId, Dirty, Owner as LineOwner};
 use crate::index::symbols::PackId;
 use crate::index::{Generation, IndexError};
-use crate::sync::{Debounce, InLine, SyncManager, SyncOutcome, Verdict};
+use crate::sync::{Debounce, Enqueued, SyncManager, SyncOutcome, Verdict};
 use crate::watch::tree::WalkError;
 use crate::watch::{Sight, repository};
 
@@ -52,8 +52,7 @@ enum Event {
     LookedAtGit(bool),
     InLine(QueuedBatch, usize),
     Ended(Ended),
-    NotInLine(CacheError, Vec<oneshot::Sender<SyncOutcome>>),
-    Queue(QueueItems),
+    Queue(Vec<QueueItem>),
     MayAsk,
     Forgotten(Result<Dirty, IndexError>),
     ForgettingBroke,
@@ -134,7 +133,7 @@ pub(super) struct Owner {
     symbols_of: Option<Generation>,
 
     // Telling.
-    queue: QueueItems,
+    queue: Vec<QueueItem>,
     /// The line is being looked at, or was a moment ago.
     asking: bool,
     /// It has changed since.
@@ -348,11 +347,6 @@ impl Owner {
                 }
                 self.answers.extend(requests.into_iter().map(|request| (request, outcome.clone())));
             }
-            Event::NotInLine(error, requests) => {
-                let outcome = failed_outcome(error.to_string());
-                self.failed(error.to_string());
-                self.answers.extend(requests.into_iter().map(|request| (request, outcome.clone())));
-            }
             Event::Forgotten(forgotten) => {
                 self.mending = false;
                 match forgotten {
@@ -545,17 +539,13 @@ impl Owner {
         let (shared, syncs, report) = (self.shared.clone(), self.syncs.clone(), self.report.clone());
         tokio::spawn(async move {
             // The owner may have gone.
-            match syncs.enqueue(shared, dirty).await {
-                Ok(line) => {
-                    let position = line.position;
-                    if let Some(position) = position {
-                        let _ = report.send(Event::InLine(as_queued(&line, syncs.owner()), position));
-                    }
-                    let outcome = line.outcome().await;
-                    let _ = report.send(Event::Ended(Ended { outcome, is_joined: position.is_none(), requests }));
-                }
-                Err(error) => drop(report.send(Event::NotInLine(error, requests))),
+            let enqueued = syncs.enqueue(shared, dirty).await;
+            let position = enqueued.position;
+            if let Some(position) = position {
+                let _ = report.send(Event::InLine(as_queued(&enqueued, syncs.owner()), position));
             }
+            let outcome = enqueued.outcome().await;
+            let _ = report.send(Event::Ended(Ended { outcome, is_joined: position.is_none(), requests }));
         });
     }
 
@@ -661,14 +651,8 @@ impl Owner {
         let pause = LOOK_PAUSE * u32::try_from(self.queue.len() / 20).unwrap_or(u32::MAX).min(MOST_LOOK_PAUSES);
         let (syncs, id, report) = (self.syncs.clone(), self.shared.codebase.id.clone(), self.report.clone());
         tokio::spawn(async move {
-            match syncs.queue(&id).await {
-                // The owner may have gone.
-                Ok(queue) => drop(report.send(Event::Queue(queue))),
-                Err(error) => {
-                    tracing::warn!(%error, "can't look at the line");
-                    drop(report.send(Event::Queue(Vec::new())));
-                }
-            }
+            // The owner may have gone.
+            let _ = report.send(Event::Queue(syncs.queue(&id).await));
             tokio::time::sleep(pause).await;
             let _ = report.send(Event::MayAsk);
         });
@@ -695,7 +679,7 @@ impl Owner {
 
     /// Whether a look at the line has seen a batch at its turn.
     fn is_syncing(&self, id: BatchId) -> bool {
-        self.queue.iter().any(|item| item.batch.id == id && item.state != BatchState::Waiting)
+        self.queue.iter().any(|item| item.batch.id == id && item.token.is_some())
     }
 
     fn state(&self) -> CodebaseState {
@@ -708,7 +692,7 @@ impl Owner {
                 owner: item.batch.owner.clone(),
                 is_own: item.batch.owner == *self.syncs.owner(),
                 files: item.files,
-                syncing: item.state != BatchState::Waiting,
+                syncing: item.token.is_some(),
             })
             .collect();
         let position = queue.iter().position(|batch| batch.is_own);
@@ -796,16 +780,16 @@ fn too_few_descriptors() -> String {
 }
 
 fn failed_outcome(error: String) -> SyncOutcome {
-    SyncOutcome::without_turn(BatchId::new(), Verdict::Failed, Some(error))
+    SyncOutcome::unsynced(BatchId::new(), Verdict::Failed, Some(error))
 }
 
-fn as_queued(line: &InLine, owner: &LineOwner) -> QueuedBatch {
+fn as_queued(enqueued: &Enqueued, owner: &LineOwner) -> QueuedBatch {
     QueuedBatch {
-        id: line.batch,
-        created_at: line.since,
+        id: enqueued.batch,
+        created_at: enqueued.since,
         owner: owner.clone(),
         is_own: true,
-        files: line.covered,
+        files: enqueued.covered,
         syncing: false,
     }
 }

@@ -11,7 +11,7 @@ use super::reread::Origin;
 use super::state::{Progress, Stage};
 use crate::core::cache::FencingToken;
 use crate::core::settings::Settings;
-use crate::core::{Codebase, SyncBatch};
+use crate::core::{Codebase, Dirty, SyncBatch};
 use crate::index::symbols::{SymbolStore, SymbolView};
 use crate::index::{Index, IndexError, Overlay, Unsaved, Update, View};
 use crate::sync::{Head, SyncTarget, Synced};
@@ -141,7 +141,7 @@ impl SyncTarget for Shared {
         self.index.snapshot().last_token()
     }
 
-    async fn sync(self: Arc<Self>, batch: SyncBatch, head: Head) -> Result<Synced, String> {
+    async fn sync(self: Arc<Self>, _: SyncBatch, dirty: Dirty, head: Head) -> Result<Synced, String> {
         let runtime = tokio::runtime::Handle::current();
         let updated = on_background_thread("syncline-index", move || {
             let cancelled = CancelBoth::new(&self.cancel, &head.cancel);
@@ -160,7 +160,7 @@ impl SyncTarget for Shared {
                 progress: &|done, total| self.set_progress(Some(Progress { done, total, stage: Stage::Text })),
                 permit: &permit,
             };
-            let updated = update.run(&batch.dirty);
+            let updated = update.run(&dirty);
             if matches!(updated, Err(IndexError::LeaseLost)) {
                 // Also when only the index knows.
                 head.give_up();

@@ -1,4 +1,4 @@
-//! `cargo xtask history` and `cargo xtask bench-queue`: the waiting line in long runs, and what it costs.
+//! `cargo xtask history` and `cargo xtask bench-queue`: the queue in long runs, and what it costs.
 
 use anyhow::Result;
 
@@ -40,7 +40,7 @@ pub(crate) fn history(options: &History) -> Result<()> {
     run_command(&mut command)
 }
 
-/// Measure what the waiting line costs, in this process and through Redis, alone and with a thousand owners.
+/// Measure what the queue costs, in this process and through Redis, alone and with a thousand owners.
 #[derive(clap::Args)]
 pub(crate) struct Bench {}
 

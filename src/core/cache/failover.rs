@@ -1,19 +1,19 @@
-//! Which line counts now: a small state machine. No clock, no network.
+//! Which queues count now: a small state machine. No clock, no network.
 //!
 //! ```text
 //!   Connecting ──► Shared ◄──────────────┐
-//!       │            │ cut               │ join: no batch syncs in the local line any more
+//!       │            │ cut               │ join: no batch syncs in the local queues any more
 //!       ▼            ▼                   │
 //!     Local ──── back: Redis answers ──► Returning
 //!       ▲                                │ cut
 //!       └────────────────────────────────┘
 //! ```
 //!
-//! Each change of line begins a new epoch. What was given in an earlier epoch, a turn above all, is worth nothing.
+//! Each change begins a new epoch. What was given in an earlier epoch, a lease above all, is worth nothing.
 
 use super::BackendKind;
 
-/// Where the line is that counts.
+/// Where the queues are that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// It isn't known yet.
@@ -22,11 +22,11 @@ pub enum Mode {
     Shared,
     /// In this process.
     Local,
-    /// In this process, where no batch gets a turn any more: Redis is back, and the one that syncs ends first.
+    /// In this process, where no batch gets a lease any more: Redis is back, and the one that syncs ends first.
     Returning,
 }
 
-/// Where the line is that counts, and what isn't as the settings want it.
+/// Where the queues are that count, and what isn't as the settings want it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FailoverState {
     mode: Mode,
@@ -45,7 +45,7 @@ impl FailoverState {
         FailoverState { mode: Mode::Connecting, epoch: 0, problem: None }
     }
 
-    /// Where lines live now.
+    /// Where queues live now.
     pub fn backend(&self) -> BackendKind {
         match self.mode {
             Mode::Shared | Mode::Connecting => BackendKind::Redis,
@@ -53,7 +53,7 @@ impl FailoverState {
         }
     }
 
-    /// What isn't as the settings want it, and how to mend it.
+    /// What isn't as the settings want it, and how to fix it.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
@@ -79,7 +79,7 @@ impl FailoverState {
         before != Mode::Local || !told
     }
 
-    /// Redis can be used again. Gives whether its line may be joined now, as far as this knows.
+    /// Redis can be used again. Gives whether its queues may be joined now, as far as this knows.
     pub(super) fn back(&mut self) -> bool {
         if self.mode == Mode::Local {
             self.mode = Mode::Returning;
@@ -87,7 +87,7 @@ impl FailoverState {
         self.mode != Mode::Shared
     }
 
-    /// Redis' line counts from now on. Nothing may be syncing in the local one. Gives whether it didn't before.
+    /// The queues in Redis count from now on. Nothing may be syncing in the local ones. Gives whether they didn't before.
     pub(super) fn join(&mut self) -> bool {
         if !matches!(self.mode, Mode::Connecting | Mode::Returning) {
             return false;
@@ -104,48 +104,48 @@ mod tests {
 
     use super::*;
 
-    /// The machine, and two turns that were given through it: one in Redis, one here. Each is an epoch.
+    /// The machine, and two leases that were given through it: one in Redis, one here. Each is an epoch.
     #[derive(Clone, PartialEq, Eq, Hash)]
     struct World {
         state: FailoverState,
-        shared_turn: Option<u64>,
-        local_turn: Option<u64>,
+        shared_lease: Option<u64>,
+        local_lease: Option<u64>,
     }
 
     impl World {
-        /// Whether a turn of this epoch is still worth something.
-        fn counts(&self, turn: Option<u64>) -> bool {
-            turn == Some(self.state.epoch)
+        /// Whether a lease of this epoch is still worth something.
+        fn counts(&self, lease: Option<u64>) -> bool {
+            lease == Some(self.state.epoch)
         }
     }
 
     #[test]
-    fn however_redis_comes_and_goes_no_two_turns_of_one_process_count() {
-        let start = World { state: FailoverState::connecting(), shared_turn: None, local_turn: None };
+    fn however_redis_comes_and_goes_no_two_leases_of_one_process_count() {
+        let start = World { state: FailoverState::connecting(), shared_lease: None, local_lease: None };
         let (mut seen, mut next) = (HashSet::from([start.clone()]), VecDeque::from([start]));
         let mut visited = HashSet::new();
         while let Some(world) = next.pop_front() {
             visited.insert(world.state.mode);
             let mut reach = |after: World| {
-                assert!(!(after.counts(after.shared_turn) && after.counts(after.local_turn)), "two turns count");
+                assert!(!(after.counts(after.shared_lease) && after.counts(after.local_lease)), "two leases count");
                 let shared = after.state.mode == Mode::Shared;
-                assert!(!after.counts(after.shared_turn) || shared, "a turn in Redis counts without Redis");
-                assert!(!after.counts(after.local_turn) || !shared, "a turn here counts beside Redis' line");
+                assert!(!after.counts(after.shared_lease) || shared, "a lease in Redis counts without Redis");
+                assert!(!after.counts(after.local_lease) || !shared, "a lease here counts beside the queues in Redis");
                 assert!(shared == after.state.problem.is_none() || after.state.mode == Mode::Connecting);
                 if after.state.epoch < 8 && seen.insert(after.clone()) {
                     next.push_back(after);
                 }
             };
-            // A turn is asked for, where turns are given.
+            // A lease is asked for, where leases are given.
             let mut after = world.clone();
             match after.state.mode {
-                Mode::Shared => after.shared_turn = Some(after.state.epoch),
-                Mode::Local => after.local_turn = Some(after.state.epoch),
+                Mode::Shared => after.shared_lease = Some(after.state.epoch),
+                Mode::Local => after.local_lease = Some(after.state.epoch),
                 Mode::Connecting | Mode::Returning => {}
             }
             reach(after);
             // The one here ends.
-            reach(World { local_turn: None, ..world.clone() });
+            reach(World { local_lease: None, ..world.clone() });
             // Redis goes, or is back.
             let mut after = world.clone();
             after.state.cut("it is gone");
@@ -154,13 +154,13 @@ mod tests {
             after.state.back();
             reach(after);
             // It is joined when nothing syncs here.
-            if !world.counts(world.local_turn) {
+            if !world.counts(world.local_lease) {
                 let mut after = world.clone();
                 let joined = after.state.join();
-                assert_eq!(joined, after.state.epoch > world.state.epoch, "each change of line is a new epoch");
+                assert_eq!(joined, after.state.epoch > world.state.epoch, "each change is a new epoch");
                 reach(after);
             }
         }
-        assert_eq!(visited.len(), 4, "every place is reached");
+        assert_eq!(visited.len(), 4, "every mode is reached");
     }
 }

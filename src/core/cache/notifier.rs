@@ -1,4 +1,4 @@
-//! Who waits for changes of lines, and how they are woken.
+//! Who waits for changes of queues, and how they are woken.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use super::{Namespace, QueueChange};
 use crate::core::BatchId;
 
-/// Which line.
+/// Which queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct QueueKey {
     pub(super) namespace: Namespace,
@@ -21,47 +21,46 @@ impl QueueKey {
     }
 }
 
-/// Tells those who wait for a queue of its changes.
+/// Tells those who subscribed to a queue of its changes.
 #[derive(Default)]
 pub(super) struct Notifier {
-    lines: Mutex<HashMap<QueueKey, watch::Sender<QueueChange>>>,
-    /// A line has its first listener.
+    queues: Mutex<HashMap<QueueKey, watch::Sender<QueueChange>>>,
+    /// A queue has its first subscriber.
     pub(super) opened: Notify,
 }
 
 impl Notifier {
-    fn lines(&self) -> MutexGuard<'_, HashMap<QueueKey, watch::Sender<QueueChange>>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queues(&self) -> MutexGuard<'_, HashMap<QueueKey, watch::Sender<QueueChange>>> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|_, sender| sender.receiver_count() > 0);
+        queues
     }
 
-    pub(super) fn subscribe(&self, line: QueueKey) -> watch::Receiver<QueueChange> {
-        let mut lines = self.lines();
-        lines.retain(|_, sender| sender.receiver_count() > 0);
-        let sender = lines.entry(line).or_insert_with(|| {
+    pub(super) fn subscribe(&self, key: QueueKey) -> watch::Receiver<QueueChange> {
+        let mut queues = self.queues();
+        let sender = queues.entry(key).or_insert_with(|| {
             self.opened.notify_one();
             watch::channel(QueueChange::default()).0
         });
         sender.subscribe()
     }
 
-    /// The line has changed; `head` is its first batch, where that is known.
-    pub(super) fn notify(&self, line: &QueueKey, head: Option<BatchId>) {
-        if let Some(sender) = self.lines().get(line) {
+    /// The queue has changed; `head` is its first batch, where that is known.
+    pub(super) fn notify(&self, key: &QueueKey, head: Option<BatchId>) {
+        if let Some(sender) = self.queues().get(key) {
             sender.send_modify(|change| *change = QueueChange { changes: change.changes + 1, head });
         }
     }
 
-    /// Any line may have changed.
+    /// Any queue may have changed.
     pub(super) fn notify_all(&self) {
-        for sender in self.lines().values() {
+        for sender in self.queues().values() {
             sender.send_modify(|change| *change = QueueChange { changes: change.changes + 1, head: None });
         }
     }
 
-    /// The lines that somebody waits for.
+    /// The queues that somebody waits for.
     pub(super) fn subscribed(&self) -> Vec<QueueKey> {
-        let mut lines = self.lines();
-        lines.retain(|_, sender| sender.receiver_count() > 0);
-        lines.keys().cloned().collect()
+        self.queues().keys().cloned().collect()
     }
 }

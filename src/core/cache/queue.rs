@@ -1,20 +1,22 @@
-//! A waiting line as a value: what each change makes of it. No clock, no lock, no network.
+//! A queue as a value: what each change makes of it. No clock, no lock, no network.
 //!
-//! The cache in this process keeps lines of this type; the script in `redis/queue.lua` does the same on a
-//! server. Tests explore every state of small lines, and compare the script with this, step by step.
+//! This process keeps queues of this type; the script in `redis/queue.lua` does the same on a server. Tests explore every
+//! state of small queues, and compare the script with this, step by step.
 //!
-//! An entry stays as long as somebody renews it: a waiting batch by asking for the head, which its owner does again and
-//! again, the head by its token. So whatever becomes of an owner, its batches leave within one lease.
+//! An entry stays as long as it is renewed: a waiting batch by asking for the head, which its owner does again and again,
+//! the head by its token. So whatever becomes of an owner, its batches leave within one lease. What a batch covers is
+//! known to its owner alone; the queue has only the number of files, to be shown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{BatchInfo, BatchState, FencingToken, LeaseConfig, MAX_QUEUE_LENGTH, QueueItem};
-use crate::core::{BatchId, Dirty, SyncBatch};
+use super::{FencingToken, Lease, LeaseConfig, MAX_QUEUE_LENGTH, QueueItem};
+use crate::core::{BatchId, SyncBatch};
 
-/// Milliseconds on the line's own clock.
+/// Milliseconds on the queue's own clock.
 pub type Moment = u64;
 
-/// A line, head first.
+/// A queue, head first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Queue {
     entries: Vec<Arc<Entry>>,
@@ -23,8 +25,8 @@ pub struct Queue {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Entry {
-    info: BatchInfo,
-    dirty: Dirty,
+    batch: SyncBatch,
+    files: Option<usize>,
     entered: Moment,
     /// When it leaves, unless it is renewed.
     until: Moment,
@@ -32,127 +34,133 @@ struct Entry {
     token: Option<FencingToken>,
 }
 
-/// Where a batch stands.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// It syncs, under this token.
-    Head(Box<SyncBatch>, FencingToken),
-    /// It waits.
+/// Where a batch is in its queue; `H` is what the head gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Placement<H = Lease> {
+    /// At the head: it may sync.
+    Head(H),
+    /// Behind others, or at the head of a queue that lets nobody sync just now.
     Waiting {
         /// Batches before it.
         position: usize,
-        /// The head leaves after this many milliseconds, unless it is renewed.
-        head_expires_in: u64,
+        /// The head leaves after this, unless it is renewed.
+        head_expires_in: Duration,
     },
-    /// Its changes are in the batch that its owner had waiting.
-    Joined(BatchId),
-    /// It isn't in line.
+    /// It isn't in the queue.
     Gone,
-    /// The line is full.
-    Full,
 }
 
-/// Gives the next fencing token. None is given while lines grant nothing.
-pub type TokenGenerator<'a> = Option<&'a mut dyn FnMut() -> FencingToken>;
+/// What is asked of a queue. A number of files is `None` for all.
+#[derive(Clone, Debug)]
+pub enum QueueOp {
+    /// Put a batch that covers so many files at the end. One that is in the queue stays where it is, so that a lost answer
+    /// can be asked for again.
+    Enqueue(SyncBatch, Option<usize>),
+    /// Let a batch, which covers so many files by now, sync if it is at the head, and keep it for another lease.
+    Claim(BatchId, Option<usize>),
+    /// Keep the head for another lease if it is this batch, under this token.
+    Renew(BatchId, FencingToken),
+    /// Take a batch out, whatever it is doing.
+    Leave(BatchId),
+    /// Show all.
+    List,
+}
+
+/// What a queue answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Where the batch is now.
+    Placed(Placement<FencingToken>),
+    /// The queue takes no more batches.
+    Full,
+    /// Whether it was so.
+    Done(bool),
+    /// Its batches, head first.
+    Items(Vec<QueueItem>),
+}
 
 impl Queue {
-    /// Puts a batch at the end, or joins it into the one that its owner has waiting. A batch that is in line already
-    /// stays where it is, so that a lost answer can be asked for again.
-    pub fn enqueue(
+    /// Does what is asked. Without a `grant`, the next fencing token, nobody begins to sync.
+    pub fn apply(&mut self, now: Moment, leases: &LeaseConfig, op: &QueueOp, grant: Option<FencingToken>) -> Reply {
+        if let QueueOp::List = op {
+            return Reply::Items(self.items(now));
+        }
+        self.sweep(now, leases);
+        let until = now + millis(leases.lease);
+        match op {
+            QueueOp::Enqueue(batch, files) => {
+                if self.position(batch.id).is_none() {
+                    // Owners have one batch waiting for each root. Another one was forgotten.
+                    let forgotten = |entry: &Arc<Entry>| entry.token.is_none() && is_of_same(&entry.batch, batch);
+                    self.remove(forgotten);
+                    if self.entries.len() >= MAX_QUEUE_LENGTH {
+                        return Reply::Full;
+                    }
+                    let (batch, files) = (batch.clone(), *files);
+                    self.entries.push(Arc::new(Entry { batch, files, entered: now, until, token: None }));
+                    self.changes += 1;
+                }
+                Reply::Placed(self.place(now, until, batch.id, *files, grant))
+            }
+            QueueOp::Claim(id, files) => Reply::Placed(self.place(now, until, *id, *files, grant)),
+            QueueOp::Renew(id, token) => {
+                let head = self.entries.first_mut().filter(|head| head.batch.id == *id && head.token == Some(*token));
+                Reply::Done(head.map(|head| Arc::make_mut(head).until = until).is_some())
+            }
+            QueueOp::Leave(id) => Reply::Done(self.remove(|entry| entry.batch.id == *id)),
+            QueueOp::List => Reply::Items(self.items(now)),
+        }
+    }
+
+    fn place(
         &mut self,
         now: Moment,
-        config: &LeaseConfig,
-        batch: SyncBatch,
-        next_token: TokenGenerator,
-    ) -> Place {
-        self.settle(now, config);
-        if self.position(batch.id).is_none() {
-            let waits = |entry: &Arc<Entry>| entry.token.is_none() && entry.info.owner == batch.owner;
-            if let Some(entry) = self.entries.iter_mut().find(|entry| waits(entry)) {
-                let entry = Arc::make_mut(entry);
-                let before = entry.dirty.len();
-                entry.dirty.join(batch.dirty);
-                entry.until = now + millis(config.lease);
-                self.changes += u64::from(before != entry.dirty.len());
-                return Place::Joined(entry.info.id);
-            }
-            if self.entries.len() >= MAX_QUEUE_LENGTH {
-                return Place::Full;
-            }
-            let (info, dirty) = batch.clone().into_parts();
-            self.entries.push(Arc::new(Entry { info, dirty, entered: now, until: 0, token: None }));
-            self.changes += 1;
-        }
-        self.place(now, config, batch.id, next_token)
-    }
-
-    /// Lets a batch sync if it is at the head, and renews it.
-    pub fn claim(&mut self, now: Moment, config: &LeaseConfig, id: BatchId, next_token: TokenGenerator) -> Place {
-        self.settle(now, config);
-        self.place(now, config, id, next_token)
-    }
-
-    fn place(&mut self, now: Moment, config: &LeaseConfig, id: BatchId, next_token: TokenGenerator) -> Place {
-        let Some(position) = self.position(id) else { return Place::Gone };
-        let head_expires_in = self.entries[0].until.saturating_sub(now);
+        until: Moment,
+        id: BatchId,
+        files: Option<usize>,
+        grant: Option<FencingToken>,
+    ) -> Placement<FencingToken> {
+        let Some(position) = self.position(id) else { return Placement::Gone };
+        let head_expires_in = Duration::from_millis(self.entries[0].until.saturating_sub(now));
         let entry = Arc::make_mut(&mut self.entries[position]);
-        entry.until = now + millis(config.lease);
-        let token = match (position, entry.token, next_token) {
-            (0, Some(token), _) => token,
-            (0, None, Some(next_token)) => {
-                self.changes += 1;
-                *entry.token.insert(next_token())
-            }
-            _ => return Place::Waiting { position, head_expires_in },
-        };
-        Place::Head(Box::new(SyncBatch::from_parts(entry.info.clone(), entry.dirty.clone())), token)
-    }
-
-    /// Renews the head's lease; gives whether the batch holds it still, under this token.
-    pub fn renew(&mut self, now: Moment, config: &LeaseConfig, id: BatchId, token: FencingToken) -> bool {
-        self.settle(now, config);
-        match self.entries.first_mut() {
-            Some(head) if head.info.id == id && head.token == Some(token) => {
-                Arc::make_mut(head).until = now + millis(config.lease);
-                true
-            }
-            _ => false,
+        let is_granted = position == 0 && entry.token.is_none() && grant.is_some();
+        self.changes += u64::from(is_granted || entry.files != files);
+        (entry.until, entry.files) = (until, files);
+        if is_granted {
+            entry.token = grant;
         }
+        entry.token.map_or(Placement::Waiting { position, head_expires_in }, Placement::Head)
     }
 
-    /// Takes a batch out, whatever it is doing. Gives whether it was there.
-    pub fn leave(&mut self, now: Moment, config: &LeaseConfig, id: BatchId) -> bool {
-        self.settle(now, config);
+    /// Takes out what wasn't renewed, and what has waited for too long. Gives whether there was any.
+    pub fn sweep(&mut self, now: Moment, leases: &LeaseConfig) -> bool {
+        let oldest = now.saturating_sub(millis(leases.stale_after));
+        self.remove(|entry| entry.until <= now || entry.token.is_none() && entry.entered < oldest)
+    }
+
+    fn remove(&mut self, is_out: impl Fn(&Arc<Entry>) -> bool) -> bool {
         let before = self.entries.len();
-        self.entries.retain(|entry| entry.info.id != id);
-        self.changes += u64::from(self.entries.len() < before);
-        self.entries.len() < before
+        self.entries.retain(|entry| !is_out(entry));
+        let removed = self.entries.len() < before;
+        self.changes += u64::from(removed);
+        removed
     }
 
-    /// Takes out what nobody has renewed, and what has waited for too long. Gives how many went.
-    pub fn settle(&mut self, now: Moment, config: &LeaseConfig) -> usize {
-        let before = self.entries.len();
-        let oldest = now.saturating_sub(millis(config.stale_after));
-        self.entries.retain(|entry| entry.until > now && (entry.token.is_some() || entry.entered >= oldest));
-        self.changes += u64::from(self.entries.len() < before);
-        before - self.entries.len()
-    }
-
-    /// As shown, without what settling would take out.
-    pub fn items(&self, now: Moment) -> Vec<Arc<QueueItem>> {
+    /// As shown, without what sweeping would take out.
+    pub fn items(&self, now: Moment) -> Vec<QueueItem> {
         let alive = self.entries.iter().filter(|entry| entry.until > now);
         let item = |entry: &Arc<Entry>| QueueItem {
-            batch: entry.info.clone(),
-            files: entry.dirty.len(),
-            state: entry.token.map_or(BatchState::Waiting, BatchState::Syncing),
-            expires_in: std::time::Duration::from_millis(entry.until - now),
+            batch: entry.batch.clone(),
+            files: entry.files,
+            token: entry.token,
+            expires_in: Duration::from_millis(entry.until - now),
         };
-        alive.map(|entry| Arc::new(item(entry))).collect()
+        alive.map(item).collect()
     }
 
     /// The first batch.
     pub fn head(&self) -> Option<BatchId> {
-        self.entries.first().map(|entry| entry.info.id)
+        self.entries.first().map(|entry| entry.batch.id)
     }
 
     /// Whether the first batch syncs.
@@ -176,10 +184,15 @@ impl Queue {
     }
 
     fn position(&self, id: BatchId) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.info.id == id)
+        self.entries.iter().position(|entry| entry.batch.id == id)
     }
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+/// Whether batches are of one owner and one root: its owner then merges the one into the other while it waits.
+fn is_of_same(one: &SyncBatch, other: &SyncBatch) -> bool {
+    one.owner == other.owner && one.path == other.path
+}
+
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
 }

@@ -29,7 +29,7 @@ pub struct Counted {
 impl CacheReport {
     /// How `cache` does now.
     pub async fn of(cache: &CacheManager) -> CacheReport {
-        let stats = cache.get_stats().await.unwrap_or_default();
+        let stats = cache.get_stats().await;
         let values = stats.into_iter().map(|(namespace, stats)| Counted { namespace: namespace.to_string(), stats });
         let shared = cache.backend() == BackendKind::Redis;
         CacheReport {

@@ -38,7 +38,7 @@ enum Kind {
 }
 
 impl ConnectionConfig {
-    /// The config that a URL names, and the file of those who may vouch for what is behind it.
+    /// What a URL names, and the file of those who may vouch for what is behind it.
     ///
     /// # Errors
     /// One sentence that says what the URL must be.
@@ -63,16 +63,16 @@ impl ConnectionConfig {
         matches!(self.kind, Kind::Cluster(_))
     }
 
-    /// A new connection, which gives what the server sends by itself to `pushes`. It takes `patience` at most.
+    /// A new connection, which gives what the server sends by itself to `pushes`. It takes `timeout` at most.
     pub(super) async fn connect(
         &self,
         pushes: impl AsyncPushSender + Clone,
-        patience: Duration,
+        timeout: Duration,
     ) -> RedisResult<Connection> {
         let connecting = async {
             let certificates = self.certificates().await?;
             let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(patience))
+                .set_connection_timeout(Some(timeout))
                 .set_response_timeout(Some(ANSWER))
                 .set_push_sender(pushes.clone());
             Ok(match &self.kind {
@@ -110,7 +110,7 @@ impl ConnectionConfig {
                     }
                     let client: ClusterClient = builder
                         .use_protocol(ProtocolVersion::RESP3)
-                        .connection_timeout(patience)
+                        .connection_timeout(timeout)
                         .response_timeout(ANSWER)
                         .overall_response_timeout(Some(ANSWER))
                         .retries(2)
@@ -121,7 +121,7 @@ impl ConnectionConfig {
             })
         };
         let late = || redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
-        tokio::time::timeout(patience, connecting).await.unwrap_or_else(|_| Err(late()))
+        tokio::time::timeout(timeout, connecting).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Those who may vouch for it, when it speaks TLS and a file names them.

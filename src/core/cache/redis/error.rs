@@ -1,4 +1,4 @@
-//! What can go wrong with a Redis, as a sentence that says how to mend it.
+//! What can go wrong with a Redis, as a sentence that says how to fix it.
 
 use redis::{ErrorKind, ServerErrorKind};
 
@@ -7,7 +7,7 @@ use super::connection::{ConnectionConfig, NO_AUTHORITIES};
 /// Redis didn't do what it was asked.
 #[derive(Clone, Debug)]
 pub(in crate::core::cache) struct RedisError {
-    /// What, and how to mend it.
+    /// What, and how to fix it.
     pub(in crate::core::cache) sentence: String,
     /// The connection is gone; a new one may do.
     pub(in crate::core::cache) dropped: bool,
@@ -22,14 +22,14 @@ impl RedisError {
     /// There is no connection.
     pub(in crate::core::cache) fn cut(config: &ConnectionConfig) -> RedisError {
         RedisError {
-            sentence: told(config, "the connection is cut", "see that it runs and can be reached"),
+            sentence: explained(config, "the connection is cut", "see that it runs and can be reached"),
             dropped: true,
         }
     }
 
     /// It answered what no Redis answers.
     pub(super) fn nonsense(config: &ConnectionConfig) -> RedisError {
-        let sentence = told(
+        let sentence = explained(
             config,
             "it gives answers that make no sense",
             "see that queue.redis_url names a Redis 6.2 or newer, or a Valkey",
@@ -38,11 +38,8 @@ impl RedisError {
     }
 }
 
-fn told(config: &ConnectionConfig, what: &str, mend: &str) -> String {
-    format!(
-        "can't use Redis at {}: {what}; {mend}; until then batches wait in this process's own line",
-        config.redacted()
-    )
+fn explained(config: &ConnectionConfig, what: &str, fix: &str) -> String {
+    format!("can't use Redis at {}: {what}; {fix}; until then this process uses a queue of its own", config.redacted())
 }
 
 fn sentence(error: &redis::RedisError, config: &ConnectionConfig) -> String {
@@ -51,24 +48,24 @@ fn sentence(error: &redis::RedisError, config: &ConnectionConfig) -> String {
     // A script's error carries the one of its command inside.
     let says = |word: &str| code == word || detail.contains(word);
     let server = |kind| error.kind() == ErrorKind::Server(kind);
-    let (what, mend): (&str, String) = if error.kind() == ErrorKind::AuthenticationFailed
+    let (what, fix): (&str, String) = if error.kind() == ErrorKind::AuthenticationFailed
         || says("WRONGPASS")
         || says("NOAUTH")
     {
         ("it refuses the user or the password", "correct both in queue.redis_url".into())
     } else if server(ServerErrorKind::NoPerm) || says("NOPERM") {
-        let mend = "allow the user of queue.redis_url what it needs (in redis-cli: ACL SETUSER … '~{syncline:*' '&{syncline:*' +@all -@admin)";
-        ("its user may not do what the line needs", mend.into())
+        let fix = "allow the user of queue.redis_url what it needs (in redis-cli: ACL SETUSER … '~{syncline:*' '&{syncline:*' +@all -@admin)";
+        ("its user may not do what the queue needs", fix.into())
     } else if server(ServerErrorKind::ReadOnly) || says("READONLY") {
-        let mend = "name its primary in queue.redis_url, or the Sentinels that know it (redis+sentinel://…)";
-        ("it is a read-only replica", mend.into())
+        let fix = "name its primary in queue.redis_url, or the Sentinels that know it (redis+sentinel://…)";
+        ("it is a read-only replica", fix.into())
     } else if says("OOM") {
         ("its memory is full", "raise its maxmemory, or let it evict values (maxmemory-policy volatile-ttl)".into())
     } else if says("MISCONF") {
         ("it can't save its data and refuses to write", "see its log, and free its disk".into())
     } else if says("WRONGTYPE") {
         (
-            "one of the line's keys holds something else",
+            "one of the queue's keys holds something else",
             "delete the keys that begin with {syncline: (in redis-cli: DEL)".into(),
         )
     } else if server(ServerErrorKind::BusyLoading) {
@@ -85,15 +82,15 @@ fn sentence(error: &redis::RedisError, config: &ConnectionConfig) -> String {
         ("it is too old", "use Redis 6.2 or newer, or Valkey".into())
     } else if error.kind() == ErrorKind::InvalidClientConfig && error.to_string().contains(NO_AUTHORITIES) {
         let said = crate::core::escape(error.detail().unwrap_or_default());
-        return told(
+        return explained(
             config,
             &format!("there are no certificates to trust it by ({said})"),
             "correct queue.redis_ca, or SSL_CERT_FILE where that isn't set",
         );
     } else if error.to_string().contains("certificate") {
-        let mend = "use the name that it is for, name the file with its authority's certificate in queue.redis_ca, have \
+        let fix = "use the name that it is for, name the file with its authority's certificate in queue.redis_ca, have \
                     this machine trust it, or end queue.redis_url with #insecure";
-        ("its certificate isn't trusted", mend.into())
+        ("its certificate isn't trusted", fix.into())
     } else if error.is_connection_refusal() {
         ("nothing answers there", "start it, or correct queue.redis_url".into())
     } else if error.is_timeout() {
@@ -103,7 +100,7 @@ fn sentence(error: &redis::RedisError, config: &ConnectionConfig) -> String {
     } else {
         let said = crate::core::escape(&error.to_string());
         let said: String = said.chars().take(200).collect();
-        return told(config, &format!("it says \"{said}\""), "see its log");
+        return explained(config, &format!("it says \"{said}\""), "see its log");
     };
-    told(config, what, &mend)
+    explained(config, what, &fix)
 }
