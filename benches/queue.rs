@@ -146,11 +146,8 @@ struct Counts {
 
 impl Counts {
     fn of(server: &RedisServer) -> Counts {
-        let info = ["cpu", "stats", "commandstats"].map(|section| match server.command(&["INFO", section]).unwrap() {
-            redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
-            redis::Value::VerbatimString { text, .. } => text,
-            other => panic!("{other:?}"),
-        });
+        let info = ["cpu", "stats", "commandstats"]
+            .map(|section| redis_server::text_of(server.command(&["INFO", section]).unwrap()));
         let info = info.concat();
         let field = |name: &str| -> f64 {
             let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or("0");

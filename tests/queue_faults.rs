@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use lsp_client::Client;
 use redis_server::proxy::{Link, Proxy};
-use redis_server::{RedisServer, command_at, free_port, queue_settings};
+use redis_server::{RedisServer, command_at, free_port, queue_settings, text_of};
 use serde_json::{Value, json};
 use support::{DEADLINE, Fixture, until_state};
 use syncline::core::cache::{BackendKind, CacheManager, Namespace, Placement};
@@ -66,6 +66,14 @@ impl Team {
         team
     }
 
+    /// Two owners that have worked through one Redis.
+    async fn on(url: &str) -> Team {
+        let mut team = Team::new([url, url]);
+        team.shared().await;
+        team.work().await;
+        team
+    }
+
     /// Changes the tree, and waits until each owner's index is equal to it.
     async fn work(&mut self) {
         for _ in 0..3 {
@@ -108,6 +116,13 @@ impl Team {
         backends.windows(2).filter(|pair| *pair == [BackendKind::Local, BackendKind::Redis]).count()
     }
 
+    /// In the end all work through Redis again.
+    async fn end(mut self) {
+        self.shared().await;
+        self.work().await;
+        self.close().await;
+    }
+
     async fn close(self) {
         for engine in &self.engines {
             let start = Instant::now();
@@ -132,10 +147,7 @@ async fn breaks(
     fault: impl FnOnce(&mut RedisServer),
     repair: impl FnOnce(&mut RedisServer),
 ) {
-    let url = server.url();
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
-    team.work().await;
+    let mut team = Team::on(&server.url()).await;
     fault(&mut server);
     // Some faults show only when there is something to do.
     team.work().await;
@@ -171,9 +183,7 @@ async fn redis_is_killed_and_comes_back_with_its_data() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_runs_out_of_memory() {
-    let set = |server: &mut RedisServer, bytes: &str| {
-        server.command(&["CONFIG", "SET", "maxmemory", bytes]).unwrap();
-    };
+    let set = |server: &mut RedisServer, bytes| drop(server.command(&["CONFIG", "SET", "maxmemory", bytes]).unwrap());
     breaks(RedisServer::start(), "raise its maxmemory", |s| set(s, "1"), |s| set(s, "0")).await;
 }
 
@@ -181,12 +191,8 @@ async fn redis_runs_out_of_memory() {
 async fn redis_becomes_a_read_only_replica() {
     let primary = RedisServer::start();
     let port = primary.port.to_string();
-    let follow = |server: &mut RedisServer| {
-        server.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
-    };
-    let lead = |server: &mut RedisServer| {
-        server.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
-    };
+    let follow = |server: &mut RedisServer| drop(server.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap());
+    let lead = |server: &mut RedisServer| drop(server.command(&["REPLICAOF", "NO", "ONE"]).unwrap());
     breaks(RedisServer::start(), "name its primary", follow, lead).await;
 }
 
@@ -195,14 +201,10 @@ async fn redis_asks_for_another_password() {
     let lock = |server: &mut RedisServer| {
         server.command(&["CONFIG", "SET", "requirepass", "other"]).unwrap();
         // Those that are in stay in, so they are thrown out. They listen, and count as such.
-        let client = redis::Client::open(format!("redis://:other@127.0.0.1:{}", server.port)).unwrap();
-        let mut connection = client.get_connection().unwrap();
-        redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query::<i64>(&mut connection).unwrap();
+        server.command_as("other", &["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
     };
     let unlock = |server: &mut RedisServer| {
-        let client = redis::Client::open(format!("redis://:other@127.0.0.1:{}", server.port)).unwrap();
-        let mut connection = client.get_connection().unwrap();
-        redis::cmd("CONFIG").arg("SET").arg("requirepass").arg("").query::<()>(&mut connection).unwrap();
+        drop(server.command_as("other", &["CONFIG", "SET", "requirepass", ""]).unwrap());
     };
     breaks(RedisServer::start(), "correct both in queue.redis_url", lock, unlock).await;
 }
@@ -210,39 +212,21 @@ async fn redis_asks_for_another_password() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_the_queue_holds_something_else() {
     const KEY: &str = "{syncline:team}:v2:sync_batches:order";
-    let spoil = |server: &mut RedisServer| {
-        server.command(&["SET", KEY, "nonsense"]).unwrap();
-    };
-    let mut server = RedisServer::start();
-    let url = server.url();
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
-    team.work().await;
-    spoil(&mut server);
-    // Noticed by whoever next has something to sync.
-    team.work().await;
-    team.apart("delete the keys").await;
-    server.command(&["DEL", KEY]).unwrap();
-    team.shared().await;
-    team.work().await;
-    team.close().await;
+    let spoil = |server: &mut RedisServer| drop(server.command(&["SET", KEY, "nonsense"]).unwrap());
+    let clean = |server: &mut RedisServer| drop(server.command(&["DEL", KEY]).unwrap());
+    breaks(RedisServer::start(), "delete the keys", spoil, clean).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_stands_still_for_a_while() {
     let server = RedisServer::start();
-    let url = server.url();
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
-    team.work().await;
+    let mut team = Team::on(&server.url()).await;
     let port = server.port;
-    let sleeping = tokio::task::spawn_blocking(move || command_at(port, &["DEBUG", "SLEEP", "3"]));
+    let sleeping = tokio::task::spawn_blocking(move || command_at("", port, &["DEBUG", "SLEEP", "3"]));
     team.apart("it doesn't answer in time").await;
     team.work().await;
     sleeping.await.unwrap().unwrap();
-    team.shared().await;
-    team.work().await;
-    team.close().await;
+    team.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,9 +253,7 @@ async fn there_is_no_redis_at_the_start() {
     team.apart("nothing answers there; start it").await;
     team.work().await;
     assert!(server.spawn());
-    team.shared().await;
-    team.work().await;
-    team.close().await;
+    team.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -456,9 +438,7 @@ async fn users_with_few_rights_and_unix_sockets_will_do() {
         assert!(!format!("{told:?}").contains("s3cret"));
     }
     server.command(&["ACL", "SETUSER", "me", "+evalsha"]).unwrap();
-    team.shared().await;
-    team.work().await;
-    team.close().await;
+    team.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -488,20 +468,12 @@ async fn values_that_were_damaged_are_replaced() {
     let (cache, metadata) = (server.cache(LEASE), Namespace::Metadata);
     const KEY: &str = "{syncline:metadata}:value:k";
     cache.set(metadata, "k", vec![7; 1_000]).await;
-    let sealed = match server.command(&["GET", KEY]).unwrap() {
-        redis::Value::BulkString(bytes) => bytes,
-        other => panic!("{other:?}"),
-    };
+    let redis::Value::BulkString(sealed) = server.command(&["GET", KEY]).unwrap() else { panic!("a value") };
     assert!(sealed.len() < 200, "compressed: {}", sealed.len());
-    let set = |value: &[u8]| {
-        let client = redis::Client::open(server.url()).unwrap();
-        let mut connection = client.get_connection().unwrap();
-        redis::cmd("SET").arg(KEY).arg(value).query::<()>(&mut connection).unwrap();
-    };
     let mut flipped = sealed.clone();
     flipped[10] ^= 1;
     for poison in [&b""[..], b"nonsense", &sealed[..sealed.len() / 2], &flipped] {
-        set(poison);
+        server.command(&[&b"SET"[..], KEY.as_bytes(), poison]).unwrap();
         assert_eq!(cache.get(metadata, "k").await, None);
         cache.set(metadata, "k", vec![8; 10]).await;
         assert_eq!(cache.get(metadata, "k").await.unwrap().to_vec(), [8; 10]);
@@ -530,11 +502,7 @@ async fn sentinels_move_the_queue_to_another_server() {
     let mut primary = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
     let port = primary.port.to_string();
     let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]);
-    let info = |port: u16, section: &str| match command_at(port, &["INFO", section]).unwrap() {
-        redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
-        redis::Value::VerbatimString { text, .. } => text,
-        other => panic!("{other:?}"),
-    };
+    let info = |port: u16, section: &str| text_of(command_at("", port, &["INFO", section]).unwrap());
     support::wait_for("the replica follows", || info(replica.port, "replication").contains("master_link_status:up"));
     let sentinel_port = free_port();
     let folder = tempfile::tempdir().unwrap();
@@ -553,9 +521,7 @@ async fn sentinels_move_the_queue_to_another_server() {
             && info(sentinel_port, "sentinel").contains("slaves=1")
     });
     let url = format!("redis+sentinel://127.0.0.1:{sentinel_port}/main");
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
-    team.work().await;
+    let mut team = Team::on(&url).await;
     primary.kill();
     team.apart("until then").await;
     team.work().await;
@@ -589,24 +555,17 @@ async fn a_node_of_a_cluster_is_lost() {
     for node in &nodes[1..] {
         node.command(&["CLUSTER", "MEET", "127.0.0.1", &nodes[0].port.to_string()]).unwrap();
     }
-    let text = |node: &RedisServer, words: &[&str]| match node.command(words).unwrap() {
-        redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
-        redis::Value::VerbatimString { text, .. } => text,
-        other => panic!("{other:?}"),
-    };
     support::wait_for("the Cluster is up", || {
         nodes.iter().all(|node| {
-            let info = text(node, &["CLUSTER", "INFO"]);
-            info.contains("cluster_state:ok")
-                && info.contains("cluster_known_nodes:3")
-                && info.contains("cluster_slots_ok:16384")
+            let info = text_of(node.command(&["CLUSTER", "INFO"]).unwrap());
+            ["cluster_state:ok", "cluster_known_nodes:3", "cluster_slots_ok:16384"]
+                .iter()
+                .all(|fact| info.contains(fact))
         })
     });
     let urls: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
     let url = format!("redis+cluster://{}", urls.join(","));
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
-    team.work().await;
+    let mut team = Team::on(&url).await;
     let slot = match nodes[0].command(&["CLUSTER", "KEYSLOT", "{syncline:team}:v2:sync_batches:order"]).unwrap() {
         redis::Value::Int(slot) => usize::try_from(slot).unwrap(),
         other => panic!("{other:?}"),

@@ -20,12 +20,12 @@ pub(super) struct Backend {
     pub(super) state: watch::Sender<FailoverState>,
     pub(super) notifier: Arc<Notifier>,
     /// Redis failed somebody, and is to be probed.
-    pub(super) suspected: Notify,
+    pub(super) suspected: Arc<Notify>,
 }
 
 impl Backend {
     pub(super) fn new(redis: Option<RedisCache>, state: FailoverState) -> Backend {
-        let (notifier, suspected) = (Arc::default(), Notify::new());
+        let (notifier, suspected) = Default::default();
         Backend { redis, state: watch::channel(state).0, notifier, suspected }
     }
 

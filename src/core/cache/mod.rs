@@ -60,38 +60,30 @@ impl Namespace {
         Namespace::SyncBatches,
     ];
 
+    /// Its name, minutes that a value lives, and MiB.
+    fn row(self) -> (&'static str, u64, u64) {
+        match self {
+            Namespace::Embeddings => ("embeddings", 2 * 60, 64),
+            Namespace::SearchResults => ("search_results", 30, 32),
+            Namespace::Metadata => ("metadata", 60, 32),
+            Namespace::ProviderResponses => ("provider_responses", 5, 16),
+            Namespace::SyncBatches => ("sync_batches", 24 * 60, 8),
+        }
+    }
+
     /// Its name in keys and reports.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Namespace::Embeddings => "embeddings",
-            Namespace::SearchResults => "search_results",
-            Namespace::Metadata => "metadata",
-            Namespace::ProviderResponses => "provider_responses",
-            Namespace::SyncBatches => "sync_batches",
-        }
+        self.row().0
     }
 
     /// How long a value lives.
     pub fn lifetime(self) -> Duration {
-        const MINUTE: u64 = 60;
-        Duration::from_secs(match self {
-            Namespace::Embeddings => 120 * MINUTE,
-            Namespace::SearchResults => 30 * MINUTE,
-            Namespace::Metadata => 60 * MINUTE,
-            Namespace::ProviderResponses => 5 * MINUTE,
-            Namespace::SyncBatches => 24 * 60 * MINUTE,
-        })
+        Duration::from_secs(60 * self.row().1)
     }
 
     /// Bytes of keys and values it may hold; the least useful go first. Batches never go this way.
     pub fn capacity(self) -> u64 {
-        const MIB: u64 = 1 << 20;
-        match self {
-            Namespace::Embeddings => 64 * MIB,
-            Namespace::SearchResults | Namespace::Metadata => 32 * MIB,
-            Namespace::ProviderResponses => 16 * MIB,
-            Namespace::SyncBatches => 8 * MIB,
-        }
+        self.row().2 << 20
     }
 }
 

@@ -47,15 +47,18 @@ impl Notifier {
 
     /// The queue has changed; `head` is its first batch, where that is known.
     pub(super) fn notify(&self, key: &QueueKey, head: Option<BatchId>) {
-        if let Some(sender) = self.queues().get(key) {
-            sender.send_modify(|change| *change = QueueChange { changes: change.changes + 1, head });
-        }
+        self.notify_where(|other| other == key, head);
     }
 
     /// Any queue may have changed.
     pub(super) fn notify_all(&self) {
-        for sender in self.queues().values() {
-            sender.send_modify(|change| *change = QueueChange { changes: change.changes + 1, head: None });
+        self.notify_where(|_| true, None);
+    }
+
+    /// These queues have changed.
+    pub(super) fn notify_where(&self, have_changed: impl Fn(&QueueKey) -> bool, head: Option<BatchId>) {
+        for (_, sender) in self.queues().iter().filter(|(key, _)| have_changed(key)) {
+            sender.send_modify(|change| *change = QueueChange { changes: change.changes + 1, head });
         }
     }
 

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::sync::Weak;
 use std::time::Duration;
 
-use redis::PushKind;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::backend::RECONNECT_TIMEOUT;
 use super::failover::{FailoverState, Mode};
 use super::notifier::QueueKey;
 use super::queues::Queues;
-use super::redis::{self as server, NewConnection, RedisCache, RedisError};
+use super::redis::{NewConnection, RedisCache, RedisError};
 
 /// Longest wait for the first connection.
 const FIRST_TIMEOUT: Duration = Duration::from_millis(800);
@@ -44,7 +44,8 @@ pub(super) async fn supervise(queues: Weak<Queues>) {
 
 #[derive(Default)]
 struct Supervisor {
-    pushes: Option<server::Pushes>,
+    /// The connection is broken.
+    lost: CancellationToken,
     subscribed: HashSet<QueueKey>,
     pause: Duration,
     backoff: Duration,
@@ -70,7 +71,7 @@ impl Supervisor {
             Mode::Shared => RECONNECT_TIMEOUT,
             Mode::Local | Mode::Returning => LATER_TIMEOUT,
         };
-        let connected = match redis.connect(&backend.notifier.subscribed(), timeout).await {
+        let connected = match redis.connect(backend, timeout).await {
             Ok(connection) => self.enter(queues, redis, connection).await,
             Err(error) => Err(error),
         };
@@ -87,27 +88,22 @@ impl Supervisor {
     }
 
     /// Makes a new connection the one in use, and the queues of Redis those that count.
-    async fn enter(
-        &mut self,
-        queues: &Queues,
-        redis: &RedisCache,
-        mut connection: NewConnection,
-    ) -> Result<(), RedisError> {
+    async fn enter(&mut self, queues: &Queues, redis: &RedisCache, new: NewConnection) -> Result<(), RedisError> {
         let backend = &queues.backend;
         if backend.now().0 != Mode::Shared {
             backend.state.send_if_modified(FailoverState::back);
             // The one that syncs here ends first, so that two never do.
             while queues.local.is_syncing() {
                 tokio::time::sleep(SYNC_POLL).await;
-                if !connection.is_alive() {
+                if new.lost.is_cancelled() {
                     return Err(RedisError::cut(redis.config()));
                 }
             }
-            redis.leave_all(&connection, &queues.leases).await?;
+            redis.leave_all(&new, &queues.leases).await?;
             self.joined = Some(Instant::now());
         }
-        self.pushes = connection.pushes.take();
-        redis.set_connection(connection);
+        self.lost = new.lost.clone();
+        redis.set_connection(new);
         self.subscribed.clear();
         self.subscribe(queues, redis).await;
         if backend.state.send_if_modified(FailoverState::join) {
@@ -141,22 +137,9 @@ impl Supervisor {
 
     async fn watch(&mut self, queues: &Queues, redis: &RedisCache) {
         let backend = &queues.backend;
-        let Some(pushes) = &mut self.pushes else { return redis.drop_connection(redis.connection_number()) };
         let next_ping = *self.next_ping.get_or_insert_with(Instant::now);
         tokio::select! {
-            push = pushes.next() => match push {
-                Some((PushKind::Message, channel, payload)) => {
-                    match self.subscribed.iter().find(|key| server::is_channel_of(&channel, key)) {
-                        Some(key) => backend.notifier.notify(key, server::head_of(&payload)),
-                        None => tracing::debug!("a wake-up for a queue without subscribers"),
-                    }
-                }
-                Some((PushKind::Other(_), ..)) => backend.notifier.notify_all(),
-                // A Cluster's connections come and go; the next question shows whether the queue is there.
-                Some((PushKind::Disconnection, ..)) if redis.config().is_cluster() => self.next_ping = None,
-                Some((PushKind::Disconnection, ..)) | None => redis.drop_connection(redis.connection_number()),
-                Some(_) => {}
-            },
+            () = self.lost.cancelled() => redis.drop_connection(redis.connection_number()),
             () = backend.suspected.notified() => self.next_ping = None,
             () = backend.notifier.opened.notified() => self.subscribe(queues, redis).await,
             () = tokio::time::sleep_until(next_ping) => {

@@ -5,13 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    Pipeline, ProtocolVersion, RedisFuture, RedisResult, TlsCertificates, TlsMode, Value,
+    Pipeline, ProtocolVersion, RedisResult, TlsCertificates, TlsMode,
 };
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -227,11 +227,17 @@ pub(super) enum Connection {
 
 impl Connection {
     pub(super) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
-        command.query_async(self).await
+        match self {
+            Connection::Server(connection) => command.query_async(connection).await,
+            Connection::Cluster(connection) => command.query_async(connection).await,
+        }
     }
 
-    pub(super) async fn ask_all<T: FromRedisValue>(&mut self, commands: &Pipeline) -> RedisResult<T> {
-        commands.query_async(self).await
+    pub(super) async fn ask_all(&mut self, commands: &Pipeline) -> RedisResult<()> {
+        match self {
+            Connection::Server(connection) => commands.query_async(connection).await,
+            Connection::Cluster(connection) => commands.query_async(connection).await,
+        }
     }
 
     pub(super) async fn subscribe(&mut self, channel: &str) -> RedisResult<()> {
@@ -245,34 +251,6 @@ impl Connection {
         match self {
             Connection::Server(connection) => connection.unsubscribe(channel).await,
             Connection::Cluster(connection) => connection.unsubscribe(channel).await,
-        }
-    }
-}
-
-impl ConnectionLike for Connection {
-    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Connection::Server(connection) => connection.req_packed_command(command),
-            Connection::Cluster(connection) => connection.req_packed_command(command),
-        }
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        commands: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Connection::Server(connection) => connection.req_packed_commands(commands, offset, count),
-            Connection::Cluster(connection) => connection.req_packed_commands(commands, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Connection::Server(connection) => connection.get_db(),
-            Connection::Cluster(connection) => connection.get_db(),
         }
     }
 }

@@ -9,22 +9,22 @@ mod seal;
 mod values;
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use redis::aio::AsyncPushSender;
 use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, ServerErrorKind};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use super::backend::Backend;
 use super::notifier::QueueKey;
 use super::{BatchId, Namespace, ServerFacts};
 use crate::core::escape;
 use connection::Connection;
 pub(super) use connection::ConnectionConfig;
 pub(super) use error::RedisError;
-pub(super) use queues::{head_of, is_channel_of};
 
 /// A key that is written to see whether that can be done.
 const PROBE: &str = "{syncline:-probe}:written";
@@ -84,24 +84,40 @@ impl RedisCache {
     // The connection.
 
     /// Connects, and sees that it can be used; gives the sentence when not. The connection isn't used by others yet.
-    pub(super) async fn connect(&self, queues: &[QueueKey], timeout: Duration) -> Answer<NewConnection> {
-        let (give, pushes) = Pushes::new();
-        let mut connection = self.config.connect(give, timeout).await.map_err(|error| self.error(&error))?;
+    pub(super) async fn connect(&self, backend: &Backend, timeout: Duration) -> Answer<NewConnection> {
+        let (is_cluster, lost) = (self.config.is_cluster(), CancellationToken::new());
+        let (notifier, suspected, broken) = (backend.notifier.clone(), backend.suspected.clone(), lost.clone());
+        // What the server sends by itself.
+        let on_push = move |PushInfo { kind, data }: PushInfo| {
+            let mut data = data.into_iter().map(|value| Vec::<u8>::from_redis_value(value).unwrap_or_default());
+            match kind {
+                PushKind::Message => {
+                    let (channel, payload) = (data.next().unwrap_or_default(), data.next().unwrap_or_default());
+                    notifier.notify_where(|key| queues::is_channel_of(&channel, key), queues::head_of(&payload));
+                }
+                // A Cluster's connections come and go; a ping shows whether the queue is there.
+                PushKind::Disconnection if is_cluster => suspected.notify_one(),
+                PushKind::Disconnection => broken.cancel(),
+                _ => {}
+            }
+            Ok::<(), ()>(())
+        };
+        let mut connection = self.config.connect(on_push, timeout).await.map_err(|error| self.error(&error))?;
         // It must write, run scripts, and hold what belongs at the keys of the queues in use.
         let probe = QueueKey::new(Namespace::SyncBatches, "-probe");
-        for key in std::iter::once(&probe).chain(queues) {
+        for key in std::iter::once(&probe).chain(&backend.notifier.subscribed()) {
             self.list_on(&mut connection, key).await?;
         }
         let mut write = redis::cmd("SET");
         write.arg(PROBE).arg(1).arg("PX").arg(60_000);
         connection.ask::<()>(&write).await.map_err(|error| self.error(&error))?;
-        Ok(NewConnection { connection, pushes: Some(pushes) })
+        Ok(NewConnection { connection, lost })
     }
 
     /// From now on all use this connection.
     pub(super) fn set_connection(&self, new: NewConnection) {
-        self.connection
-            .send_modify(|current| *current = Current { number: current.number + 1, connection: Some(new.connection) });
+        let connection = Some(new.connection);
+        self.connection.send_modify(|current| *current = Current { number: current.number + 1, connection });
     }
 
     /// Which connection is in use, or was last.
@@ -187,63 +203,15 @@ impl RedisCache {
         for call in rest {
             all.add_command(call.command("EVALSHA", &script.name)).ignore();
         }
-        connection.ask_all::<()>(&all).await.map_err(|error| self.error(&error))
+        connection.ask_all(&all).await.map_err(|error| self.error(&error))
     }
 }
 
 /// A connection that was just made.
 pub(super) struct NewConnection {
     connection: Connection,
-    /// What the server sends over it by itself.
-    pub(super) pushes: Option<Pushes>,
-}
-
-impl NewConnection {
-    /// Whether it hasn't broken yet, as far as anybody noticed.
-    pub(super) fn is_alive(&mut self) -> bool {
-        let Some(pushes) = &mut self.pushes else { return false };
-        loop {
-            match pushes.queue.try_recv() {
-                Ok(push) if push.kind == PushKind::Disconnection => return false,
-                Ok(_) => {}
-                Err(error) => return error == mpsc::error::TryRecvError::Empty,
-            }
-        }
-    }
-}
-
-/// What a server sends by itself. More than anybody takes is dropped, which is told.
-pub(super) struct Pushes {
-    queue: mpsc::Receiver<PushInfo>,
-    dropped: Arc<AtomicBool>,
-}
-
-/// Pushes that wait to be taken.
-const MOST_PUSHES: usize = 4096;
-
-impl Pushes {
-    fn new() -> (impl AsyncPushSender + Clone, Pushes) {
-        let (give, queue) = mpsc::channel(MOST_PUSHES);
-        let dropped = Arc::new(AtomicBool::new(false));
-        let missed = dropped.clone();
-        let give = move |push: PushInfo| {
-            if give.try_send(push).is_err() {
-                missed.store(true, Ordering::Relaxed);
-            }
-            Ok::<(), ()>(())
-        };
-        (give, Pushes { queue, dropped })
-    }
-
-    /// The next one: its kind, and of a message channel and payload. [`PushKind::Other`] when some were dropped.
-    pub(super) async fn next(&mut self) -> Option<(PushKind, Vec<u8>, Vec<u8>)> {
-        let PushInfo { kind, data } = self.queue.recv().await?;
-        if self.dropped.swap(false, Ordering::Relaxed) {
-            return Some((PushKind::Other(String::new()), Vec::new(), Vec::new()));
-        }
-        let mut bytes = data.into_iter().map(|value| Vec::<u8>::from_redis_value(value).unwrap_or_default());
-        Some((kind, bytes.next().unwrap_or_default(), bytes.next().unwrap_or_default()))
-    }
+    /// It is broken.
+    pub(super) lost: CancellationToken,
 }
 
 /// A script's keys and arguments.

@@ -122,12 +122,12 @@ fn channel(key: &QueueKey) -> String {
 }
 
 /// Whether a channel tells of this queue.
-pub(in crate::core::cache) fn is_channel_of(name: &[u8], key: &QueueKey) -> bool {
+pub(super) fn is_channel_of(name: &[u8], key: &QueueKey) -> bool {
     channel(key).as_bytes() == name
 }
 
 /// The batch that a wake-up names as the first.
-pub(in crate::core::cache) fn head_of(payload: &[u8]) -> Option<BatchId> {
+pub(super) fn head_of(payload: &[u8]) -> Option<BatchId> {
     std::str::from_utf8(payload).ok()?.parse().ok()
 }
 
