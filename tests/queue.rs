@@ -124,14 +124,14 @@ async fn ids(cache: &CacheManager) -> Vec<BatchId> {
     queue(cache).await.iter().map(|item| item.batch.id).collect()
 }
 
-/// Waits until a look at the queue is as wanted.
-async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
-    let looking = async {
-        while !look().await {
+/// Waits until something is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let polling = async {
+        while !is_so().await {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(DEADLINE, looking).await.unwrap_or_else(|_| panic!("not within {DEADLINE:?}: {what}"));
+    timeout(DEADLINE, polling).await.unwrap_or_else(|_| panic!("not within {DEADLINE:?}: {what}"));
 }
 
 async fn first_come_first_served(home: Home) {
@@ -435,10 +435,10 @@ async fn a_batch_that_loses_its_lease_is_enqueued_again(home: Home) {
     let fixture = Fixture::new(&[]);
     let (thief, busy, owner) = (home.cache(), new_batch(), SyncManager::new(home.cache(), Owner::new()));
     let (reached, may_go) = (CancellationToken::new(), CancellationToken::new());
-    let (told, wait) = (reached.clone(), may_go.clone());
+    let (reach, wait) = (reached.clone(), may_go.clone());
     let (stealer, blocker) = (thief.clone(), busy.clone());
     let target = Target::new(&fixture, move |call, head| {
-        let (thief, busy, told, wait) = (stealer.clone(), blocker.clone(), told.clone(), wait.clone());
+        let (thief, busy, reach, wait) = (stealer.clone(), blocker.clone(), reach.clone(), wait.clone());
         Box::pin(async move {
             if call == 0 {
                 // Another takes its place while it syncs.
@@ -446,7 +446,7 @@ async fn a_batch_that_loses_its_lease_is_enqueued_again(home: Home) {
                     leave(&thief, id).await;
                 }
                 lease_of(enqueue(&thief, &busy).await);
-                told.cancel();
+                reach.cancel();
                 wait.cancelled().await;
                 assert!(head.confirm().await.is_err() && head.cancel.is_cancelled(), "the lease is lost");
                 return Err("cancelled".to_owned());

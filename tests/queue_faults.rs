@@ -26,15 +26,15 @@ const QUEUES: Namespace = Namespace::SyncBatches;
 /// Short, so that those who died are soon done with.
 const LEASE: Duration = Duration::from_secs(1);
 
-type Told = Vec<(BackendKind, Health)>;
+type Seen = Vec<(BackendKind, Health)>;
 
 /// Two owners on one tree.
 struct Team {
     fixture: Fixture,
     engines: Vec<Engine>,
     owners: Vec<Workspace>,
-    /// All that each owner told, as far as where its queue is.
-    told: Vec<Arc<Mutex<Told>>>,
+    /// All states that each owner published, as far as where its queue is.
+    seen: Vec<Arc<Mutex<Seen>>>,
     written: usize,
 }
 
@@ -42,24 +42,24 @@ impl Team {
     /// Each owner reaches Redis by its own URL.
     fn new(urls: [&str; 2]) -> Team {
         let fixture = Fixture::new(&[("first.txt", "needle 0\n")]);
-        let mut team = Team { fixture, engines: Vec::new(), owners: Vec::new(), told: Vec::new(), written: 0 };
+        let mut team = Team { fixture, engines: Vec::new(), owners: Vec::new(), seen: Vec::new(), written: 0 };
         for (host, url) in urls.iter().enumerate() {
             let settings = settings(&team.fixture, url, &format!("host-{host}"));
             let engine = Engine::new(&settings);
             let owner = engine.open(&team.fixture.root, &settings).unwrap();
-            let told = Arc::new(Mutex::new(Told::new()));
-            let (mut states, tell) = (owner.state(), told.clone());
+            let seen = Arc::new(Mutex::new(Seen::new()));
+            let (mut states, note) = (owner.state(), seen.clone());
             tokio::spawn(async move {
                 while states.changed().await.is_ok() {
                     let state = states.borrow_and_update().clone();
                     let now = (state.backend, state.health.clone());
-                    let mut told = tell.lock().unwrap();
-                    if told.last() != Some(&now) {
-                        told.push(now);
+                    let mut seen = note.lock().unwrap();
+                    if seen.last() != Some(&now) {
+                        seen.push(now);
                     }
                 }
             });
-            team.told.push(told);
+            team.seen.push(seen);
             team.engines.push(engine);
             team.owners.push(owner);
         }
@@ -102,17 +102,17 @@ impl Team {
     /// Each owner has a queue of its own, and says why.
     async fn apart(&self, sentence: &str) {
         self.all(|state| {
-            let told =
-                matches!(&state.health, Health::Degraded(told) if told.contains(sentence) && told.contains("; "));
-            state.backend == BackendKind::Local && told
+            let seen =
+                matches!(&state.health, Health::Degraded(seen) if seen.contains(sentence) && seen.contains("; "));
+            state.backend == BackendKind::Local && seen
         })
         .await;
     }
 
     /// How often an owner came back to Redis.
     fn returns(&self, owner: usize) -> usize {
-        let told = self.told[owner].lock().unwrap();
-        let backends: Vec<_> = told.iter().map(|(backend, _)| *backend).collect();
+        let seen = self.seen[owner].lock().unwrap();
+        let backends: Vec<_> = seen.iter().map(|(backend, _)| *backend).collect();
         backends.windows(2).filter(|pair| *pair == [BackendKind::Local, BackendKind::Redis]).count()
     }
 
@@ -156,7 +156,7 @@ async fn breaks(
     repair(&mut server);
     team.shared().await;
     team.work().await;
-    assert_eq!([team.returns(0), team.returns(1)], [1, 1], "{:#?}", team.told);
+    assert_eq!([team.returns(0), team.returns(1)], [1, 1], "{:#?}", team.seen);
     // A batch leaves a moment after it has committed.
     let cache = server.cache(LEASE);
     let emptied = async {
@@ -332,7 +332,7 @@ async fn a_lease_in_this_process_ends_before_redis_is_joined() {
 struct Window {
     child: tokio::process::Child,
     client: Client,
-    told: Vec<Value>,
+    seen: Vec<Value>,
 }
 
 impl Window {
@@ -350,18 +350,18 @@ impl Window {
         let mut child = command.spawn().unwrap();
         let mut client = Client::new(child.stdout.take().unwrap(), child.stdin.take().unwrap());
         client.initialize(&[&fixture.root], json!({}), Value::Null).await;
-        Window { child, client, told: Vec::new() }
+        Window { child, client, seen: Vec::new() }
     }
 
-    /// Waits until the editor is told a state as wanted.
+    /// Waits until the editor is sent a state as wanted.
     async fn until(&mut self, wanted: impl Fn(&Value) -> bool) {
-        let told = &mut self.told;
-        self.client.state_until("a state as wanted", |state| told.push(state.clone()), wanted).await;
+        let seen = &mut self.seen;
+        self.client.state_until("a state as wanted", |state| seen.push(state.clone()), wanted).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_editor_is_told_of_it() {
+async fn an_editor_is_notified() {
     let mut server = RedisServer::start();
     let fixture = Fixture::new(&[("a.txt", "needle\n")]);
     let mut window = Window::open(&fixture, &server.url(), "host").await;
@@ -434,8 +434,8 @@ async fn users_with_few_rights_and_unix_sockets_will_do() {
     server.command(&["ACL", "SETUSER", "me", "-evalsha"]).unwrap();
     team.work().await;
     team.apart("allow the user of queue.redis_url what it needs").await;
-    for told in &team.told {
-        assert!(!format!("{told:?}").contains("s3cret"));
+    for seen in &team.seen {
+        assert!(!format!("{seen:?}").contains("s3cret"));
     }
     server.command(&["ACL", "SETUSER", "me", "+evalsha"]).unwrap();
     team.end().await;
@@ -455,7 +455,7 @@ async fn tls_will_do_and_its_certificate_counts() {
     let mut team = Team::new([&format!("{url}/#insecure"), &url]);
     until_state(&team.owners[0], |state| state.backend == BackendKind::Redis && state.health == Health::Ok).await;
     until_state(&team.owners[1], |state| {
-        matches!(&state.health, Health::Degraded(told) if told.contains("its certificate isn't trusted; use the name"))
+        matches!(&state.health, Health::Degraded(seen) if seen.contains("its certificate isn't trusted; use the name"))
     })
     .await;
     team.work().await;

@@ -1,5 +1,5 @@
-//! Real runs of many owners, with crashes, stalls and cut links; what happened is recorded, and a checker looks for broken
-//! promises in it.
+//! Real runs of many owners, with crashes, stalls and cut links; what happened is recorded, and a checker of the promises
+//! reads it.
 //!
 //! Owners of several processes bring two indexes up to date, of two roots whose batches are in one queue in one Redis, each
 //! process over a link of its own. All that happens is recorded in another Redis, in one order; commits have the index's own order, their
@@ -50,7 +50,7 @@ enum Event {
     Head { batch: String, queue: u64, token: u64 },
     /// It has committed.
     Commit { batch: String, root: usize, queue: u64, token: u64, generation: u64 },
-    /// It was told that its lease is lost.
+    /// It has learned that its lease is lost.
     Refused { token: u64 },
     /// A change is synced, or isn't.
     Done { batch: String, file: String, synced: bool, returns: u32, error: Option<String> },
@@ -125,7 +125,7 @@ impl SyncTarget for Target {
                 }
                 let fence = runtime.block_on(held.confirm()).map_err(|_| IndexError::LeaseLost)?;
                 if target.chance(20) {
-                    // It stands still at the worst moment: when it has just been told that it may commit.
+                    // It stands still at the worst moment: when it has just learned that it may commit.
                     std::thread::sleep(LEASE * 3 / 2);
                 }
                 Ok(Some(fence))
@@ -428,7 +428,7 @@ fn histories_of_owners_in_one_process_keep_every_promise() {
     }
 }
 
-/// Looks for broken promises.
+/// Checks every promise.
 fn check(seed: u64, events: &[Event], setting: &Setting) {
     let again = format!("seed {seed} (SYNCLINE_TEST_SEED={seed} repeats it)");
     let mut commits: BTreeMap<(usize, u64), (u64, u64, &str)> = BTreeMap::new();

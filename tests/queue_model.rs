@@ -290,7 +290,7 @@ async fn the_script_does_what_the_model_does() {
             (theirs, ours) => panic!("step {step}: {theirs:?} and {ours:?}"),
         }
         if step % 7 == 0 {
-            // A look at the queue in Redis takes out what is over.
+            // Listing the queue in Redis takes out what is over.
             let theirs = caches[0].get_queue(QUEUES, "c").await;
             queue.sweep(now + 1, config);
             let shape = |item: syncline::core::cache::QueueItem| (item.batch, item.files, item.token.is_some());

@@ -133,13 +133,13 @@ fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_queue_and_every_
         // First come, first served: whoever stood before another in the queue synced before it, under a smaller token.
         let synced = tree.synced.lock().unwrap().clone();
         assert!(synced.windows(2).all(|pair| pair[0].1 < pair[1].1), "tokens grow");
-        let turn: BTreeMap<_, _> = synced.iter().enumerate().map(|(turn, (id, _))| (*id, turn)).collect();
-        assert_eq!(turn.len(), synced.len(), "no batch syncs twice");
+        let order: BTreeMap<_, _> = synced.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
+        assert_eq!(order.len(), synced.len(), "no batch syncs twice");
         let queues = queues.await.unwrap();
         assert!(queues.iter().any(|queue| queue.len() > 1), "batches did wait");
         for queue in queues {
-            let turns: Vec<_> = queue.iter().filter_map(|id| turn.get(id)).collect();
-            assert!(turns.is_sorted(), "{turns:?}");
+            let order: Vec<_> = queue.iter().filter_map(|id| order.get(id)).collect();
+            assert!(order.is_sorted(), "{order:?}");
         }
     });
 }
@@ -187,14 +187,14 @@ async fn storm(cache: CacheManager, task: usize) {
     }
 }
 
-/// The line as it was seen at each change, until every file is indexed.
+/// The queue as it was seen at each change, until every file is indexed.
 async fn watch_queue(owner: SyncManager, id: syncline::core::CodebaseId, tree: Arc<Tree>) -> Vec<Vec<BatchId>> {
     let mut changes = owner.watch_queue(&id);
     let mut seen = Vec::new();
     while tree.index.snapshot().files() < 100 {
         let queue = owner.queue(&id).await;
         seen.push(queue.iter().map(|item| item.batch.id).collect());
-        // Or a little later, should the last change have come before the look.
+        // Or a little later, should the last change have come before it was listed.
         let _ = tokio::time::timeout(Duration::from_millis(20), changes.changed()).await;
     }
     seen

@@ -1,4 +1,4 @@
-//! Texts of strangers, for terminals and logs.
+//! Texts from outside, for terminals and logs.
 
 /// `text` with whatever moves cursors, changes colours or turns the direction of writing made visible.
 pub fn escape(text: &str) -> String {

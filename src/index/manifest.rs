@@ -58,7 +58,7 @@ pub struct Manifest {
     pub generation: Generation,
     /// The segments and, of each, the files that no longer count, ascending.
     pub segments: BTreeMap<SegmentId, (SegmentRef, Vec<DocId>)>,
-    /// The last token of each waiting line under which something was committed, the latest first.
+    /// The last token of each queue under which something was committed, the latest first.
     pub fences: Fences,
     /// The commits that this one is built on, itself first.
     pub ancestry: Ancestry,
@@ -84,7 +84,7 @@ impl Ancestry {
     }
 }
 
-/// The last token of each waiting line under which something was committed.
+/// The last token of each queue under which something was committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fences(Vec<Fence>);
 

@@ -52,7 +52,7 @@ pub struct Update<'a> {
     /// Told how many files are done, and how many there are.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
     /// Asked before each commit whether the lease is still held: the fence to commit under, `None`
-    /// for work that takes no turns.
+    /// for work without a lease.
     pub permit: &'a (dyn Fn() -> Result<Option<Fence>, IndexError> + Sync),
 }
 

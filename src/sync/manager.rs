@@ -154,15 +154,14 @@ type MergeKey = (CodebaseId, CodebaseRoot);
 
 /// A batch that waits, and takes in what changes meanwhile.
 struct Waiting {
-    batch: BatchId,
-    since: UnixMillis,
+    enqueued: Enqueued,
     dirty: Dirty,
-    /// The queue is to be told how much that is.
+    /// The queue is to learn how much that is.
     merged: Arc<Notify>,
-    outcome: watch::Receiver<Option<SyncOutcome>>,
 }
 
 /// A batch on its way, and how to learn how it ends.
+#[derive(Clone)]
 pub struct Enqueued {
     /// Which.
     pub batch: BatchId,
@@ -184,7 +183,7 @@ impl Enqueued {
 }
 
 impl SyncManager {
-    /// Whether anybody beside the one who asks holds it, a batch on its way included.
+    /// Whether others than the one who asks hold it, a batch on its way included.
     pub fn is_used(&self) -> bool {
         Arc::strong_count(&self.shared) > 1
     }
@@ -229,14 +228,15 @@ impl SyncManager {
         let changes = shared.cache.subscribe(QUEUES, codebase.id.as_str());
         let (publish, outcome) = watch::channel(None);
         let (merged, covered) = (Arc::<Notify>::default(), dirty.len());
-        let mut enqueued =
-            Enqueued { batch: batch.id, position: None, since: batch.created_at, covered, outcome: outcome.clone() };
-        let waiting = Waiting { batch: batch.id, since: batch.created_at, dirty, merged: merged.clone(), outcome };
+        let mut enqueued = Enqueued { batch: batch.id, position: None, since: batch.created_at, covered, outcome };
+        let waiting = Waiting { enqueued: enqueued.clone(), dirty, merged: merged.clone() };
         if let Some(other) = shared.wait_or_merge(&key, waiting) {
             return other;
         }
         let (entered, returns, waited) = (Instant::now(), 0, None);
-        let journey = Journey { shared, key, batch, entered, merged, changes, publish, returns, covered, waited };
+        let handle = enqueued.clone();
+        let journey =
+            Journey { shared, key, batch, handle, entered, merged, changes, publish, returns, covered, waited };
         // Its own task, so that neither a caller that gives up nor one that panics leaves it without an owner.
         let (tell, position) = oneshot::channel();
         journey.shared.journeys.send_modify(|journeys| *journeys += 1);
@@ -271,15 +271,15 @@ impl Shared {
             return None;
         };
         other.dirty.join(new.dirty);
+        other.enqueued.covered = other.dirty.len();
         other.merged.notify_one();
-        let (covered, outcome) = (other.dirty.len(), other.outcome.clone());
-        Some(Enqueued { batch: other.batch, position: None, since: other.since, covered, outcome })
+        Some(other.enqueued.clone())
     }
 
     /// Has a batch wait no more, and gives all that it covers. What changes from now on is for another batch.
     fn wait_no_more(&self, key: &MergeKey, id: BatchId) -> Dirty {
         let mut waiting = self.waiting();
-        match waiting.get(key).is_some_and(|waiting| waiting.batch == id) {
+        match waiting.get(key).is_some_and(|waiting| waiting.enqueued.batch == id) {
             true => waiting.remove(key).map_or_else(Dirty::nothing, |waiting| waiting.dirty),
             false => Dirty::nothing(),
         }
@@ -291,6 +291,7 @@ struct Journey {
     shared: Arc<Shared>,
     key: MergeKey,
     batch: SyncBatch,
+    handle: Enqueued,
     entered: Instant,
     /// More changes were merged into it.
     merged: Arc<Notify>,
@@ -349,8 +350,7 @@ impl Journey {
                 }
                 // Also when only the index knows that others have overtaken it.
                 shared.cache.remove_item(QUEUES, self.key.0.as_str(), id).await;
-                let (since, merged, outcome) = (self.batch.created_at, self.merged.clone(), self.publish.subscribe());
-                let waiting = Waiting { batch: id, since, dirty, merged, outcome };
+                let waiting = Waiting { enqueued: self.handle.clone(), dirty, merged: self.merged.clone() };
                 if let Some(other) = shared.wait_or_merge(&self.key, waiting) {
                     // The next one waits already, and takes this one in.
                     return other.outcome().await;

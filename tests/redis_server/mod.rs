@@ -39,7 +39,7 @@ impl RedisServer {
         RedisServer::start_with(&[])
     }
 
-    /// A server with more arguments, as on its command line.
+    /// A server with more arguments, as its program takes them.
     pub fn start_with(arguments: &[&str]) -> RedisServer {
         RedisServer::start_program(&program(), arguments)
     }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::tools::REDIS;
 use crate::workspace::{Workspace, run as run_command};
 
-/// Long runs of many owners that are killed, stopped and cut off; a checker looks for broken promises.
+/// Long runs of many owners that are killed, stopped and cut off; a checker of the promises.
 #[derive(clap::Args)]
 pub(crate) struct History {
     /// How many runs, each with faults of its own.

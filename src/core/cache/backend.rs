@@ -19,7 +19,7 @@ pub(super) struct Backend {
     pub(super) redis: Option<RedisCache>,
     pub(super) state: watch::Sender<FailoverState>,
     pub(super) notifier: Arc<Notifier>,
-    /// Redis failed somebody, and is to be probed.
+    /// Redis failed a caller, and is to be probed.
     pub(super) suspected: Arc<Notify>,
 }
 
@@ -29,7 +29,7 @@ impl Backend {
         Backend { redis, state: watch::channel(state).0, notifier, suspected }
     }
 
-    /// What counts now, and each epoch's number.
+    /// What counts now, and the number of its epoch.
     pub(super) fn now(&self) -> (Mode, u64) {
         let state = self.state.borrow();
         (state.mode(), state.epoch())

@@ -72,11 +72,11 @@ impl FailoverState {
             self.epoch += 1;
         }
         let before = std::mem::replace(&mut self.mode, Mode::Local);
-        let told = self.problem.as_deref() == Some(problem);
-        if !told {
+        let is_known = self.problem.as_deref() == Some(problem);
+        if !is_known {
             self.problem = Some(problem.to_owned());
         }
-        before != Mode::Local || !told
+        before != Mode::Local || !is_known
     }
 
     /// Redis can be used again. Gives whether its queues may be joined now, as far as this knows.

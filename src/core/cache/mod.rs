@@ -221,7 +221,7 @@ impl CacheManager {
         CacheManager::new(leases, None, FailoverState::local(None))
     }
 
-    /// The cache that the settings want. It connects in the background; whatever goes wrong is told by
+    /// The cache that the settings want. It connects in the background; whatever goes wrong is said by
     /// [`CacheManager::failover_state`]. Must be called within a Tokio runtime.
     pub fn open(settings: &QueueSettings) -> CacheManager {
         let leases = LeaseConfig { lease: settings.lease, stale_after: settings.stale_after };

@@ -62,7 +62,7 @@ impl Notifier {
         }
     }
 
-    /// The queues that somebody waits for.
+    /// The queues that have subscribers.
     pub(super) fn subscribed(&self) -> Vec<QueueKey> {
         self.queues().keys().cloned().collect()
     }

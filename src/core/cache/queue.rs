@@ -39,7 +39,7 @@ struct Entry {
 pub enum Placement<H = Lease> {
     /// At the head: it may sync.
     Head(H),
-    /// Behind others, or at the head of a queue that lets nobody sync just now.
+    /// Behind others, or at the head of a queue that grants nothing just now.
     Waiting {
         /// Batches before it.
         position: usize,
@@ -80,7 +80,7 @@ pub enum Reply {
 }
 
 impl Queue {
-    /// Does what is asked. Without a `grant`, the next fencing token, nobody begins to sync.
+    /// Does what is asked. Without a `grant`, the next fencing token, no batch begins to sync.
     pub fn apply(&mut self, now: Moment, leases: &LeaseConfig, op: &QueueOp, grant: Option<FencingToken>) -> Reply {
         if let QueueOp::List = op {
             return Reply::Items(self.items(now));

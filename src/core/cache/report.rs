@@ -1,4 +1,4 @@
-//! How a cache does, for people and programs that look at it.
+//! How a cache does, as shown to people and programs.
 
 use serde::{Deserialize, Serialize};
 
