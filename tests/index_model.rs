@@ -15,9 +15,10 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use syncline::core::files::TreeFile;
 use syncline::core::{Dirty, RelPath};
 use syncline::index::{
-    Candidate, FileStat, Index, IndexError, Limits, Overlay, Pattern, Query, TreeFile, Unsaved, Update, Verdict, View,
+    Candidate, FileStat, Index, IndexError, Limits, Overlay, Pattern, Query, Unsaved, Update, Verdict, View,
     find_matches,
 };
 use tokio_util::sync::CancellationToken;

@@ -243,6 +243,28 @@ async fn all_names_of_a_file_are_written_at_once() {
     engine.shutdown().await;
 }
 
+/// A new name is told of, and what was written by it before that was looked at has to be found by the old one, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_written_by_a_name_that_it_has_just_got() {
+    let (fixture, engine, workspace) = opened(&[("x/in.txt", "other\n"), ("y/in.txt", "other\n")]).await;
+    let large = Fixture::new(&[]);
+    (0..6000).for_each(|file| large.write(&format!("large/{}/{file}.txt", file % 50), format!("{file}\n")));
+    let (away, there) = (large.root.join("large"), fixture.root.join("large"));
+    for round in 0..5 {
+        // What keeps the engine from looking at once: by then the clock has ticked, and the write is in what it sees.
+        fs::rename(&away, &there).unwrap();
+        let second = fixture.root.join(format!("y/second-{round}.txt"));
+        fs::hard_link(fixture.root.join("x/in.txt"), &second).unwrap();
+        fs::write(&second, format!("needle {round}\n")).unwrap();
+        until_state(&workspace, |state| state.index.fresh && state.index.files == 6003).await;
+        assert_equal(&fixture, &workspace, &format!("round {round}")).await;
+        fs::remove_file(&second).unwrap();
+        fs::rename(&there, &away).unwrap();
+        until_state(&workspace, |state| state.index.fresh && state.index.files == 2).await;
+    }
+    engine.shutdown().await;
+}
+
 const INSIDE: &str = "SYNCLINE_TEST_INSIDE";
 
 /// Runs the test `name` once more in namespaces of its own, made with these options; true for the one inside.

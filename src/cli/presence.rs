@@ -15,6 +15,7 @@ use super::show::harmless;
 use crate::core::cache::CacheReport;
 use crate::core::settings::Settings;
 use crate::core::{CodebaseRoot, Owner, UnixMillis};
+use crate::core::{private, process};
 use crate::daemon::wire::DaemonState;
 use crate::lsp::ext;
 use crate::workspace::{Workspace, index_folder};
@@ -118,7 +119,7 @@ pub fn engines(settings: &Settings, root: &CodebaseRoot, shared: Option<&DaemonS
             .and_then(|bytes| serde_json::from_slice::<Engine>(&bytes).map_err(|_| ()));
         match read {
             // Of processes elsewhere nothing can be told from here.
-            Ok(engine) if engine.host != here || is_running(engine.pid) => found.push(engine),
+            Ok(engine) if engine.host != here || process::is_running(engine.pid) != Some(false) => found.push(engine),
             // Of an engine that was killed. If it can't be removed, the next look tries again.
             Ok(_) => drop(std::fs::remove_file(&path)),
             Err(()) => {}
@@ -143,23 +144,6 @@ pub fn engines(settings: &Settings, root: &CodebaseRoot, shared: Option<&DaemonS
 
 fn write(path: &Path, engine: &Engine) -> io::Result<()> {
     let unfinished = path.with_extension("unfinished");
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&unfinished)?.write_all(&serde_json::to_vec(engine)?)?;
+    private::create(&unfinished)?.write_all(&serde_json::to_vec(engine)?)?;
     std::fs::rename(&unfinished, path)
-}
-
-/// Whether a process of this number runs, whoever's it is.
-#[cfg(unix)]
-fn is_running(pid: u32) -> bool {
-    use rustix::process::{Pid, test_kill_process};
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
-}
-
-#[cfg(not(unix))]
-fn is_running(_: u32) -> bool {
-    true
 }

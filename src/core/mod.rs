@@ -7,6 +7,8 @@ pub mod error;
 mod escape;
 pub mod files;
 pub mod path;
+pub mod private;
+pub mod process;
 pub mod settings;
 pub mod stat;
 

@@ -1,12 +1,12 @@
 //! The daemon's log: a file that is put aside when it has grown, so that there are two at most.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
-use crate::core::escape;
+use crate::core::{escape, private};
 
 /// The log is put aside when it is larger, bytes.
 const LARGEST: u64 = 4 << 20;
@@ -42,13 +42,9 @@ impl Rotating {
     /// When it can't be written.
     pub fn open(path: &Path) -> io::Result<Rotating> {
         if let Some(folder) = path.parent() {
-            let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true);
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(folder)?;
+            private::create_folder(folder)?;
         }
-        let file = append(path)?;
+        let file = private::append(path)?;
         let written = file.metadata()?.len();
         Ok(Rotating { path: path.to_owned(), file, written })
     }
@@ -61,18 +57,10 @@ impl Rotating {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             renamed => renamed?,
         }
-        self.file = append(&self.path)?;
+        self.file = private::append(&self.path)?;
         self.written = 0;
         Ok(())
     }
-}
-
-fn append(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 impl Write for Rotating {

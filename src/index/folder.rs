@@ -7,9 +7,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::file::open_regular;
 use super::manifest::{Generation, Manifest};
-use super::segment::create_private;
+use crate::core::files::open_regular;
+use crate::core::private;
 
 /// The file that marks the folder of an index.
 const TAG: &str = "CACHEDIR.TAG";
@@ -31,7 +31,7 @@ pub fn make(folder: &Path) -> io::Result<()> {
             "the folder of an index was a link, which isn't followed; a folder takes its place"
         );
     }
-    create_private_folder(folder)?;
+    private::create_folder(folder)?;
     narrow(folder);
     if let Err(error) = mark(folder) {
         tracing::debug!(folder = %folder.display(), %error, "the folder of an index isn't marked");
@@ -45,22 +45,13 @@ pub fn make(folder: &Path) -> io::Result<()> {
 /// When one of them can't be made.
 pub fn make_below(folder: &Path) -> io::Result<()> {
     folder.parent().map_or(Ok(()), make)?;
-    create_private_folder(folder)
-}
-
-/// Makes a folder, and those above it, for this user only.
-pub fn create_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    private::create_folder(folder)
 }
 
 /// Marks a folder of ours as a cache, unless it is marked already, by whomever.
 pub fn mark(folder: &Path) -> io::Result<()> {
     let tag = folder.join(TAG);
-    let written = match create_private(&tag) {
+    let written = match private::create_new(&tag) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         created => created?.write_all(TAG_TEXT.as_bytes()),
     };

@@ -18,11 +18,12 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::docs::DocId;
-use super::file::open_regular;
 use super::folder::{Ours, is_passing};
-use super::segment::{SegmentId, SegmentRef, create_private};
+use super::segment::{SegmentId, SegmentRef};
 use super::varint;
 use crate::core::cache::{Fence, FencingToken};
+use crate::core::files::open_regular;
+use crate::core::private;
 use crate::index::checksum::xxh3_64;
 
 /// The first bytes of a manifest; the last of them is the version of the format.
@@ -194,7 +195,7 @@ impl Manifest {
 
     fn commit_by(&self, ways: &[Way], folder: &Path, base: Generation) -> io::Result<Committed> {
         let unfinished = folder.join(format!("{}.unfinished", Uuid::new_v4().simple()));
-        let written = create_private(&unfinished).and_then(|mut file| file.write_all(&self.encode()));
+        let written = private::create_new(&unfinished).and_then(|mut file| file.write_all(&self.encode()));
         let named = written.and_then(|()| name_once(ways, &unfinished, &path(folder, self.generation)));
         // What was linked or copied stays when its first name goes, and what was renamed has none.
         match std::fs::remove_file(&unfinished) {
@@ -388,7 +389,7 @@ fn rename_once(from: &Path, to: &Path) -> io::Result<()> {
 /// Copies a file, unless something has the new name. Whoever reads that meanwhile sees by the checksum that it isn't whole.
 fn copy_once(from: &Path, to: &Path) -> io::Result<()> {
     let bytes = std::fs::read(from)?;
-    let written = create_private(to)?.write_all(&bytes);
+    let written = private::create_new(to)?.write_all(&bytes);
     if written.is_err() {
         // Else it stays, and is passed over.
         let _ = std::fs::remove_file(to);

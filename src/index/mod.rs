@@ -28,7 +28,6 @@ mod varint;
 
 pub use crate::core::stat::FileStat;
 pub use docs::{ContentHash, Doc};
-pub use file::open_regular;
 pub use folder::{Ours, is_index, make_below};
 pub use in_order::{Parts, WhileWanted, in_order};
 pub use manifest::Generation;
@@ -39,8 +38,7 @@ pub use search::{
     Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Unsaved, View, WholeFile, find_matches,
     wears_out_a_searcher,
 };
-pub use segment::create_private;
-pub use snapshot::{Difference, Snapshot, TreeFile};
+pub use snapshot::{Difference, Snapshot};
 pub use store::{Change, Index, IndexError};
 pub use text::has_mark;
 pub use update::{Update, Updated};

@@ -101,7 +101,7 @@ impl Overlay {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::index::TreeFile;
+    use crate::core::files::TreeFile;
 
     /// A commit may come between a walk's comparison with the index and its marks. What it settled was indexed again.
     #[test]

@@ -15,8 +15,9 @@ use super::symbols::{Language, TextKey};
 use crate::core::RelPath;
 use crate::core::cache::FencingToken;
 use crate::core::files::RootFolder;
+use crate::core::files::TreeFile;
 use crate::core::path::cmp_bytes;
-use crate::core::stat::{FileStat, now_ns};
+use crate::core::stat::now_ns;
 
 /// The index at one commit.
 #[derive(Clone, Default)]
@@ -63,15 +64,6 @@ impl Part {
     pub(super) fn gone(&self) -> Vec<DocId> {
         (0..self.segment.docs().len()).filter(|&id| self.gone.contains(id)).collect()
     }
-}
-
-/// A file of the tree, as a walk found it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TreeFile {
-    /// Where.
-    pub path: RelPath,
-    /// What `stat` told.
-    pub stat: FileStat,
 }
 
 /// What a walk of the tree and the index disagree about.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::core::process;
+
 /// How often the client's process is looked for.
 const PARENT_CHECK: Duration = Duration::from_secs(2);
 
@@ -94,33 +96,9 @@ impl Life {
     }
 }
 
-#[cfg(unix)]
+/// Where that isn't to be found out, the end of standard input tells instead.
 fn is_alive(pid: u32) -> bool {
-    use rustix::io::Errno;
-    use rustix::process::{Pid, test_kill_process};
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
-    // Without the right to signal a process one still learns that it is there.
-    matches!(test_kill_process(pid), Ok(()) | Err(Errno::PERM)) && !is_zombie(pid)
-}
-
-/// Whether a process has ended and waits for its parent to notice, which some container's first process never does.
-#[cfg(target_os = "linux")]
-fn is_zombie(pid: rustix::process::Pid) -> bool {
-    let stat = std::fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    // The name before the state is in parentheses, and may hold any.
-    let state = stat.iter().rposition(|&b| b == b')').and_then(|at| stat.get(at + 2));
-    matches!(state, Some(b'Z' | b'X'))
-}
-
-#[cfg(all(unix, not(target_os = "linux")))]
-fn is_zombie(_: rustix::process::Pid) -> bool {
-    false
-}
-
-/// Not to be found out here: the end of standard input tells instead.
-#[cfg(not(unix))]
-fn is_alive(_: u32) -> bool {
-    false
+    process::is_running(pid).unwrap_or(false)
 }
 
 #[cfg(all(test, unix))]

@@ -41,6 +41,7 @@ impl Model {
     }
 
     /// The text as a server may have it: halves are replaced.
+    #[cfg(test)]
     pub fn text(&self) -> String {
         String::from_utf16_lossy(&self.units)
     }

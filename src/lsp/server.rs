@@ -102,7 +102,10 @@ where
         }
         fault = fault(&mut session) => tracing::error!(%fault, "the session broke off"),
         end = &mut serving => {
-            tracing::error!(?end, "the server broke off");
+            // It ends well when it has read to the client's end, which may be known here before it is from `receiving`.
+            if let Err(fault) = end {
+                tracing::error!(%fault, "the server broke off");
+            }
             is_serving = false;
         }
     }

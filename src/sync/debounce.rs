@@ -7,14 +7,14 @@ use tokio::time::Instant;
 /// A trailing debounce with a bound: a burst ends when nothing has come for the quiet window, or when its first change
 /// has waited for as long as any may. The last change of a burst is never dropped. Who knows that more is about to come
 /// can hold a burst for longer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Debounce {
     quiet: Duration,
     max_wait: Duration,
     burst: Option<Burst>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Burst {
     first: Instant,
     last: Instant,

@@ -3,6 +3,9 @@
 //! A [`Watcher`] folds what happens into [`Changes`]: which paths to look at, nothing more. An event says that a path
 //! is dirty; what became of it is found out by looking.
 
+mod changes;
+mod cookies;
+mod events;
 pub(crate) mod filesystem;
 mod folders;
 mod ground;
@@ -13,41 +16,33 @@ mod rules;
 pub mod tree;
 mod unseen;
 
-use std::collections::HashMap;
+pub use self::changes::{Born, Changes};
+pub use self::cookies::{MakeFolder, cookie_folder, sweep_cookies};
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
-use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::{Notify, oneshot};
-use uuid::Uuid;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::Notify;
 
+use self::cookies::Cookies;
 use self::folders::{Folders, Found, Watch};
 use self::opens::NoOpens;
-use self::tree::{Tree, decides_what_is_ignored};
+use self::tree::Tree;
 use self::unseen::Unseen;
 use crate::core::files::{FolderId, folder_at};
 use crate::core::settings::WatchMode;
 use crate::core::{RelPath, files};
-use crate::index::{create_private, make_below};
 
-/// Changed paths that are kept apart; more become "look at everything".
-const MOST_PATHS: usize = 10_000;
 /// How long a cookie may take to come back.
 const COOKIE_WAIT: Duration = Duration::from_secs(2);
 /// A system that lets no more folders be watched may have to let go of the watches of before: how often it is asked again,
 /// and after how long.
 const WATCH_TRIES: u32 = 25;
 const WATCH_PAUSE: Duration = Duration::from_millis(10);
-
-/// Folders for cookies in which nothing has happened for so long are those of engines that were killed, whatever process
-/// has their number now. Should one be in use, its engine makes it again.
-const COOKIES_AGE: Duration = Duration::from_secs(24 * 3600);
-/// How the names of those folders begin.
-const COOKIES: &str = "cookies-";
 
 /// How changes are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,48 +53,6 @@ pub enum Sight {
     Walks,
     /// Only what is told.
     Nothing,
-}
-
-/// What happened since one looked last.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// Paths to look at, and whether something new may be there.
-    pub paths: HashMap<RelPath, Born>,
-    /// Look at the whole tree: events were lost, a folder moved, an ignore file changed, or too much happened.
-    pub everything: bool,
-}
-
-/// Whether something new may be at a path: created, or moved there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Born {
-    /// What was there changed.
-    No,
-    /// Who may look into a folder changed.
-    Access,
-    /// It may be a folder that nobody watches yet.
-    Maybe,
-    /// Somebody else says that a file is there, who may not know that it is ignored by now.
-    Doubtful,
-}
-
-impl Changes {
-    /// Whether nothing happened.
-    pub fn is_empty(&self) -> bool {
-        self.paths.is_empty() && !self.everything
-    }
-
-    fn add(&mut self, path: RelPath, born: Born) {
-        let known = self.paths.entry(path).or_insert(born);
-        *known = born.max(*known);
-        if self.paths.len() > MOST_PATHS {
-            self.see_everything();
-        }
-    }
-
-    fn see_everything(&mut self) {
-        self.everything = true;
-        self.paths.clear();
-    }
 }
 
 /// Watches one codebase.
@@ -115,7 +68,6 @@ pub struct Watcher {
     unseen: Mutex<Unseen>,
     /// How often the system is still asked for watches that it has refused.
     tries: AtomicU32,
-    next_cookie: AtomicU64,
     next_events: AtomicU64,
 }
 
@@ -128,37 +80,18 @@ struct Events {
 
 struct Shared {
     root: PathBuf,
-    /// Where cookies are made: a folder of our own that the same watcher watches.
-    cookie_folder: PathBuf,
     changes: Mutex<Changes>,
     changed: Notify,
     /// Nothing is known of the watches any more: the next walk begins with none.
     is_lost: AtomicBool,
     /// The folders that belong to the codebase, as far as they were entered.
     folders: Mutex<Folders>,
-    cookies: Mutex<HashMap<PathBuf, oneshot::Sender<()>>>,
+    cookies: Cookies,
     /// The newest events' number. What those before them tell counts, but their cookies prove nothing about folders that
     /// only the newest watch.
     newest: AtomicU64,
     /// There are new events.
     renewed: Notify,
-}
-
-/// A cookie, which goes when it was seen, or when nobody waits for it any more.
-struct Cookie<'a> {
-    shared: &'a Shared,
-    path: PathBuf,
-}
-
-impl Drop for Cookie<'_> {
-    fn drop(&mut self) {
-        lock(&self.shared.cookies).remove(&self.path);
-        let path = std::mem::take(&mut self.path);
-        // What is left goes with the folder.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            drop(runtime.spawn_blocking(move || std::fs::remove_file(path)));
-        }
-    }
 }
 
 /// What became of a cookie.
@@ -169,16 +102,16 @@ enum Came {
 }
 
 impl Watcher {
-    /// A watcher for the codebase at `root`, which sees nothing before its first [`Watcher::begin_walk`].
-    pub fn new(root: &Path, cookie_folder: &Path, mode: WatchMode) -> Watcher {
+    /// A watcher for the codebase at `root`, which sees nothing before its first [`Watcher::begin_walk`]. Its cookies are
+    /// in `cookie_folder`, which `make_folder` makes whenever it isn't there.
+    pub fn new(root: &Path, cookie_folder: &Path, make_folder: MakeFolder, mode: WatchMode) -> Watcher {
         let shared = Shared {
             root: root.to_owned(),
-            cookie_folder: cookie_folder.to_owned(),
             changes: Mutex::default(),
             changed: Notify::new(),
             is_lost: AtomicBool::new(false),
             folders: Mutex::default(),
-            cookies: Mutex::default(),
+            cookies: Cookies::new(cookie_folder, make_folder),
             newest: AtomicU64::new(0),
             renewed: Notify::new(),
         };
@@ -190,7 +123,6 @@ impl Watcher {
             events: Mutex::new(None),
             unseen: Mutex::new(Unseen::new(root)),
             tries: AtomicU32::new(0),
-            next_cookie: AtomicU64::new(0),
             next_events: AtomicU64::new(0),
         };
         if *lock(&watcher.wanted) == Sight::Events {
@@ -439,24 +371,20 @@ impl Watcher {
         }
         let deadline = tokio::time::Instant::now() + COOKIE_WAIT;
         loop {
-            let cookie = self.shared.cookie_folder.join(self.next_cookie.fetch_add(1, Ordering::Relaxed).to_string());
-            let (seen, came) = oneshot::channel();
-            lock(&self.shared.cookies).insert(cookie.clone(), seen);
-            let _cookie = Cookie { shared: &self.shared, path: cookie.clone() };
-            let made = tokio::task::spawn_blocking(move || create_private(&cookie)).await;
-            let came = match made {
-                Ok(Ok(_)) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
+            let (cookie, came) = self.shared.cookies.next();
+            let came = match cookie.make().await {
+                Ok(()) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
                     Ok(()) => Came::Seen,
                     // Another rescan has begun, whose watches may have missed it.
                     Err(_) => Came::Missed,
                 }),
                 // Somebody has removed the folder, and with it its watch. Watching anew brings both back.
-                Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let renewed = self.shared.renewed.notified();
                     self.shared.lose();
                     tokio::time::timeout_at(deadline, renewed).await.map_or(Came::Late, |()| Came::Missed)
                 }
-                _ => Came::Late,
+                Err(_) => Came::Late,
             };
             match came {
                 Came::Seen => return true,
@@ -483,14 +411,15 @@ impl Watcher {
         let watcher = notify::recommended_watcher(move |event| shared.take_event(number, event))?;
         let mut events = Events { no_opens: None, watcher };
         // Without it, all is seen but nobody can tell when: `catch_up` says so.
-        let cookies = make_below(&self.shared.cookie_folder).map_err(notify::Error::from);
-        if let Err(error) = cookies.and_then(|()| events.watch(&self.shared.cookie_folder)) {
+        let cookies = &self.shared.cookies;
+        let made = cookies.make_folder().map_err(notify::Error::from);
+        if let Err(error) = made.and_then(|()| events.watch(cookies.folder())) {
             tracing::debug!(%error, "no folder for cookies");
         }
-        events.no_opens = NoOpens::find(&self.shared.cookie_folder);
+        events.no_opens = NoOpens::find(cookies.folder());
         self.shared.newest.store(number, Ordering::SeqCst);
         // Those who wait for one make another, which these events will tell of.
-        lock(&self.shared.cookies).clear();
+        cookies.forget_all();
         self.shared.renewed.notify_waiters();
         if !cfg!(target_os = "linux") {
             events.watcher.watch(&self.shared.root, RecursiveMode::Recursive)?;
@@ -520,152 +449,8 @@ fn sight_wanted(mode: WatchMode, root: &Path) -> Sight {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        // Cookies that nobody took may be in it; all of it is ours.
-        if let Err(error) = std::fs::remove_dir_all(&self.shared.cookie_folder)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::debug!(%error, "the folder for cookies stays");
-        }
+        self.shared.cookies.remove_folder();
     }
-}
-
-impl Shared {
-    /// Nothing that is known of the watches can be trusted any more.
-    fn lose(&self) {
-        self.is_lost.store(true, Ordering::SeqCst);
-        lock(&self.changes).see_everything();
-        self.changed.notify_one();
-    }
-
-    /// Called by notify's own thread: it only takes notes, since events are lost while it is busy.
-    fn take_event(&self, number: u64, event: notify::Result<Event>) {
-        match event {
-            Ok(event) if event.need_rescan() => {
-                // Cookies may be among what was lost: who waits for one makes another.
-                lock(&self.cookies).clear();
-                self.lose();
-            }
-            Ok(event) => {
-                let born = match event.kind {
-                    // Our own reading raises these; only the end of a write tells of a change.
-                    EventKind::Access(AccessKind::Close(AccessMode::Write)) => Born::No,
-                    EventKind::Access(_) => return,
-                    EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both)) => {
-                        Born::Maybe
-                    }
-                    EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any | EventKind::Other => Born::Maybe,
-                    EventKind::Modify(ModifyKind::Metadata(_)) => Born::Access,
-                    EventKind::Modify(_) | EventKind::Remove(_) => Born::No,
-                };
-                let moved = matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)));
-                let leaves = moved || event.kind.is_remove();
-                for path in &event.paths {
-                    self.take_path(number, path, born, moved, leaves);
-                }
-            }
-            Err(error) => {
-                // Whatever it was, the next walk finds what it hid.
-                tracing::warn!(%error, "file events had an error; looking at the whole tree");
-                self.lose();
-            }
-        }
-        self.changed.notify_one();
-    }
-
-    /// `moved`: what is there has another name now, or had one before; `leaves`: or it is gone.
-    fn take_path(&self, number: u64, path: &Path, born: Born, moved: bool, leaves: bool) {
-        if path.starts_with(&self.cookie_folder) {
-            if number == self.newest.load(Ordering::SeqCst)
-                && let Some(seen) = lock(&self.cookies).remove(path)
-            {
-                // Nobody may be waiting any more.
-                let _ = seen.send(());
-            }
-            return;
-        }
-        // A root that went away comes back as another folder.
-        if path == self.root {
-            return if leaves { self.lose() } else { lock(&self.changes).see_everything() };
-        }
-        // A folder that moved or went takes its watch along, also when another has its name by now.
-        let was_entered = leaves && {
-            let mut folders = lock(&self.folders);
-            let was_entered = folders.holds(path);
-            folders.forget(path);
-            was_entered
-        };
-        if moved && was_entered {
-            return lock(&self.changes).see_everything();
-        }
-        self.note(path, born);
-    }
-
-    fn note(&self, path: &Path, born: Born) {
-        self.note_at(path, born);
-        let others = path.parent().map_or_else(Vec::new, |parent| lock(&self.folders).other_names(parent));
-        for (other, name) in others.iter().zip(std::iter::repeat(path.file_name().unwrap_or_default())) {
-            self.note_at(&other.join(name), born);
-        }
-    }
-
-    fn note_at(&self, path: &Path, mut born: Born) {
-        let Some(relative) = RelPath::below(&self.root, path) else { return };
-        if decides_what_is_ignored(&relative) {
-            return lock(&self.changes).see_everything();
-        }
-        {
-            let folders = lock(&self.folders);
-            if !path.parent().is_some_and(|parent| folders.holds(parent)) {
-                return;
-            }
-            let is_folder = folders.holds(path) && path.is_dir();
-            match born {
-                // A folder's own data says nothing about files.
-                Born::No if is_folder => return,
-                Born::Access if !is_folder && !folders.is_unlisted(path) => born = Born::No,
-                _ => {}
-            }
-        }
-        let mut changes = lock(&self.changes);
-        if !changes.everything {
-            changes.add(relative, born);
-        }
-    }
-}
-
-/// The place of a new folder for cookies of this process, in the folder of an index.
-pub fn cookie_folder(folder: &Path) -> PathBuf {
-    folder.join(format!("{COOKIES}{}-{}", std::process::id(), Uuid::new_v4().simple()))
-}
-
-/// Removes the folders for cookies in `folder` that killed engines have left.
-pub fn sweep_cookies(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let Some(owner) = name.to_str().and_then(|name| name.strip_prefix(COOKIES)) else { continue };
-        let owner = owner.split('-').next().and_then(|number| number.parse().ok());
-        let changed = entry.metadata().ok().and_then(|metadata| metadata.modified().ok());
-        let age = changed.and_then(|changed| changed.elapsed().ok());
-        if (owner.is_some_and(has_ended) || age.is_some_and(|age| age > COOKIES_AGE))
-            && let Err(error) = std::fs::remove_dir_all(entry.path())
-        {
-            tracing::debug!(%error, "a folder for cookies stays");
-        }
-    }
-}
-
-/// Whether there is no process of this number.
-#[cfg(unix)]
-fn has_ended(process: i32) -> bool {
-    use rustix::io::Errno;
-    use rustix::process::{Pid, test_kill_process};
-    Pid::from_raw(process).is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH))
-}
-
-/// Nobody knows.
-#[cfg(not(unix))]
-fn has_ended(_: i32) -> bool {
-    false
 }
 
 fn is_out_of_watches(error: &notify::Error) -> bool {
@@ -701,32 +486,4 @@ fn no_more_watches(unwatched: usize, folders: usize) -> String {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn old_folders_for_cookies_and_those_of_dead_processes_go_and_no_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let old = std::time::SystemTime::now() - COOKIES_AGE * 2;
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        child.wait().unwrap();
-        let (dead, own) = (format!("{COOKIES}{}-x", child.id()), cookie_folder(Path::new("")));
-        let names = ["cookies-old", "cookies-new", "other", &dead, own.to_str().unwrap()];
-        for name in names {
-            let path = folder.path().join(name);
-            std::fs::create_dir(&path).unwrap();
-            std::fs::write(path.join("0"), b"").unwrap();
-            if name == "cookies-old" || name == "other" {
-                std::fs::File::open(&path).unwrap().set_modified(old).unwrap();
-            }
-        }
-        sweep_cookies(folder.path());
-        let left = names.map(|name| folder.path().join(name).exists());
-        assert_eq!(left, [false, true, true, cfg!(not(unix)), true]);
-    }
 }

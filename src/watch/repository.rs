@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::index::open_regular;
+use crate::core::files::open_regular;
 
 /// Longer files don't say where a repository is, bytes.
 const LONGEST_POINTER: u64 = 16 << 10;

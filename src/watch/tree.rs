@@ -12,8 +12,8 @@ pub use super::rules::{
     FolderRules, Met, RuleError, RulesOutside, Ruling, TreeRules, decides_what_is_ignored, rules_outside,
 };
 use crate::core::RelPath;
+use crate::core::files::TreeFile;
 use crate::core::files::{EntryKind, FolderId, RootFolder, is_absent, is_out_of_descriptors};
-use crate::index::TreeFile;
 
 /// What is done with each folder before its files are listed: its path, and which one it is.
 pub type Enter = Arc<dyn Fn(&Path, FolderId) + Send + Sync>;

@@ -4,14 +4,13 @@
 //! snapshots: its [`CodebaseState`], and a [`View`] to search.
 
 mod disk;
-mod look;
-mod owner;
+mod publish;
 mod reread;
+mod scan;
 mod shared;
-mod show;
-
 mod state;
 mod symbols;
+mod task;
 
 pub use disk::bytes_of_indexes;
 pub use reread::Opened;
@@ -31,17 +30,19 @@ use tokio_util::sync::CancellationToken;
 use crate::core::cache::CacheManager;
 use crate::core::error::RootError;
 use crate::core::settings::{QueueSettings, Settings};
-use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Owner as LineOwner, RelPath};
+use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Owner, RelPath};
 use crate::index::symbols::{Dated, SymbolAnswer, SymbolQuery, SymbolStore};
-use crate::index::{FileMatches, Index, Limits, MatchedLine, Plan, Query, SearchEnd, Unsaved, View, find_matches};
+use crate::index::{
+    FileMatches, Index, Limits, MatchedLine, Plan, Query, SearchEnd, Unsaved, View, find_matches, make_below,
+};
 use crate::sync::{SyncManager, SyncOutcome, Verdict};
 use crate::watch::tree::{RuleError, RulesOutside, TreeRules, rules_outside};
 use crate::watch::{Watcher, cookie_folder, sweep_cookies};
-use owner::{Command, Owner};
 use reread::{Origin, count_alike};
 use shared::Shared;
+use task::{CodebaseTask, Command};
 
-/// Commands that wait for the owner of a codebase. It takes them within microseconds; more than these are refused.
+/// Commands that wait for the task of a codebase. It takes them within microseconds; more than these are refused.
 const MOST_COMMANDS: usize = 1024;
 
 /// Opens codebases, each once. Cheap to clone; clones are the same engine.
@@ -74,7 +75,7 @@ impl Slot {
 
 /// Where an engine's batches wait. Codebases whose settings agree share a cache, and with it one connection.
 struct Lines {
-    owner: LineOwner,
+    owner: Owner,
     /// For all codebases, whatever their settings say.
     given: Option<SyncManager>,
     opened: Mutex<Vec<(QueueSettings, SyncManager)>>,
@@ -213,7 +214,7 @@ impl Engine {
     }
 
     fn with(cache: Option<CacheManager>) -> Engine {
-        let owner = LineOwner::new();
+        let owner = Owner::new();
         let given = cache.map(|cache| SyncManager::new(cache, owner.clone()));
         let lines = Arc::new(Lines { owner, given, opened: Mutex::default() });
         Engine { lines, cancel: CancellationToken::new(), open: Arc::default(), opening: Arc::default(), keeps: false }
@@ -267,7 +268,7 @@ impl Engine {
         disk::mark_used(&folder);
         let cookies = cookie_folder(&folder);
         let syncs = self.lines.of(&settings.queue);
-        let watcher = Watcher::new(root.as_path(), &cookies, settings.watch.mode);
+        let watcher = Watcher::new(root.as_path(), &cookies, make_below, settings.watch.mode);
         let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());
         let cancel = self.cancel.child_token();
         let mut shared = Shared::new(codebase, settings.clone(), index, symbols, rules, watcher, cancel);
@@ -275,8 +276,8 @@ impl Engine {
         let shared = Arc::new(shared);
         let (commands, receive) = mpsc::channel(MOST_COMMANDS);
         let cache = syncs.cache().clone();
-        let (owner, state) = Owner::new(shared.clone(), syncs, receive, problems);
-        tokio::spawn(owner.run());
+        let (task, state) = CodebaseTask::new(shared.clone(), syncs, receive, problems);
+        tokio::spawn(task.run());
         let open = Arc::new(Open {
             shared,
             state,
@@ -386,7 +387,7 @@ impl Engine {
         lines.iter().for_each(SyncManager::cancel_all);
         let open: Vec<_> = { self.opened().drain().filter_map(|(_, slot)| slot.open.upgrade()).collect() };
         for open in open {
-            // The owner's end drops its receiver.
+            // The end of its task drops the receiver.
             open.commands.closed().await;
         }
         let until = Instant::now() + LEAVING;
@@ -475,7 +476,7 @@ impl Workspace {
         let (shared, path) = (self.open.shared.clone(), path.to_owned());
         let looked = tokio::task::spawn_blocking(move || {
             let path = RelPath::below(shared.root(), &canonical(&path))?;
-            look::belongs(&shared, &path).then_some(path)
+            scan::belongs(&shared, &path).then_some(path)
         });
         looked.await.ok().flatten()
     }
@@ -489,7 +490,7 @@ impl Workspace {
             return FreshView { view: shared.view(unsaved), fresh: false };
         }
         let looks = shared.clone();
-        let unseen = tokio::task::spawn_blocking(move || look::at_unseen(&looks));
+        let unseen = tokio::task::spawn_blocking(move || scan::unseen(&looks));
         let (seen, compared) = tokio::join!(shared.watcher.catch_up(), unseen);
         let certain = self.caught_up().await;
         FreshView { view: shared.view(unsaved), fresh: seen && compared.unwrap_or(false) && certain }
@@ -517,7 +518,7 @@ impl Workspace {
         let found = tokio::task::spawn_blocking(move || {
             let rules_outside = rules_outside(shared.root())?;
             if shared.rules_outside() != Some(rules_outside) {
-                open.command(Command::LookAgain);
+                open.command(Command::Reconcile);
                 return None;
             }
             let below = |path: &RelPath| folder.as_ref().is_none_or(|folder| path.is_below(folder));

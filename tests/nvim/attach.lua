@@ -5,7 +5,7 @@ package.path = here .. '/support/?.lua;' .. package.path
 local suite = require('suite')
 local test, equal, contains = suite.test, suite.equal, suite.contains
 
---- Neovim tells the end of a server in a line of its own, which waits for a key where it doesn't fit.
+--- Neovim reports the end of a server in a line of its own, which waits for a key where it doesn't fit.
 local WIDE = { columns = 300 }
 
 local function clients(child)
@@ -263,7 +263,7 @@ test('a server that was stopped stays so until it is wanted', function()
   child:stop()
 end)
 
-test('a program that is missing is told once', function()
+test('a program that is missing is reported once', function()
   local root = suite.tree({ ['a.lua'] = 'local a\n', ['b.lua'] = 'local b\n' })
   local child = suite.child({ cmd = { 'syncline-that-is-missing', 'lsp' } })
   child:command('edit ' .. root .. '/a.lua')
@@ -282,7 +282,7 @@ test('a program that is missing is told once', function()
   child:stop()
 end)
 
-test('a program that is too old to know `lsp` is told once, and not started again', function()
+test('a program that is too old to know `lsp` is reported once, and not started again', function()
   local root = suite.tree({ ['a.lua'] = 'local a\n', ['b.lua'] = 'local b\n' })
   local old = suite.program('echo "error: unrecognized subcommand" >&2; exit 2')
   local child = suite.child({ cmd = { old, 'lsp' } }, WIDE)
@@ -307,7 +307,7 @@ test('a restart makes a server end that doesn’t by itself', function()
     printf 'Content-Length: %d\r\n\r\n%s' ${#text} "$text"
     exec sleep 600]])
   local child = suite.child({ cmd = { hangs, 'lsp' } })
-  child:lua('require("syncline.client").PATIENCE_MS = 300')
+  child:lua('require("syncline.client").TIMEOUT_MS = 300')
   child:command('edit ' .. root .. '/a.lua')
   local function id()
     local client = child:lua('local c = vim.lsp.get_clients()[1] return c and c.id')

@@ -139,7 +139,7 @@ test('a codebase that is not well, and one whose server crashed too often', func
   contains(text, '/dev/null/index')
 
   local crashes = suite.program('exit 3')
-  -- Wide, for the line in which Neovim tells the end of a server.
+  -- Wide, for the line in which Neovim reports the end of a server.
   text = report_with({ cmd = { crashes, 'lsp' } }, { columns = 300 }, function(child)
     child:wait_said('ended with code 3 at its start')
   end)
@@ -150,7 +150,7 @@ end)
 test('a Redis that is set, but not used', function()
   local url = 'redis://127.0.0.1:1'
   local text = report_with({ settings = { queue = { redisUrl = url, backend = 'local' } } }, nil, fresh)
-  contains(text, 'WARNING the option `settings.queue.redisUrl` names a Redis, but lines are on this machine')
+  contains(text, 'WARNING the option `settings.queue.redisUrl` names a Redis, but queues are on this machine')
   text = report_with(nil, {
     env = { SYNCLINE_QUEUE_REDIS_URL = url, SYNCLINE_QUEUE_BACKEND = 'local', SYNCLINE_INDEX_DIR = suite.folder() },
   }, fresh)

@@ -127,7 +127,7 @@ local function test()
   assert(found.matches[1].text == 'local b = "a needle"')
   assert(found.fresh)
 
-  -- A save goes through the line. No more than ten states a second are sent, so a quick save may end before the state in
+  -- A save goes through the queue. No more than ten states a second are sent, so a quick save may end before the state in
   -- which it waited is due: it is saved until one shows.
   wait('the deleted file is gone from the index', function()
     local last = states[#states]

@@ -310,7 +310,7 @@ test('many matches stream in; typing on replaces them', function()
 end)
 
 test('leaving it closes it; so does the end of its server, in words', function()
-  -- Wide, for the line in which Neovim tells the end of a server.
+  -- Wide, for the line in which Neovim reports the end of a server.
   local child = open(nil, nil, { columns = 300 })
   child:type('needle')
   child:wait_screen('6 matches in 4 files')

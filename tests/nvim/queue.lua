@@ -1,4 +1,4 @@
--- The line's window, the status line in each state, and `User SynclineState`.
+-- The queue's window, the status line in each state, and `User SynclineState`.
 
 local here = vim.fs.dirname(assert(vim.uv.fs_realpath(debug.getinfo(1, 'S').source:sub(2))))
 package.path = here .. '/support/?.lua;' .. package.path
@@ -16,20 +16,20 @@ local function statusline(child)
   return child:lua('return require("syncline").statusline()')
 end
 
---- From here on, what the server itself tells isn't heard: it may have something to say at any time.
+--- From here on, what the server itself sends isn't heard: it may have something to say at any time.
 local function mute_server(child)
-  child:lua([[_G.tell = vim.lsp.handlers['syncline/queueState']
+  child:lua([[_G.publish = vim.lsp.handlers['syncline/queueState']
     vim.lsp.handlers['syncline/queueState'] = function() end]])
 end
 
 --- Hands a state to the plugin as the server's notification does: the last one, with changes.
-local function tell(child, changes)
+local function publish(child, changes)
   child:lua(
     [[_G.last = _G.last or require('syncline').state(1)
       local state = vim.tbl_deep_extend('force', _G.last, ...)
       local client = vim.lsp.get_clients({ name = 'syncline' })[1]
-      local tell = _G.tell or vim.lsp.handlers['syncline/queueState']
-      tell(nil, state, { client_id = client.id })]],
+      local publish = _G.publish or vim.lsp.handlers['syncline/queueState']
+      publish(nil, state, { client_id = client.id })]],
     changes
   )
 end
@@ -45,13 +45,13 @@ local OTHER = { host = 'laptop', pid = 4711, self = false }
 test('the window is aligned and live, and its keys act', function()
   local child, root = open()
   child:type(':Syncline queue<CR>')
-  child:wait_screen('╭ The line ')
+  child:wait_screen('╭ Queue ')
   local text = child:screen_text()
   contains(text, ' ✓ tree  ' .. vim.fn.fnamemodify(root, ':~'))
   contains(text, '   state      up to date')
   contains(text, '   index      2 files, ')
   contains(text, '   last       synced 2 files in ')
-  contains(text, '   line       on this machine, nobody in it')
+  contains(text, '   queue      on this machine, empty')
   child:type('p')
   child:wait_screen('‖ tree')
   child:wait_screen('paused; answers stay right')
@@ -76,15 +76,15 @@ test('the window is aligned and live, and its keys act', function()
   child:wait_screen('Search in tree')
   child:type('<Esc><Esc>')
   child:type(':Syncline<CR>')
-  child:wait_screen('╭ The line ')
+  child:wait_screen('╭ Queue ')
   child:type('l')
   child:wait_screen('syncline://log')
   child:type('q:Syncline<CR>')
-  child:wait_screen('╭ The line ')
+  child:wait_screen('╭ Queue ')
   -- One after the other, before anything else can run.
   child:type(':q<CR>:Syncline<CR>')
   child:type(':lua vim.wait(50)<CR>')
-  child:wait_screen('╭ The line ')
+  child:wait_screen('╭ Queue ')
   child:type('<Esc>')
   child:wait('closed', function()
     return child:lua('return #vim.api.nvim_list_wins()') == 1
@@ -96,7 +96,7 @@ test('batches of others, and what is wrong, are shown in full', function()
   local child = open(nil, { columns = 100 })
   child:command('Syncline queue')
   mute_server(child)
-  tell(child, {
+  publish(child, {
     backend = 'redis',
     health = 'degraded',
     message = 'can’t watch all folders: the limit of 8,192 is reached; raise fs.inotify.max_user_watches, '
@@ -111,7 +111,7 @@ test('batches of others, and what is wrong, are shown in full', function()
   contains(text, '   why        can’t watch all folders: the limit of 8,192 is reached; raise')
   contains(text, '              fs.inotify.max_user_watches, or set watch.mode to poll')
   contains(text, '   last       failed: can’t write the index: no space left on device; free some, ')
-  contains(text, '   line       in Redis')
+  contains(text, '   queue      in Redis')
   contains(text, '                   files       owner                  since')
   -- How old they are by now depends on the machine.
   text = text:gsub('%d+ s', 'N s')
@@ -145,14 +145,14 @@ test('the status line in each state', function()
     { { phase = 'idle', health = 'ok' }, '✓' },
   }
   for _, case in ipairs(cases) do
-    tell(child, case[1])
+    publish(child, case[1])
     equal(statusline(child), case[2], vim.inspect(case[1]))
     child:wait_lua('the variable', 'return vim.b.syncline_status == ...', (case[2]:gsub('%%%%', '%%')))
   end
   for _, shown in ipairs({ '%{%v:lua.require("syncline").statusline()%}', "%{get(b:, 'syncline_status', '')}" }) do
-    tell(child, { phase = 'idle' })
+    publish(child, { phase = 'idle' })
     child:lua("vim.o.laststatus = 2 vim.o.statusline = '[' .. ... .. ']'", shown)
-    tell(child, { phase = 'syncing', progress = { done = 42, total = 100, stage = 'text' } })
+    publish(child, { phase = 'syncing', progress = { done = 42, total = 100, stage = 'text' } })
     child:wait_screen('[↻ 42%]')
   end
   child:stop()
@@ -162,12 +162,12 @@ test('the status line is drawn for a new text only, and not for each of many', f
   local child = open()
   mute_server(child)
   child:lua([[_G.drawn = 0
-    function _G.line()
+    function _G.status()
       _G.drawn = _G.drawn + 1
       return require('syncline').statusline()
     end
-    vim.o.laststatus = 2 vim.o.statusline = '[%{%v:lua.line()%}]']])
-  local function tell_many(total)
+    vim.o.laststatus = 2 vim.o.statusline = '[%{%v:lua.status()%}]']])
+  local function publish_many(total)
     child:lua(
       [[_G.drawn = 0
         local state = vim.deepcopy(require('syncline').state())
@@ -175,19 +175,19 @@ test('the status line is drawn for a new text only, and not for each of many', f
         state.phase = 'syncing'
         for done = 0, 50 do
           state.progress = { done = done, total = ..., stage = 'text' }
-          _G.tell(nil, vim.deepcopy(state), { client_id = client.id })
+          _G.publish(nil, vim.deepcopy(state), { client_id = client.id })
         end]],
       total
     )
   end
-  tell_many(100)
+  publish_many(100)
   child:wait_screen('[↻ 50%]')
   local drawn = child:lua('return _G.drawn')
   assert(drawn > 0 and drawn < 25, drawn)
   child:wait_screen('[↻ 50%]')
-  tell_many(100000)
+  publish_many(100000)
   child:wait_screen('[↻ 0%]')
-  tell_many(200000)
+  publish_many(200000)
   equal(child:lua('return _G.drawn'), 0, 'drawn for the same text')
   child:stop()
 end)

@@ -82,7 +82,7 @@ local function index_of(child)
   return child:lua('return require("syncline").state().index')
 end
 
---- Waits until a Neovim is told of a batch behind a commit.
+--- Waits until a Neovim has the state of a batch behind a commit.
 local function wait_batch(child, generation)
   return child:wait_lua(
     'a batch behind ' .. generation,

@@ -26,8 +26,8 @@ const LICENCES: [&str; 10] = [
 /// Packages that are in the program in two versions, and who wants the older one.
 const TWICE: [(&str, &str); 4] =
     [("bitflags", "lsp-types"), ("getrandom", "ring"), ("hashbrown", "dashmap"), ("syn", "tower-lsp-macros")];
-/// The heading in ARCHITECTURE.md under which each direct dependency stands with its purpose.
-const HEADING: &str = "## Dependencies";
+/// The page whose table names each direct dependency with its purpose.
+const PAGE: &str = "docs/dev/dependencies.md";
 
 /// The packages that cargo has resolved for this platform.
 struct Packages(Value);
@@ -122,19 +122,17 @@ impl Packages {
         seen.iter().filter_map(|id| packages.get(id)).map(|package| identity(package)).collect()
     }
 
-    /// Direct dependencies that ARCHITECTURE.md doesn't name with a purpose, and names there that are none.
+    /// Direct dependencies that the page doesn't name with a purpose, and names there that are none.
     fn without_purpose(&self, workspace: &Workspace) -> Result<Vec<String>> {
-        let page = fs::read_to_string(workspace.root.join("ARCHITECTURE.md")).context("cannot read ARCHITECTURE.md")?;
-        let section = page.split_once(HEADING).with_context(|| format!("ARCHITECTURE.md has no \"{HEADING}\""))?.1;
-        let section = section.split("\n## ").next().unwrap_or_default();
+        let page = fs::read_to_string(workspace.root.join(PAGE)).with_context(|| format!("cannot read {PAGE}"))?;
         // The first cell of each row names packages: `one`, `another`.
-        let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
         let named: BTreeSet<_> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
         let members = self.all().filter(|package| package["source"].is_null());
         let wanted = members.flat_map(|package| package["dependencies"].as_array().into_iter().flatten());
         let wanted: BTreeSet<_> = wanted.filter_map(|dependency| dependency["name"].as_str()).collect();
-        let missing = wanted.difference(&named).map(|name| format!("ARCHITECTURE.md doesn't say what {name} is for"));
-        let extra = named.difference(&wanted).map(|name| format!("ARCHITECTURE.md names {name}, which isn't used"));
+        let missing = wanted.difference(&named).map(|name| format!("{PAGE} doesn't say what {name} is for"));
+        let extra = named.difference(&wanted).map(|name| format!("{PAGE} names {name}, which isn't used"));
         Ok(missing.chain(extra).collect())
     }
 }

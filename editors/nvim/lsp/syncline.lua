@@ -10,10 +10,10 @@ return {
   cmd = { 'syncline', 'lsp', '--stdio' },
   root_markers = ROOT_MARKERS,
   -- Typing has the first place. For changes in part, Neovim copies the list of all lines with each key; for whole texts
-  -- it only notes that there is something to send, and sends it at most once a second, before a save is told, and before
+  -- it only notes that there is something to send, and sends it at most once a second, before a save is reported, and before
   -- a request about the buffer.
   flags = { allow_incremental_sync = false, debounce_text_changes = 1000 },
-  -- The server tells how its codebases are to those who take that. (`capabilities` alone would stand for all others in
+  -- The server sends the states of its codebases to clients that take them. (`capabilities` alone would stand for all others in
   -- Neovim 0.10.)
   before_init = function(params)
     local experimental = vim.tbl_extend('force', params.capabilities.experimental or {}, {

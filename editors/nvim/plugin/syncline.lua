@@ -19,7 +19,7 @@ end, {
   nargs = '*',
   bang = true,
   range = true,
-  desc = 'Search, and the waiting line: :help :Syncline',
+  desc = 'Search, and the queue: :help :Syncline',
   complete = function(lead, line)
     return require('syncline.commands').complete(lead, line)
   end,
@@ -40,7 +40,7 @@ vim.keymap.set('x', '<Plug>(syncline-search)', ':Syncline search<CR>', { silent 
 vim.keymap.set('n', '<Plug>(syncline-symbols)', function()
   require('syncline').symbols({ pattern = '', max_results = count() })
 end, { desc = 'Syncline: symbols' })
-vim.keymap.set('n', '<Plug>(syncline-queue)', '<Cmd>Syncline queue<CR>', { desc = 'Syncline: the line' })
+vim.keymap.set('n', '<Plug>(syncline-queue)', '<Cmd>Syncline queue<CR>', { desc = 'Syncline: the queue' })
 
 require('syncline.client').listen()
 

@@ -1,4 +1,4 @@
-// Formats Lua files, or with --check tells which aren't formatted, by stylua and the `stylua.toml` beside this folder.
+// Formats Lua files, or with --check names those that aren't formatted, by stylua and the `stylua.toml` beside this folder.
 // node format.mjs STYLUA_PACKAGE [--check] FOLDER…
 
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -44,7 +44,7 @@ for (const file of files.sort()) {
     if (check) {
       const lines = text.split('\n')
       const first = formatted.split('\n').findIndex((line, index) => line !== lines[index])
-      console.error(`${file}:${first + 1}: not formatted; \`cargo xtask test --format-lua\` mends it`)
+      console.error(`${file}:${first + 1}: not formatted; \`cargo xtask test --format-lua\` fixes it`)
     } else {
       writeFileSync(file, formatted)
     }

@@ -21,7 +21,7 @@ import { openReadOnly } from './readOnly.ts';
 import { SERVER_SETTINGS } from './settings.ts';
 import * as words from './words.ts';
 
-/** The checks look at disks and hosts, each with its own limit; beyond this, something hangs. */
+/** The checks ask disks and hosts, each with its own limit; beyond this, something hangs. */
 const DOCTOR_TIME_MS = 60_000;
 
 /** Registers the commands. */
@@ -87,7 +87,7 @@ export async function offerRemedies(server: Server, cause: 'missing' | 'broken' 
   }
 }
 
-/** Tells that a setting of the server counts only after a restart, and offers that. */
+/** Says that a setting of the server counts only after a restart, and offers that. */
 export async function offerRestart(server: Server, change: ConfigurationChangeEvent): Promise<void> {
   const isOver = (key: string): boolean => key !== 'log.level' && change.affectsConfiguration(`syncline.${key}`);
   if (server.status.kind !== 'running' || !SERVER_SETTINGS.some(isOver)) {
@@ -100,7 +100,7 @@ export async function offerRestart(server: Server, change: ConfigurationChangeEv
   }
 }
 
-/** A command on a row of the waiting line is about that codebase, elsewhere about all. */
+/** A command on a row of the queue is about that codebase, elsewhere about all. */
 function paramsOf(target: unknown): CodebaseParams {
   const state = (target as { state?: QueueState } | undefined)?.state;
   // By its root, since folders may share an id.
@@ -187,7 +187,7 @@ async function showActions(server: Server): Promise<void> {
     actions.push(
       action('search', l10n.t('Search Text…'), 'syncline.search'),
       action('symbol-class', l10n.t('Go to Symbol…'), 'workbench.action.showAllSymbols'),
-      action('list-ordered', l10n.t('Show the Waiting Line'), 'syncline.queue.focus'),
+      action('list-ordered', l10n.t('Show the Queue'), 'syncline.queue.focus'),
       separator(l10n.t('Index')),
       action('sync', l10n.t('Sync Now'), 'syncline.syncNow'),
     );

@@ -41,11 +41,11 @@ const END_TIME_MS = 2_000;
 export type ServerCommand = (typeof serverCommands)[keyof typeof serverCommands];
 export type Symbols = readonly (SymbolInformation | WorkspaceSymbol)[];
 
-/** What a connection tells of itself. */
+/** What a connection reports of itself. */
 export interface Listener {
   /** A codebase has another state. */
   stateChanged(state: QueueState): void;
-  /** The server was told of other folders. */
+  /** Other folders were announced to the server. */
   foldersChanged(): Promise<void>;
   /** The server is gone. While it starts, or is being stopped, those who do that see it themselves. */
   closed(): void;
@@ -119,7 +119,7 @@ export class Connection {
     } finally {
       clearTimeout(timer);
     }
-    // The client takes a server that ends meanwhile for one that it was told not to wait for.
+    // The client takes a server that ends meanwhile for one that it was asked not to wait for.
     if (!this.#client.isRunning()) {
       throw new Error('it ended while it started');
     }
@@ -189,23 +189,23 @@ export class Connection {
     await this.#client.sendRequest(ExecuteCommandRequest.type, { command, arguments: [params] });
   }
 
-  /** Tells the server that settings have changed. */
-  tellSettings(): void {
+  /** Sends the settings, which have changed, to the server. */
+  sendSettings(): void {
     const settings = { syncline: serverSection(this.#log.logLevel) };
     this.#client.sendNotification('workspace/didChangeConfiguration', { settings }).catch((error: unknown) => {
-      this.#log.warn(`the server was not told of the settings: ${String(error)}`);
+      this.#log.warn(`the settings could not be sent to the server: ${String(error)}`);
     });
   }
 }
 
-/** Writes what goes wrong into the log and shows nothing: what users are to know, the window is told once. */
+/** Writes what goes wrong into the log and shows nothing: what users are to know, the window shows once. */
 class QuietClient extends LanguageClient {
   override error(message: string, data?: unknown): void {
     super.error(message, data, false);
   }
 }
 
-/** What the server is told of this client beside what the language client says by itself. */
+/** What is announced to the server of this client beside what the language client says by itself. */
 const announcement: StaticFeature = {
   fillClientCapabilities: (capabilities) => {
     // The status bar says how far a sync is, so no second bar is asked for.

@@ -40,12 +40,12 @@ export interface QueueState {
   codebase: CodebaseInfo;
   backend: Backend;
   health: Health;
-  /** When `health` isn't `ok`: one sentence that says what, why, and how to mend it. */
+  /** When `health` isn't `ok`: one sentence that says what, why, and how to fix it. */
   message?: string;
   phase: Phase;
-  /** Of the engine's own batch: 0 is the head of the line, null is none in line. */
+  /** Of the engine's own batch: 0 is the head of the queue, null is none in the queue. */
   position: number | null;
-  /** The line, head first. */
+  /** The queue, head first. */
   queue: Batch[];
   progress?: Progress;
   lastSync?: LastSync;
@@ -70,7 +70,7 @@ export interface Batch {
 export interface BatchOwner {
   host: string;
   pid: number;
-  /** Whether it is the engine which tells this. */
+  /** Whether it is the engine which sends this. */
   self: boolean;
 }
 

@@ -24,11 +24,11 @@ export function activate(context: ExtensionContext): Api {
   const started = new Server(context, log);
   server = started;
   const results = new ResultsView(started);
-  let told: string | undefined;
-  const tellViews = (): void => {
+  let shown: string | undefined;
+  const updateViews = (): void => {
     const { kind } = started.status;
-    if (kind !== told) {
-      told = kind;
+    if (kind !== shown) {
+      shown = kind;
       void commands.executeCommand('setContext', 'syncline.server', kind);
     }
   };
@@ -42,7 +42,7 @@ export function activate(context: ExtensionContext): Api {
     ...registerReadOnly(),
     ...registerSearch(context, started, results),
     ...registerTools(started),
-    started.onDidChange(tellViews),
+    started.onDidChange(updateViews),
     workspace.onDidChangeConfiguration((change) => void offerRestart(started, change)),
     started.onDidFail(() => {
       if (started.status.kind === 'failed') {
@@ -50,7 +50,7 @@ export function activate(context: ExtensionContext): Api {
       }
     }),
   );
-  tellViews();
+  updateViews();
   void started.start();
   return { server: started };
 }

@@ -19,8 +19,8 @@ export type Activity =
   | { kind: 'idle'; isFresh: boolean }
   | { kind: 'starting' }
   | { kind: 'syncing'; percent?: number }
-  /** `place` 1 is the head of the line; none while the batch isn't in line yet. */
-  | { kind: 'waiting'; place?: number }
+  /** `ordinal` 1 is the head of the queue; none while the batch isn't enqueued yet. */
+  | { kind: 'waiting'; ordinal?: number }
   | { kind: 'paused' };
 
 /** One glance: what is going on, and whether all is well. */
@@ -62,7 +62,7 @@ export function activityOf({ phase, progress, position, index }: QueueState): Ac
     case 'paused':
       return { kind: 'paused' };
     case 'waiting':
-      return position === null ? { kind: 'waiting' } : { kind: 'waiting', place: position + 1 };
+      return position === null ? { kind: 'waiting' } : { kind: 'waiting', ordinal: position + 1 };
     case 'syncing':
       // The share of a comparison or of a few files says nothing: it would jump.
       return progress !== undefined && progress.stage !== 'scan' && progress.total >= 100
@@ -85,7 +85,7 @@ function progressOf(activity: Activity): number {
     case 'syncing':
       return activity.percent ?? 101;
     case 'waiting':
-      return -(activity.place ?? 0);
+      return -(activity.ordinal ?? 0);
     case 'idle':
       return activity.isFresh ? 1 : 0;
     case 'starting':

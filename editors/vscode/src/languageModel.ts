@@ -18,7 +18,7 @@ import { pathOf } from './search/place.ts';
 import { optionsFrom } from './search/query.ts';
 import { type Found, SearchSession } from './search/session.ts';
 
-/** Letters of an error that a model is told: it may quote the query. */
+/** Letters of an error that a model gets: it may quote the query. */
 const LONGEST_ERROR = 1000;
 
 /** Registers the tools, where this VS Code knows of such. */

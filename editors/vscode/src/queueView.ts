@@ -1,4 +1,4 @@
-/** The waiting line: codebases, and below each the batches that wait or sync. */
+/** The queue: codebases, and below each the batches that wait or sync. */
 import {
   type Disposable,
   EventEmitter,
@@ -85,7 +85,7 @@ export class QueueView implements TreeDataProvider<QueueNode>, Disposable {
 
   #codebaseItem(state: QueueState): TreeItem {
     const item = new TreeItem(state.codebase.name, TreeItemCollapsibleState.Expanded);
-    // Folders may share a codebase's id, and with it the line.
+    // Folders may share a codebase's id, and with it the queue.
     item.id = state.codebase.root;
     item.description = words.state(state);
     item.iconPath = new ThemeIcon(iconOf(state));
@@ -106,7 +106,7 @@ function iconOf(state: QueueState): string {
   ];
 }
 
-/** What stands below a codebase: never nothing, so that an empty line explains itself. */
+/** What stands below a codebase: never nothing, so that an empty queue explains itself. */
 function below(state: QueueState): QueueNode[] {
   const nodes: QueueNode[] = [];
   if (state.message !== undefined) {
@@ -118,7 +118,7 @@ function below(state: QueueState): QueueNode[] {
     const description = l10n.t('searches stay right');
     nodes.push({ kind: 'note', icon: 'debug-pause', text: l10n.t('Paused'), description });
   } else if (state.queue.length === 0) {
-    const description = l10n.t('saves line up here');
+    const description = l10n.t('saves queue here');
     nodes.push({ kind: 'note', icon: 'circle-outline', text: l10n.t('Nothing waits'), description });
   }
   if (state.lastSync !== undefined) {
@@ -138,7 +138,7 @@ function batchItem(root: string, batch: Batch, position: number): TreeItem {
   item.iconPath = new ThemeIcon(batch.state === 'syncing' ? 'sync~spin' : 'watch');
   item.tooltip = new MarkdownString()
     .appendText(`${words.files(batch.files)}, ${state}\n`)
-    .appendText(l10n.t('Put in line {0} ago by {1}, process {2}', age, batch.owner.host, batch.owner.pid))
+    .appendText(l10n.t('Queued {0} ago by {1}, process {2}', age, batch.owner.host, batch.owner.pid))
     .appendText(`\n${batch.id}`);
   item.accessibilityInformation = {
     label: l10n.t('Batch of {0}, {1}, of {2}, {3} old', words.files(batch.files), state, words.owner(batch), age),

@@ -11,7 +11,7 @@ let opened = 0;
 export function registerReadOnly(): Disposable[] {
   return [
     workspace.registerTextDocumentContentProvider(SCHEME, {
-      // One that VS Code restores from an earlier run is empty; what it told is of then.
+      // One that VS Code restores from an earlier run is empty; what it showed was of then.
       provideTextDocumentContent: (uri) => contents.get(uri.toString()) ?? '',
     }),
     workspace.onDidCloseTextDocument(({ uri }) => contents.delete(uri.toString())),

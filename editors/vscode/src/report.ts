@@ -1,5 +1,5 @@
 /**
- * What the tools tell a model: plain text, in English, never longer than a bound. Knows nothing of VS Code.
+ * What the tools answer a model: plain text, in English, never longer than a bound. Knows nothing of VS Code.
  */
 import type { QueueState } from './ext.ts';
 import type { ServerStatus } from './glance.ts';
@@ -99,7 +99,7 @@ export function statusReport(server: ServerStatus, states: readonly QueueState[]
       facts.push(`${progress.stage}: ${progress.done} of ${progress.total} files`);
     }
     if (queue.length > 0) {
-      facts.push(`${queue.length} batches in line`);
+      facts.push(`${queue.length} batches in the queue`);
     }
     if (lastSync !== undefined) {
       const seconds = Math.max(0, Math.round((now - lastSync.finishedAt) / 1000));

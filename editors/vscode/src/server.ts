@@ -39,7 +39,7 @@ export class Server implements Disposable {
   #states: readonly QueueState[] = [];
   #connection: Connection | undefined;
   #path: string | undefined;
-  #turn: Promise<void> = Promise.resolve();
+  #lastAction: Promise<void> = Promise.resolve();
   #restarts = new Restarts();
   #restartTimer: NodeJS.Timeout | undefined;
 
@@ -61,14 +61,14 @@ export class Server implements Disposable {
         if (change.affectsConfiguration('syncline.server.path')) {
           void this.restart();
         } else if (change.affectsConfiguration('syncline')) {
-          this.#tellSettings();
+          this.#sendSettings();
         }
       }),
       workspace.onDidGrantWorkspaceTrust(() => {
-        this.#tellSettings();
+        this.#sendSettings();
       }),
       log.onDidChangeLogLevel(() => {
-        this.#tellSettings();
+        this.#sendSettings();
       }),
     );
   }
@@ -89,7 +89,7 @@ export class Server implements Disposable {
 
   /** Starts it, if the workspace has a folder of this machine. How that went is the status's to say. */
   start(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inOrder(async () => {
       if (this.#connection === undefined) {
         await this.#start();
       }
@@ -98,7 +98,7 @@ export class Server implements Disposable {
 
   /** Ends it, and starts it anew. */
   restart(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inOrder(async () => {
       this.#restarts = new Restarts();
       await this.#stop();
       await this.#start();
@@ -107,7 +107,7 @@ export class Server implements Disposable {
 
   /** Ends it. */
   stop(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inOrder(async () => {
       await this.#stop();
       this.#become({ kind: 'none' });
     });
@@ -150,9 +150,9 @@ export class Server implements Disposable {
   }
 
   /** One start or stop at a time, in the order they were asked for. */
-  #inTurn(action: () => Promise<void>): Promise<void> {
-    this.#turn = this.#turn.then(action, action);
-    return this.#turn;
+  #inOrder(action: () => Promise<void>): Promise<void> {
+    this.#lastAction = this.#lastAction.then(action, action);
+    return this.#lastAction;
   }
 
   async #start(): Promise<void> {
@@ -202,7 +202,7 @@ export class Server implements Disposable {
     }
     this.#become({ kind: 'restarting' });
     this.#restartTimer = setTimeout(() => {
-      void this.#inTurn(async () => {
+      void this.#inOrder(async () => {
         await this.#stop();
         await this.#start();
       });
@@ -246,14 +246,14 @@ export class Server implements Disposable {
     this.#changed.fire();
   }
 
-  /** The first folder starts the server, and the last one ends it; what is between, the client tells the server. */
+  /** The first folder starts the server, and the last one ends it; what is between, the client sends to the server. */
   async #followFolders(): Promise<void> {
     await (hasLocalFolder() ? this.start() : this.stop());
   }
 
-  #tellSettings(): void {
+  #sendSettings(): void {
     if (this.#connection?.isRunning === true) {
-      this.#connection.tellSettings();
+      this.#connection.sendSettings();
     }
   }
 

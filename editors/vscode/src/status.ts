@@ -46,8 +46,8 @@ export function textOf({ activity, health }: Glance): string {
       return activity.percent === undefined ? `${icon} Syncline` : `${icon} Syncline ${activity.percent}%`;
     }
     case 'waiting':
-      // Its own turn lasts for a moment at each save, at which the items beside shouldn't jump.
-      if (activity.place === undefined || activity.place === 1) {
+      // It is at the head for a moment at each save, at which the items beside shouldn't jump.
+      if (activity.ordinal === undefined || activity.ordinal === 1) {
         return `${warning ? '$(warning)' : '$(sync~spin)'} Syncline`;
       }
       return `${warning ? '$(warning)' : '$(watch)'} Syncline: ${words.activity(activity)}`;
@@ -87,7 +87,7 @@ export function tooltipOf(glance: Glance, server: ServerStatus, states: readonly
       [l10n.t('Files'), words.count(index.files)],
       [l10n.t('Symbols'), words.count(index.symbols)],
       [l10n.t('Index'), l10n.t('generation {0}, {1}', words.count(index.generation), words.bytes(index.bytes))],
-      [l10n.t('Waiting line'), words.backend(state)],
+      [l10n.t('Queue'), words.backend(state)],
     ];
     if (index.pending > 0) {
       facts.push([l10n.t('Newer than the index'), l10n.t('{0}; searches read them', words.files(index.pending))]);

@@ -22,7 +22,7 @@ export function results(matches: number, inFiles: number): string {
 }
 
 /** "2nd in line". */
-export function place(position: number): string {
+export function ordinal(position: number): string {
   const suffixes: Partial<Record<Intl.LDMLPluralRule, string>> = { one: 'st', two: 'nd', few: 'rd', other: 'th' };
   const suffix = suffixes[new Intl.PluralRules('en', { type: 'ordinal' }).select(position)] ?? 'th';
   return l10n.t({
@@ -78,7 +78,7 @@ export function activity(what: Activity): string {
     case 'paused':
       return l10n.t('paused');
     case 'waiting':
-      return what.place === undefined ? l10n.t('waiting') : place(what.place);
+      return what.ordinal === undefined ? l10n.t('waiting') : ordinal(what.ordinal);
     case 'syncing':
       return what.percent === undefined ? l10n.t('syncing') : l10n.t('indexing {0}%', what.percent);
   }
@@ -135,7 +135,7 @@ export function backend(state: QueueState): string {
 }
 
 export function batchState(batch: Batch, position: number): string {
-  return batch.state === 'syncing' ? l10n.t('syncing') : place(position + 1);
+  return batch.state === 'syncing' ? l10n.t('syncing') : ordinal(position + 1);
 }
 
 export function owner({ owner }: Batch): string {

@@ -13,7 +13,8 @@ use termcolor::{Buffer, ColorSpec, WriteColor};
 use super::haystacks::{Haystack, Kind};
 use super::look::{Look, Printer};
 use super::mapped::search_as_mapped;
-use crate::index::{Parts, Query, WhileWanted, WholeFile, has_mark, open_regular, wears_out_a_searcher};
+use crate::core::files::open_regular;
+use crate::index::{Parts, Query, WhileWanted, WholeFile, has_mark, wears_out_a_searcher};
 
 /// Larger files are read bit by bit even where ripgrep would search them as a whole and its statistics tell, bytes.
 const LARGEST_WHOLE: u64 = 1 << 28;

@@ -1,4 +1,4 @@
-//! Files under a root: the one door through which anything of a codebase is read.
+//! Files under a root: the one way by which anything of a codebase is read.
 //!
 //! A path is opened from a descriptor of the root, and no part of it may be a link, whenever the tree changes under it:
 //! nothing outside the root is ever read for a question about it. What is below something that isn't a folder (any more)
@@ -14,7 +14,7 @@ mod unix;
 use unix as system;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,15 @@ pub struct FolderId {
     pub device: u64,
     /// Its number there.
     pub inode: u64,
+}
+
+/// A file of the tree, as a walk found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeFile {
+    /// Where.
+    pub path: RelPath,
+    /// What `stat` told.
+    pub stat: FileStat,
 }
 
 /// The root of a codebase, open. To be kept only as long as a piece of work takes: the path may be another folder's by
@@ -179,6 +188,27 @@ fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Opens a file to be read, or gives `None` when no regular one is there (any more). Links aren't followed, and nothing can
+/// block: a pipe in somebody's tree must not.
+pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+    }
+    let file = match options.open(path) {
+        Ok(file) => file,
+        #[cfg(unix)]
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Ok(None),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod writer;
 pub use builder::SegmentBuilder;
 pub use merge::merge;
 pub use reader::{Entry, Segment, read_at, rewrite};
-pub use writer::{SegmentWriter, create_private};
+pub use writer::SegmentWriter;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -7,10 +7,11 @@ use std::sync::OnceLock;
 
 use uuid::Uuid;
 
-use super::{FOOTER, INDEX_ENTRY, INLINE, MAGIC, SegmentError, SegmentId, SegmentRef, checksum32, create_private};
+use super::{FOOTER, INDEX_ENTRY, INLINE, MAGIC, SegmentError, SegmentId, SegmentRef, checksum32};
+use crate::core::files::open_regular;
+use crate::core::private;
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::{ContentHash, DocId, DocTable};
-use crate::index::file::open_regular;
 use crate::index::folder::is_passing;
 use crate::index::gram::Gram;
 use crate::index::varint;
@@ -277,7 +278,7 @@ impl SegmentRef {
 pub fn rewrite(file: &File, bytes: u64, from: &Path, to: &Path) -> Result<(), SegmentError> {
     let damaged = |_| SegmentError::Damaged { path: from.to_owned(), what: "its file is gone, and can't be read" };
     let failed = |source| SegmentError::Io { path: to.to_owned(), source };
-    let mut out = create_private(to).map_err(failed)?;
+    let mut out = private::create_new(to).map_err(failed)?;
     let mut piece = vec![0; 1 << 20];
     let mut copy = || {
         let mut at = 0;

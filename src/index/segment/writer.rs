@@ -1,12 +1,13 @@
 //! Writes a segment, gram by gram.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
 use super::{BLOCK, INLINE, MAGIC, SegmentError, SegmentId, SegmentRef, checksum32};
+use crate::core::private;
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::DocTable;
 use crate::index::gram::Gram;
@@ -38,7 +39,7 @@ impl SegmentWriter {
         let id = SegmentId(Uuid::new_v4());
         let path = id.file(folder);
         let failed = |source| SegmentError::Io { path: path.clone(), source };
-        let mut out = BufWriter::with_capacity(1 << 18, create_private(&path).map_err(failed)?);
+        let mut out = BufWriter::with_capacity(1 << 18, private::create_new(&path).map_err(failed)?);
         out.write_all(&MAGIC).map_err(failed)?;
         Ok(SegmentWriter {
             id,
@@ -128,13 +129,4 @@ impl Drop for SegmentWriter {
             tracing::debug!(path = %self.path.display(), %error, "an unfinished index file stays until it is swept");
         }
     }
-}
-
-/// A new file that only this user can read.
-pub fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }

@@ -11,8 +11,9 @@ use std::time::SystemTime;
 use super::extract::LARGEST_PARSED;
 use super::pack::{self, Pack, PackBuilder, PackId, TextKey};
 use super::recent::Recent;
-use crate::index::folder::{Ours, create_private_folder, mark};
-use crate::index::segment::{SegmentError, SegmentId, create_private};
+use crate::core::private;
+use crate::index::folder::{Ours, mark};
+use crate::index::segment::{SegmentError, SegmentId};
 use crate::index::{Generation, Snapshot};
 
 /// Packs of one size class that are merged into one.
@@ -314,7 +315,7 @@ impl SymbolStore {
         if pack.texts().len() < WORTH_SHARING {
             return;
         }
-        let shared = create_private_folder(&self.shared)
+        let shared = private::create_folder(&self.shared)
             .and_then(|()| mark(&self.shared))
             .and_then(|()| self.link(&pack.id().file(&self.folder), &pack.id().file(&self.shared)));
         if let Err(error) = shared {
@@ -351,7 +352,7 @@ impl SymbolStore {
     fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
         let unfinished = PackId::of(to).map(|id| id.file(&self.folder).with_extension("unfinished"));
         let unfinished = unfinished.ok_or(io::ErrorKind::InvalidInput)?;
-        let mut out = create_private(&unfinished)?;
+        let mut out = private::create_new(&unfinished)?;
         let copied = fs::File::open(from).and_then(|mut from| io::copy(&mut from, &mut out));
         copied.and_then(|_| fs::rename(&unfinished, to)).inspect_err(|_| drop(fs::remove_file(&unfinished)))
     }
@@ -395,7 +396,7 @@ mod tests {
     fn a_pack_is_copied_whole_and_for_its_user_only() {
         let folder = tempfile::tempdir().unwrap();
         let (own, shared) = (folder.path().join("own"), folder.path().join("shared"));
-        [&own, &shared].iter().for_each(|folder| create_private_folder(folder).unwrap());
+        [&own, &shared].iter().for_each(|folder| private::create_folder(folder).unwrap());
         let store = SymbolStore::new(&own, &shared);
         let mut builder = PackBuilder::default();
         let hash = crate::index::ContentHash::of(b"fn f() {}");

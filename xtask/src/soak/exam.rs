@@ -96,8 +96,7 @@ impl Examiner {
             // Other engines wait for it; this one hears of it at once.
             Lasting::NoRedis => self.until("it is told that there is no Redis", TELLING, is_told)?,
             Lasting::FewWatches | Lasting::NoInstances => {
-                // Has it watch anew.
-                self.ask("syncline/sync", &json!({}))?;
+                self.has_it_watch_anew()?;
                 self.until("it is told that not all can be watched", TELLING, is_told)?;
             }
             // What was freed since may have been enough.
@@ -110,11 +109,23 @@ impl Examiner {
         let mut patterns = vec![needle.to_owned()];
         patterns.extend((0..PATTERNS_IN_TROUBLE).map(|_| words::pattern(&mut self.random)));
         for pattern in patterns {
-            let theirs = self.ripgrep(&pattern)?;
+            let theirs = self.ripgrep_of_all(&pattern)?;
             self.command_line_equals(&pattern, &theirs)?;
         }
         self.tally.took("exams", &format!("right answers: {}", trouble.name()), start.elapsed());
         Ok(())
+    }
+
+    /// What is watched stays so whatever the limits are by now; only new watches meet them. A root that goes and comes back
+    /// has all watches made anew.
+    fn has_it_watch_anew(&mut self) -> Result<()> {
+        {
+            let _closed = self.place.gate.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let away = self.place.tree.with_extension("away");
+            fs::rename(&self.place.tree, &away).context("cannot move the tree away")?;
+            fs::rename(&away, &self.place.tree).context("cannot move the tree back")?;
+        }
+        self.ask("syncline/sync", &json!({})).map(drop)
     }
 
     /// Ends the editor.

@@ -131,6 +131,10 @@ impl Life {
             };
             fs::hard_link(&file, &second).with_context(|| format!("cannot link {}", second.display()))?;
             self.seconds.push(second.clone());
+            if second.starts_with(&self.place.outside) {
+                // A name that is given outside raises no event in the tree: the file's own next event lets it be seen.
+                self.mark(&file)?;
+            }
             // Through either.
             let through = if self.random.below(2) == 0 { &file } else { &second };
             self.mark(through)?;

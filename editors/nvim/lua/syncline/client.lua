@@ -14,10 +14,10 @@ M.MAX_CRASHES = 5
 M.CRASH_WINDOW_MS = 180000
 --- Before the first new start; it doubles with each further crash.
 M.RESTART_DELAY_MS = 500
---- A search whose engine dies is asked again this often. With the third death the server goes on by itself.
-M.MAX_ASKED_AGAIN = 3
+--- How often a search whose engine dies is retried. With the third death the server goes on by itself.
+M.MAX_RETRIES = 3
 --- How long a start, or the end of a client that is to start again, is waited for.
-M.PATIENCE_MS = 5000
+M.TIMEOUT_MS = 5000
 
 local is_011 = vim.fn.has('nvim-0.11') == 1
 
@@ -35,7 +35,7 @@ local initialized = {}
 ---@type table<string, fun(value: table)>
 local streams = {}
 local leaving = false
-local told = {}
+local notified = {}
 
 ---@param root string
 ---@return syncline.RootRecord
@@ -44,31 +44,32 @@ local function record(root)
   return roots[root]
 end
 
---- Says something to the person, in one line of 80 columns where that can be: a longer one waits for <CR>. Not at once: an error message would end the command that is being run.
+--- Says something to the person, in one line of 80 columns where that can be: a longer one waits for <CR>. Not at once:
+--- an error message would end the command that is being run.
 ---@param message string
 ---@param level? integer
-function M.tell(message, level)
+function M.notify(message, level)
   vim.schedule(function()
     vim.notify('syncline: ' .. message, level or vim.log.levels.INFO)
   end)
 end
 
---- How long after the end of a server it is told. Neovim says a line of its own at once, and two lines at a time would
---- wait for <CR>.
-local TELL_END_MS = 200
+--- How long after the end of a server the person is notified. Neovim says a line of its own at once, and two lines at a
+--- time would wait for <CR>.
+local END_NOTICE_MS = 200
 
 --- Says what follows from the end of a server.
-local function tell_end(message, level)
+local function notify_end(message, level)
   vim.defer_fn(function()
-    M.tell(message, level)
-  end, TELL_END_MS)
+    M.notify(message, level)
+  end, END_NOTICE_MS)
 end
 
 --- Says something once in this Neovim.
-local function tell_once(message, level)
-  if not told[message] then
-    told[message] = true
-    M.tell(message, level)
+local function notify_once(message, level)
+  if not notified[message] then
+    notified[message] = true
+    M.notify(message, level)
   end
 end
 
@@ -199,7 +200,7 @@ local function adopt(client)
   local experimental = client.server_capabilities.experimental
   local protocol = vim.tbl_get(experimental or {}, 'syncline', 'protocol')
   if type(protocol) ~= 'number' or protocol < M.PROTOCOL then
-    tell_once(
+    notify_once(
       ('%s is older than the plugin; see :checkhealth syncline'):format(
         type(client.config.cmd) == 'table' and vim.fs.basename(client.config.cmd[1]) or 'the program'
       ),
@@ -229,7 +230,7 @@ local function on_exit(root, client_id, code, signal)
   local how = signal ~= 0 and ('was ended by signal %d'):format(signal) or ('ended with code %d'):format(code)
   if not was_initialized then
     known.blocked = ('its server %s at its start'):format(how)
-    tell_end(('%s: %s; see :checkhealth syncline'):format(name, known.blocked), vim.log.levels.ERROR)
+    notify_end(('%s: %s; see :checkhealth syncline'):format(name, known.blocked), vim.log.levels.ERROR)
     return
   end
   local now = vim.uv.now()
@@ -239,10 +240,10 @@ local function on_exit(root, client_id, code, signal)
   table.insert(known.crashes, now)
   if #known.crashes >= M.MAX_CRASHES then
     known.blocked = ('its server crashed %d times, last it %s'):format(#known.crashes, how)
-    tell_end(('%s: its server crashed %d times; see :Syncline'):format(name, #known.crashes), vim.log.levels.ERROR)
+    notify_end(('%s: its server crashed %d times; see :Syncline'):format(name, #known.crashes), vim.log.levels.ERROR)
     return
   end
-  tell_end(('%s: its server %s and starts again'):format(name, how), vim.log.levels.WARN)
+  notify_end(('%s: its server %s and starts again'):format(name, how), vim.log.levels.WARN)
   vim.defer_fn(function()
     M.attach_all(root)
   end, M.RESTART_DELAY_MS * 2 ^ (#known.crashes - 1))
@@ -273,7 +274,7 @@ end
 local function start(lsp_config, root, bufnr)
   local missing = M.missing_program(lsp_config.cmd)
   if missing then
-    tell_once(('can’t find `%s`; see :checkhealth syncline'):format(missing), vim.log.levels.WARN)
+    notify_once(('can’t find `%s`; see :checkhealth syncline'):format(missing), vim.log.levels.WARN)
     return
   end
   local running = client_of_root(root)
@@ -342,12 +343,12 @@ end
 
 ---@param problem string
 local function warn(problem)
-  M.tell(problem, vim.log.levels.WARN)
+  M.notify(problem, vim.log.levels.WARN)
 end
 
 --- Calls with the client that a person means, once that has answered `initialize`.
 ---@param use fun(client: vim.lsp.Client)
----@param otherwise? fun(problem: string) Without it the problem is told
+---@param otherwise? fun(problem: string) Without it the person is notified
 function M.with_current(use, otherwise)
   M.find_current(function(client)
     M.when_ready(client, use, otherwise or warn)
@@ -357,7 +358,7 @@ end
 --- Calls with the client that a person means, at once: the current buffer's, or else that of the current folder, which
 --- is started when it doesn't run.
 ---@param use fun(client: vim.lsp.Client)
----@param otherwise? fun(problem: string) Without it the problem is told
+---@param otherwise? fun(problem: string) Without it the person is notified
 function M.find_current(use, otherwise)
   otherwise = otherwise or warn
   local bufnr = M.current_buffer()
@@ -397,8 +398,8 @@ function M.when_ready(client, use, otherwise)
   if client.initialized then
     return use(client)
   end
-  local deadline = vim.uv.now() + M.PATIENCE_MS
-  local function look()
+  local deadline = vim.uv.now() + M.TIMEOUT_MS
+  local function poll()
     if client.initialized then
       use(client)
     elseif not vim.lsp.get_client_by_id(client.id) then
@@ -406,10 +407,10 @@ function M.when_ready(client, use, otherwise)
     elseif vim.uv.now() > deadline then
       otherwise(('%s: its server doesn’t answer; :Syncline log'):format(M.label(client)))
     else
-      vim.defer_fn(look, 10)
+      vim.defer_fn(poll, 10)
     end
   end
-  look()
+  poll()
 end
 
 --- Sends the edits that Neovim still holds back, so that an answer knows them.
@@ -465,7 +466,7 @@ local last_token = 0
 ---@return fun() cancel After it, neither `part` nor `reply` is called
 function M.stream(client, method, params, part, reply)
   local cancel
-  local function ask(again)
+  local function ask(retries)
     last_token = last_token + 1
     local token = 'syncline-search-' .. last_token
     params.partialResultToken = token
@@ -476,8 +477,8 @@ function M.stream(client, method, params, part, reply)
     end
     local cancel_asking = M.request(client, method, params, function(problem, result, code)
       streams[token] = nil
-      if code == vim.lsp.protocol.ErrorCodes.ContentModified and not came and again > 0 then
-        ask(again - 1)
+      if code == vim.lsp.protocol.ErrorCodes.ContentModified and not came and retries > 0 then
+        ask(retries - 1)
       else
         reply(problem, result)
       end
@@ -487,7 +488,7 @@ function M.stream(client, method, params, part, reply)
       cancel_asking()
     end
   end
-  ask(M.MAX_ASKED_AGAIN)
+  ask(M.MAX_RETRIES)
   return function()
     cancel()
   end
@@ -509,29 +510,29 @@ end
 --- Ends all servers, and starts those of the open files. A server that doesn't end when it is asked is made to.
 ---@param done? fun()
 function M.restart(done)
-  local deadline, forced = vim.uv.now() + M.PATIENCE_MS, false
+  local deadline, forced = vim.uv.now() + M.TIMEOUT_MS, false
   local ending = M.clients()
-  told = {}
+  notified = {}
   for _, client in ipairs(ending) do
     record(client.config.root_dir or '').stopped = true
     stop(client)
   end
-  local function look()
+  local function poll()
     local alive = vim.tbl_filter(function(client)
       return vim.lsp.get_client_by_id(client.id) ~= nil
     end, ending)
     if #alive > 0 and not forced and vim.uv.now() >= deadline then
-      deadline, forced = vim.uv.now() + M.PATIENCE_MS, true
+      deadline, forced = vim.uv.now() + M.TIMEOUT_MS, true
       for _, client in ipairs(alive) do
         -- Neovim 0.11 has no way to force what was asked before.
         client.rpc.terminate()
       end
     end
     if #alive > 0 and vim.uv.now() < deadline then
-      return vim.defer_fn(look, 20)
+      return vim.defer_fn(poll, 20)
     end
     for _, client in ipairs(alive) do
-      M.tell(('%s: its server doesn’t end'):format(M.label(client)), vim.log.levels.ERROR)
+      M.notify(('%s: its server doesn’t end'):format(M.label(client)), vim.log.levels.ERROR)
     end
     roots = {}
     M.attach_all()
@@ -539,7 +540,7 @@ function M.restart(done)
       done()
     end
   end
-  look()
+  poll()
 end
 
 --- Why a root isn't started by itself any more.
@@ -568,7 +569,7 @@ function M.listen()
     group = group,
     callback = function(event)
       local id = event.data.client_id
-      -- Of clients that we didn't start nobody tells the end.
+      -- The end of clients that we didn't start isn't reported.
       vim.schedule(function()
         local client = vim.lsp.get_client_by_id(id)
         if initialized[id] and (not client or client:is_stopped()) then

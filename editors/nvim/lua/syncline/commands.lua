@@ -30,11 +30,11 @@ end
 function M.act(client, command, state, done)
   client_of.command(client, command, state and state.codebase.id, function(problem, result)
     if problem then
-      client_of.tell(about(client, state, problem), vim.log.levels.ERROR)
+      client_of.notify(about(client, state, problem), vim.log.levels.ERROR)
     elseif command == 'sync' then
       for _, outcome in ipairs(result or {}) do
         local level = outcome.outcome == 'failed' and vim.log.levels.ERROR or vim.log.levels.INFO
-        client_of.tell(about(client, state, wording.outcome(outcome)), level)
+        client_of.notify(about(client, state, wording.outcome(outcome)), level)
       end
     else
       local said = {
@@ -42,7 +42,7 @@ function M.act(client, command, state, done)
         resume = 'goes on',
         rebuild = 'the index is built anew',
       }
-      client_of.tell(about(client, state, said[command]))
+      client_of.notify(about(client, state, said[command]))
     end
     if done then
       done(problem)
@@ -75,7 +75,7 @@ local function server_command(command)
     end
     local clients = client_of.clients()
     if #clients == 0 then
-      client_of.tell('no codebase is open', vim.log.levels.WARN)
+      client_of.notify('no codebase is open', vim.log.levels.WARN)
     end
     for _, client in ipairs(clients) do
       M.act(client, command)
@@ -141,13 +141,13 @@ local function find(name)
   return function(call)
     local pattern, given, problem = M.parse(call.arguments, FLAGS[name])
     if problem then
-      return client_of.tell(problem, vim.log.levels.ERROR)
+      return client_of.notify(problem, vim.log.levels.ERROR)
     elseif call.selection then
       pattern, given.regex = call.selection, false
     end
     local query = search.query(pattern, given)
     if call.bang and pattern == '' then
-      return client_of.tell(('`:Syncline! %s` wants what to find behind it'):format(name), vim.log.levels.ERROR)
+      return client_of.notify(('`:Syncline! %s` wants what to find behind it'):format(name), vim.log.levels.ERROR)
     end
     if not call.bang then
       return client_of.find_current(function(client)
@@ -211,7 +211,7 @@ M.subcommands = {
   symbols = { run = find('symbols'), complete = FLAGS.symbols },
   queue = {
     run = function()
-      require('syncline.line').open()
+      require('syncline.queue').open()
     end,
   },
   status = { run = status },
@@ -228,7 +228,7 @@ M.subcommands = {
   log = {
     run = function(call)
       if call.arguments ~= '' and not call.arguments:match('^[1-9]%d*$') then
-        return client_of.tell('`:Syncline log` wants a number of lines, or nothing', vim.log.levels.ERROR)
+        return client_of.notify('`:Syncline log` wants a number of lines, or nothing', vim.log.levels.ERROR)
       end
       require('syncline.log').show(tonumber(call.arguments))
     end,
@@ -236,7 +236,7 @@ M.subcommands = {
   restart = {
     run = function()
       client_of.restart(function()
-        client_of.tell('started again')
+        client_of.notify('started again')
       end)
     end,
   },
@@ -264,7 +264,7 @@ function M.run(opts)
   local subcommand = M.subcommands[name]
   if not subcommand then
     local names = table.concat(vim.tbl_keys(M.subcommands), ', ')
-    return client_of.tell(('there is no `:Syncline %s`; there are %s'):format(name, names), vim.log.levels.ERROR)
+    return client_of.notify(('there is no `:Syncline %s`; there are %s'):format(name, names), vim.log.levels.ERROR)
   end
   subcommand.run({
     arguments = rest,

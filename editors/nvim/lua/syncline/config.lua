@@ -153,7 +153,7 @@ local function validate(name, value, rule)
   end
 end
 
---- What is right of `given`; what isn't is told to `problems`.
+--- What is right of `given`; what isn't is added to `problems`.
 ---@param given table
 ---@param group table
 ---@param prefix string

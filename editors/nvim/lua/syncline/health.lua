@@ -14,7 +14,7 @@ local TIMEOUT_MS = 3000
 --- Below this a system is likely to run out of file watches.
 local MIN_WATCHES = 65536
 
---- Where Linux tells how many folders a user may watch.
+--- Where Linux says how many folders a user may watch.
 M.WATCH_LIMIT_FILE = '/proc/sys/fs/inotify/max_user_watches'
 
 local health = vim.health
@@ -139,7 +139,7 @@ local function check_daemon(program)
     health.info('this version of the program has none: each codebase has an engine of its own')
     return
   elseif not output then
-    health.error(('`%s daemon status` %s'):format(program, problem), { 'Its sentence says how to mend it.' })
+    health.error(('`%s daemon status` %s'):format(program, problem), { 'Its sentence says how to fix it.' })
     return
   end
   local readable, engine = pcall(vim.json.decode, output, { luanil = { object = true } })
@@ -217,7 +217,7 @@ local function check_codebases()
       check_state(state)
     end
     if #list == 0 then
-      health.warn(('%s: its server hasn’t told its state yet'):format(client_of.label(client)), { ':Syncline log' })
+      health.warn(('%s: its server hasn’t sent its state yet'):format(client_of.label(client)), { ':Syncline log' })
     end
   end
   for root, number in pairs(by_root) do
@@ -238,7 +238,7 @@ local function check_codebases()
     health.info(('none is open; a file below a folder with one of %s opens one'):format(markers))
   end
 
-  health.start('Waiting lines')
+  health.start('Queues')
   local setting, used = redis_setting(), {}
   for _, client in ipairs(clients) do
     for _, state in ipairs(states.of(client.id)) do
@@ -246,8 +246,8 @@ local function check_codebases()
     end
   end
   if used['local'] and setting then
-    health.warn(('%s names a Redis, but lines are on this machine'):format(setting), {
-      'What is wrong is told with the codebase above, when it is known.',
+    health.warn(('%s names a Redis, but queues are on this machine'):format(setting), {
+      'The codebase above says what is wrong, when it is known.',
     })
   elseif used.redis then
     health.ok('in Redis')

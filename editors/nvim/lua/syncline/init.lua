@@ -1,4 +1,4 @@
---- Syncline's public door. Nothing has to be called: opening a file below a root is enough. `:help syncline`.
+--- Syncline's public functions. Nothing has to be called: opening a file below a root is enough. `:help syncline`.
 
 local M = {}
 
@@ -39,9 +39,9 @@ function M.quickfix(query)
   end)
 end
 
---- Opens the floating window of the line.
+--- Opens the queue's floating window.
 function M.queue()
-  require('syncline.line').open()
+  require('syncline.queue').open()
 end
 
 --- The state of the current file's codebase, for 'statusline'; empty where there is none.
@@ -51,7 +51,7 @@ function M.statusline(bufnr)
   return require('syncline.statusline').text(bufnr)
 end
 
---- The state of a buffer's codebase, as the server last told it.
+--- The state of a buffer's codebase, as the server last sent it.
 ---@param bufnr? integer The current one without it
 ---@return syncline.State?
 function M.state(bufnr)
@@ -72,7 +72,7 @@ function M.sync(done)
   act('sync', done)
 end
 
---- Puts no batch in line until resumed.
+--- Enqueues no batch until resumed.
 ---@param done? fun(problem?: string)
 function M.pause(done)
   act('pause', done)

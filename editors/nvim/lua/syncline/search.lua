@@ -186,12 +186,12 @@ function M.to_quickfix(client, query, done)
     done = function(ended, problem)
       cancel_quickfix = nil
       if problem then
-        client_of.tell(problem, vim.log.levels.ERROR)
+        client_of.notify(problem, vim.log.levels.ERROR)
       elseif count == 0 then
-        client_of.tell(('nothing found for %s'):format(M.describe(query)))
+        client_of.notify(('nothing found for %s'):format(M.describe(query)))
       else
         local found = ('%s in %s'):format(wording.count(count, 'match', 'matches'), wording.count(files, 'file'))
-        client_of.tell(ended and ended.limit_hit and found .. '; there are more, narrow the search' or found)
+        client_of.notify(ended and ended.limit_hit and found .. '; there are more, narrow the search' or found)
       end
       if done then
         done(count)

@@ -1,4 +1,4 @@
---- The last state of each open codebase, as the server told it. Owner of them; others read, or listen to
+--- The last state of each open codebase, as the server sent it. Owner of them; others read, or listen to
 --- `User SynclineState`.
 
 local M = {}
@@ -25,7 +25,7 @@ local function announce(client_id, codebase, state)
   })
 end
 
---- Takes what the server told.
+--- Takes what the server sent.
 ---@param client_id integer
 ---@param state syncline.State
 function M.put(client_id, state)
@@ -34,7 +34,7 @@ function M.put(client_id, state)
   announce(client_id, state.codebase, state)
 end
 
---- Forgets what a client told.
+--- Forgets what a client's server sent.
 ---@param client_id integer
 function M.forget(client_id)
   local gone = states[client_id] or {}

@@ -1,5 +1,5 @@
 --- The state of the current file's codebase, short enough for a status line. `b:syncline_status` has it: a status line
---- is drawn with each key that is typed, and what asks Lua then costs as much as all that Neovim tells language clients.
+--- is drawn with each key that is typed, and what asks Lua then costs as much as all that Neovim sends to language clients.
 
 local client_of = require('syncline.client')
 local config = require('syncline.config')
@@ -59,14 +59,14 @@ function M.text(bufnr)
   local text = kept[bufnr]
   if not text then
     text = text_of(bufnr):gsub('%%', '%%%%')
-    -- Where there is none yet, nothing may tell that there is one.
+    -- Where there is none yet, nothing may show that there is one.
     kept[bufnr] = text ~= '' and text or nil
   end
   shown[bufnr] = text
   return text
 end
 
---- When the status lines were drawn for a new text, `uv.now()`, and whether they will be looked at again.
+--- When the status lines were drawn for a new text, `uv.now()`, and whether they will be checked again.
 local drawn_at, waits = 0, false
 
 --- Writes a buffer's variable; gives whether it is another text now.

@@ -56,7 +56,7 @@ end
 ---@param asked integer The window they were asked for in
 local function fill_quickfix(pattern, items, asked)
   if #items == 0 then
-    return client_of.tell(('no definition found for %s'):format(pattern))
+    return client_of.notify(('no definition found for %s'):format(pattern))
   end
   local list = vim.tbl_map(function(item)
     local text = ('%s %s%s'):format(item.kind, item.text, item.container and ' in ' .. item.container or '')
@@ -78,10 +78,10 @@ function M.to_quickfix(client, query)
     end,
     done = function(ended, problem)
       if problem then
-        client_of.tell(problem, vim.log.levels.ERROR)
+        client_of.notify(problem, vim.log.levels.ERROR)
       elseif count > 0 then
         local found = wording.count(count, 'definition')
-        client_of.tell(ended and ended.limit_hit and found .. '; there are more, narrow the search' or found)
+        client_of.notify(ended and ended.limit_hit and found .. '; there are more, narrow the search' or found)
       end
     end,
   })

@@ -26,7 +26,7 @@ error('types only')
 ---@field finishedAt integer Unix milliseconds
 ---@field error? string
 
----@class syncline.State What `syncline/queueState` tells of a codebase.
+---@class syncline.State What `syncline/queueState` says of a codebase.
 ---@field codebase syncline.Codebase
 ---@field backend 'local'|'redis'
 ---@field health syncline.Health

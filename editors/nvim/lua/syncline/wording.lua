@@ -101,7 +101,7 @@ function M.state(state)
     return { sign = 'paused', highlight = 'SynclinePaused', short = 'paused', long = 'paused; answers stay right' }
   elseif state.phase == 'waiting' then
     local position = type(state.position) == 'number' and state.position or 0
-    local long = 'waiting for its turn'
+    local long = 'waiting to sync'
     if position > 0 then
       long = ('waiting, %s ahead'):format(M.count(position, 'batch', 'batches'))
     end
@@ -135,7 +135,7 @@ function M.outcome(last)
   if last.outcome == 'synced' then
     return ('synced %s in %s'):format(M.count(last.files, 'file'), M.duration(last.durationMs))
   elseif last.outcome == 'superseded' then
-    return 'left the line without a turn; its changes come with the next batch'
+    return 'left the queue without syncing; its changes come with the next batch'
   end
   return 'failed: ' .. (last.error or 'no reason was given')
 end

@@ -86,12 +86,12 @@ export function registerSearch(context: ExtensionContext, server: Server, result
     whileOpen('syncline.search.toggleWord', (pick) => {
       pick.toggle('wholeWord');
     }),
-    whileOpen('syncline.search.editGlobs', (pick) => void telling(pick.editGlobs())),
+    whileOpen('syncline.search.editGlobs', (pick) => void reporting(pick.editGlobs())),
     whileOpen('syncline.search.openToSide', (pick) => {
       pick.openToSide();
     }),
-    whileOpen('syncline.search.openAllInEditor', (pick) => void telling(pick.openAllInEditor())),
-    whileOpen('syncline.search.keepResults', (pick) => void telling(pick.keepResults())),
+    whileOpen('syncline.search.openAllInEditor', (pick) => void reporting(pick.openAllInEditor())),
+    whileOpen('syncline.search.keepResults', (pick) => void reporting(pick.keepResults())),
     new Disposable(() => pick?.dispose()),
   ];
 }
@@ -269,16 +269,16 @@ class SearchPick implements Disposable {
       if (toggled !== undefined) {
         this.toggle(toggled);
       } else if (button === this.#editorButton) {
-        void telling(this.openAllInEditor());
+        void reporting(this.openAllInEditor());
       } else if (button === this.#keepButton) {
-        void telling(this.keepResults());
+        void reporting(this.keepResults());
       } else {
-        void telling(this.editGlobs());
+        void reporting(this.editGlobs());
       }
     });
     pick.onDidTriggerItemButton(({ item: { match } }) => {
       if (match !== undefined && this.takesCommands) {
-        this.way = telling(this.#openToSide(match));
+        this.way = reporting(this.#openToSide(match));
       }
     });
     pick.onDidAccept(() => {
@@ -289,7 +289,7 @@ class SearchPick implements Disposable {
         if (!this.#hasLeft) {
           // Disposing of it hides it once more.
           this.#hasLeft = true;
-          this.way = telling(this.#comeBack());
+          this.way = reporting(this.#comeBack());
         }
         this.dispose();
       }
@@ -331,7 +331,7 @@ class SearchPick implements Disposable {
     const act = this.#whenFound;
     this.#whenFound = undefined;
     if (first !== undefined && act !== undefined) {
-      this.way = telling(act(first));
+      this.way = reporting(act(first));
     }
   }
 
@@ -368,7 +368,7 @@ class SearchPick implements Disposable {
     const [active] = activeItems.filter((entry) => items.includes(entry));
     const match = (active ?? items.find(({ match }) => match !== undefined))?.match;
     if (match !== undefined) {
-      this.way = telling(act(match));
+      this.way = reporting(act(match));
     }
   }
 
@@ -469,7 +469,7 @@ class SearchPick implements Disposable {
 
   /** Whether the user has gone to what is neither the preview nor where they were. */
   #isElsewhere(): boolean {
-    // A click on a tab tells of the tab before it hides the pick, and of the tab's editor only later.
+    // A click on a tab reports the tab before it hides the pick, and the tab's editor only later.
     const tab = window.tabGroups.activeTabGroup.activeTab;
     return tab !== undefined && ![this.#previewed, this.#origin?.uri].some((uri) => uri?.toString() === fileIn(tab));
   }
@@ -528,8 +528,8 @@ export async function findAll(server: Server, query: Query): Promise<Found | und
   return last;
 }
 
-/** What the user has asked for; when it fails, they are told why. */
-async function telling(action: Promise<void>): Promise<void> {
+/** Does what the user has asked for, and shows why when that fails. */
+async function reporting(action: Promise<void>): Promise<void> {
   try {
     await action;
   } catch (error) {

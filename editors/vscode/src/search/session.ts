@@ -29,7 +29,7 @@ export interface Found {
 const BETWEEN_SHOWS_MS = 80;
 /** LSP's `ContentModified`: the engine has died while it answered, and there is another to ask. */
 const CONTENT_MODIFIED = -32801;
-const MOST_ASKED_AGAIN = 2;
+const MAX_RETRIES = 2;
 
 export class SearchSession {
   readonly #ask: Ask;
@@ -37,7 +37,7 @@ export class SearchSession {
   #running: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `show` is told of each search's first matches at once, of more now and then, and of its end. */
+  /** `show` gets each search's first matches at once, more now and then, and its end. */
   constructor(ask: Ask, show: (found: Found) => void) {
     this.#ask = ask;
     this.#show = show;
@@ -71,16 +71,16 @@ export class SearchSession {
           }, BETWEEN_SHOWS_MS);
         }
       };
-      const ask = (again: number): Promise<SearchResult> =>
+      const ask = (retries: number): Promise<SearchResult> =>
         this.#ask(paramsOf(query, maxResults), onMatches, running.signal).catch((error: unknown) => {
           const isModified = (error as { code?: unknown }).code === CONTENT_MODIFIED;
           // Matches that came would come once more.
-          if (again === 0 || !isModified || running.signal.aborted || matches.length > 0) {
+          if (retries === 0 || !isModified || running.signal.aborted || matches.length > 0) {
             throw error;
           }
-          return ask(again - 1);
+          return ask(retries - 1);
         });
-      const { limitHit, fresh } = await ask(MOST_ASKED_AGAIN);
+      const { limitHit, fresh } = await ask(MAX_RETRIES);
       if (!running.signal.aborted) {
         this.#end();
         show({ state: 'done', limitHit, fresh });

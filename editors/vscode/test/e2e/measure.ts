@@ -18,7 +18,7 @@ import { parseArgs } from 'node:util';
 
 import { bundleForHost, runInHost } from './host.ts';
 import { makeRepository } from './repository.ts';
-import { PATIENCE_MS, provided, Rig, type Window } from './rig.ts';
+import { TIMEOUT_MS, provided, Rig, type Window } from './rig.ts';
 
 const { values, positionals } = parseArgs({
   options: { runs: { type: 'string', default: '5' }, only: { type: 'string' } },
@@ -77,11 +77,11 @@ async function measureActivation(): Promise<void> {
 async function activationOf(window: Window): Promise<{ loading: number; calling: number; finishing: number }> {
   await window.command('Developer: Startup Performance');
   const lines = window.page.locator('.editor-instance .view-line');
-  await lines.filter({ hasText: 'System Info' }).first().waitFor({ timeout: PATIENCE_MS });
+  await lines.filter({ hasText: 'System Info' }).first().waitFor({ timeout: TIMEOUT_MS });
   await window.page.keyboard.press('Control+f');
   await window.page.keyboard.type('| syncline.syncline |');
   const row = lines.filter({ hasText: /\|\s*syncline\.syncline\s*\|/ }).first();
-  await row.waitFor({ timeout: PATIENCE_MS });
+  await row.waitFor({ timeout: TIMEOUT_MS });
   const cells = (await row.innerText()).split('|').map((cell) => cell.trim());
   const [loading, calling, finishing] = cells.slice(3, 6).map(Number);
   if (![loading, calling, finishing].every(Number.isFinite)) {
@@ -133,8 +133,8 @@ async function measureTypingOnce(
   };
   await writeFile(path.join(probe, 'measure.json'), JSON.stringify({ tree: isIndexed ? tree : null }));
   const { page, code } = await runInHost(rig, { workspace, extension: probe, bundle, say });
-  await page.locator('.monaco-workbench').waitFor({ timeout: PATIENCE_MS });
-  await page.locator('.editor-instance .view-line').first().waitFor({ timeout: PATIENCE_MS });
+  await page.locator('.monaco-workbench').waitFor({ timeout: TIMEOUT_MS });
+  await page.locator('.editor-instance .view-line').first().waitFor({ timeout: TIMEOUT_MS });
   await begun.promise;
   const keys: number[] = [];
   for (let i = 0; i < 150; i++) {

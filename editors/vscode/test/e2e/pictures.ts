@@ -7,7 +7,7 @@ import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 
-import { PATIENCE_MS, Rig, until } from './rig.ts';
+import { TIMEOUT_MS, Rig, until } from './rig.ts';
 
 const images = path.resolve(import.meta.dirname, '../../images');
 const project = path.resolve(import.meta.dirname, '../../../..');
@@ -29,14 +29,14 @@ try {
 
   await page.keyboard.press('Control+p');
   await window.type('manager.rs');
-  await window.rows().filter({ hasText: 'manager.rs' }).first().waitFor({ timeout: PATIENCE_MS });
+  await window.rows().filter({ hasText: 'manager.rs' }).first().waitFor({ timeout: TIMEOUT_MS });
   await page.keyboard.press('Enter');
-  await page.locator('.tab.active', { hasText: 'manager.rs' }).waitFor({ timeout: PATIENCE_MS });
+  await page.locator('.tab.active', { hasText: 'manager.rs' }).waitFor({ timeout: TIMEOUT_MS });
   await page.keyboard.press('Control+Alt+f');
   await window.waitForTitle('Search Text');
   await window.type('queuestate');
   await window.waitForTitle('results in');
-  await window.rows().filter({ hasText: 'presence.rs' }).first().waitFor({ timeout: PATIENCE_MS });
+  await window.rows().filter({ hasText: 'presence.rs' }).first().waitFor({ timeout: TIMEOUT_MS });
   await until('the second file is previewed', async () => {
     await page.keyboard.press('ArrowDown');
     await page.waitForTimeout(300);
@@ -46,16 +46,16 @@ try {
 
   await page.keyboard.press('Alt+k');
   const results = page.locator('.pane', { hasText: 'Search Results' });
-  await results.locator('.message', { hasText: 'results in' }).waitFor({ timeout: PATIENCE_MS });
+  await results.locator('.message', { hasText: 'results in' }).waitFor({ timeout: TIMEOUT_MS });
   await results.locator('.monaco-list-row').nth(1).click();
   await window.shot('results', images);
 
   await page.keyboard.press('F1');
   await window.type('>Syncline: Sync Now');
   await page.keyboard.press('Enter');
-  await page.locator('.monaco-list-row', { hasText: 'Last sync' }).waitFor({ timeout: PATIENCE_MS });
+  await page.locator('.monaco-list-row', { hasText: 'Last sync' }).waitFor({ timeout: TIMEOUT_MS });
   await window.waitForTooltip('Files:');
-  await window.shot('line', images);
+  await window.shot('queue', images);
   await window.close();
 } finally {
   await rig.stop();

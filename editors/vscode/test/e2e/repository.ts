@@ -18,9 +18,9 @@ function source(n: number): string {
   return `//! Worker ${n} of the pool.
 
 /// How long worker ${n} waits for the next job, in milliseconds.
-pub const PATIENCE_MS: u64 = ${100 + (n % 900)};
+pub const TIMEOUT_MS: u64 = ${100 + (n % 900)};
 
-/// Takes jobs until the line is empty.
+/// Takes jobs until none is left.
 pub struct Worker${pad(n)} {
     jobs: Vec<String>,
 }

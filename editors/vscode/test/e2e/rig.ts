@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
 
 /** How long a state may take to come. Generous: it is only reached when something is broken. */
-export const PATIENCE_MS = 20_000;
+export const TIMEOUT_MS = 20_000;
 
 /** What the test run provides; see `cargo xtask test`. */
 export const provided = {
@@ -132,7 +132,7 @@ export class Rig {
     await page.goto(`http://127.0.0.1:${this.port}/?${kind}=${encodeURIComponent(workspace)}`, {
       waitUntil: 'domcontentloaded',
     });
-    await page.locator('.monaco-workbench').waitFor({ timeout: PATIENCE_MS });
+    await page.locator('.monaco-workbench').waitFor({ timeout: TIMEOUT_MS });
     return new Window(page);
   }
 
@@ -193,14 +193,14 @@ function recordLabels(): void {
     MutationObserver: new (changed: () => void) => { observe(target: unknown, options: object): void };
   };
   page.labels = [];
-  const look = (): void => {
+  const record = (): void => {
     const item = page.document.querySelector('.statusbar-item[id="syncline.syncline.status"] [role=button]');
     const label = item?.getAttribute('aria-label') ?? null;
     if (label !== null && label !== page.labels.at(-1)) {
       page.labels.push(label);
     }
   };
-  new page.MutationObserver(look).observe(page.document, { childList: true, subtree: true, attributes: true });
+  new page.MutationObserver(record).observe(page.document, { childList: true, subtree: true, attributes: true });
 }
 
 /** A window of VS Code. */
@@ -228,7 +228,7 @@ export class Window {
   }
 
   async waitForStatus(text: string | RegExp): Promise<void> {
-    await this.status(text).waitFor({ timeout: PATIENCE_MS });
+    await this.status(text).waitFor({ timeout: TIMEOUT_MS });
   }
 
   /** What the item of the status bar says to those who can't see it. */
@@ -236,7 +236,7 @@ export class Window {
     await this.page
       .locator('.statusbar-item[id="syncline.syncline.status"]')
       .getByRole('button', { name: label })
-      .waitFor({ timeout: PATIENCE_MS });
+      .waitFor({ timeout: TIMEOUT_MS });
   }
 
   /** All that the item of the status bar has said since the last call, in order. */
@@ -262,7 +262,7 @@ export class Window {
   async command(title: string): Promise<void> {
     await this.page.keyboard.press('F1');
     await this.type(`>${title}`);
-    await this.rows().filter({ hasText: title }).first().waitFor({ timeout: PATIENCE_MS });
+    await this.rows().filter({ hasText: title }).first().waitFor({ timeout: TIMEOUT_MS });
     await this.page.keyboard.press('Enter');
   }
 
@@ -273,7 +273,7 @@ export class Window {
 
   /** Types into the quick pick or input box that is open, in place of what is there. */
   async type(text: string): Promise<void> {
-    await this.page.locator('.quick-input-widget input:focus').waitFor({ timeout: PATIENCE_MS });
+    await this.page.locator('.quick-input-widget input:focus').waitFor({ timeout: TIMEOUT_MS });
     await this.page.keyboard.press('Control+a');
     await this.page.keyboard.press('Delete');
     await this.page.keyboard.type(text);
@@ -281,7 +281,7 @@ export class Window {
 
   /** Waits for the title of the quick pick or input box that is open. */
   async waitForTitle(text: string): Promise<void> {
-    await this.page.locator('.quick-input-title', { hasText: text }).waitFor({ timeout: PATIENCE_MS });
+    await this.page.locator('.quick-input-title', { hasText: text }).waitFor({ timeout: TIMEOUT_MS });
   }
 
   notification(text: string | RegExp): Locator {
@@ -311,10 +311,10 @@ export class Window {
 
 /** Waits until something is so. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + TIMEOUT_MS;
   while (!(await isSo())) {
     if (Date.now() > deadline) {
-      throw new Error(`not so within ${PATIENCE_MS / 1000} s: ${what}`);
+      throw new Error(`not so within ${TIMEOUT_MS / 1000} s: ${what}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

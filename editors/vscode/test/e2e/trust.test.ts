@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { test } from 'node:test';
 
-import { PATIENCE_MS, Rig } from './rig.ts';
+import { TIMEOUT_MS, Rig } from './rig.ts';
 
 test('an untrusted folder starts nothing that its settings name, and is searched', async () => {
   const scratch = await mkdtemp(path.join(tmpdir(), 'syncline-untrusted-'));
@@ -27,11 +27,11 @@ test('an untrusted folder starts nothing that its settings name, and is searched
   const rig = await Rig.start({ trust: true, path: '.' });
   try {
     const window = await rig.open(root);
-    await window.page.locator('.statusbar-item', { hasText: 'Restricted Mode' }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.locator('.statusbar-item', { hasText: 'Restricted Mode' }).waitFor({ timeout: TIMEOUT_MS });
     await window.waitForLabel(/Syncline: up to date/);
     await window.page.keyboard.press('Control+Alt+f');
     await window.type('stranger has');
-    await window.rows().filter({ hasText: 'a stranger has written this' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: 'a stranger has written this' }).first().waitFor({ timeout: TIMEOUT_MS });
     await window.shot('untrusted');
     await window.close();
     assert.deepEqual(await readdir(marks), [], 'nothing was started, and nothing written where the folder says');

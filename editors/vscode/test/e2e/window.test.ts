@@ -7,7 +7,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 
 import type { QueueState } from '../../src/ext.ts';
 import { makeRepository } from './repository.ts';
-import { PATIENCE_MS, provided, Rig, until, type Window } from './rig.ts';
+import { TIMEOUT_MS, provided, Rig, until, type Window } from './rig.ts';
 
 describe('a window with a repository of 10,000 files', () => {
   let scratch: string;
@@ -58,9 +58,9 @@ describe('a window with a repository of 10,000 files', () => {
     await window.page.keyboard.press('Control+Home');
     await window.page.keyboard.type('// freshly written\n');
     await openSearch(window, 'freshly written');
-    await window.rows().filter({ hasText: '// freshly written' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: '// freshly written' }).first().waitFor({ timeout: TIMEOUT_MS });
     await window.page.keyboard.press('Escape');
-    await window.page.locator('.editor-instance .view-line').first().click({ timeout: PATIENCE_MS });
+    await window.page.locator('.editor-instance .view-line').first().click({ timeout: TIMEOUT_MS });
     await window.labels();
     let last = await lastSync(rig, root);
     await window.page.keyboard.press('Control+s');
@@ -85,18 +85,18 @@ describe('a window with a repository of 10,000 files', () => {
   test('a symbol is found by the picker that VS Code has for them', async () => {
     await window.page.keyboard.press('Control+t');
     await window.type('#run_04711');
-    await window.rows().filter({ hasText: 'run_04711' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: 'run_04711' }).first().waitFor({ timeout: TIMEOUT_MS });
     await window.shot('symbol');
     await window.page.keyboard.press('Enter');
     await activeTab(window, 'worker_04711.rs');
-    await window.page.locator('.statusbar-item', { hasText: /Ln 13, Col/ }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.locator('.statusbar-item', { hasText: /Ln 13, Col/ }).waitFor({ timeout: TIMEOUT_MS });
     await closeTab(window);
   });
 
   test('a search streams, previews and opens', async () => {
     await openSearch(window, 'Some(format!("worker 100');
     await window.waitForTitle('11 results in 11 files');
-    await window.rows().filter({ hasText: 'worker 100 did' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: 'worker 100 did' }).first().waitFor({ timeout: TIMEOUT_MS });
     await activeTab(window, 'worker_00100.rs');
     await window.shot('search');
     await window.page.keyboard.press('ArrowDown');
@@ -109,14 +109,14 @@ describe('a window with a repository of 10,000 files', () => {
     await window.page.keyboard.press('ArrowDown');
     await window.page.keyboard.press('Enter');
     await activeTab(window, 'worker_01000.rs');
-    await window.page.locator('.statusbar-item', { hasText: /Ln 15, Col/ }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.locator('.statusbar-item', { hasText: /Ln 15, Col/ }).waitFor({ timeout: TIMEOUT_MS });
   });
 
   test('Enter opens a result of what was typed, not of a part of it, however soon', async () => {
     for (const number of ['0300', '0400', '0500', '0600', '0700']) {
       await openSearch(window, `/// How long worker ${Number(number)} waits`);
       await window.page.keyboard.press('Enter');
-      await window.page.locator('.quick-input-widget').waitFor({ state: 'hidden', timeout: PATIENCE_MS });
+      await window.page.locator('.quick-input-widget').waitFor({ state: 'hidden', timeout: TIMEOUT_MS });
       await activeTab(window, `worker_0${number}.rs`);
       await closeTab(window);
     }
@@ -147,7 +147,7 @@ describe('a window with a repository of 10,000 files', () => {
     await openSearch(window, '');
     await window.page.keyboard.press('Alt+r');
     await window.page.keyboard.insertText('\\w+ \\d \\w{3}$');
-    await window.rows().filter({ hasText: 'small 2 did' }).waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: 'small 2 did' }).waitFor({ timeout: TIMEOUT_MS });
     engines.forEach((pid) => process.kill(pid, 'SIGSTOP'));
     const chosen = window.page.locator('.quick-input-list .monaco-list-row.focused');
     await until('it has moved on', async () => {
@@ -160,7 +160,7 @@ describe('a window with a repository of 10,000 files', () => {
       engines.forEach((pid) => process.kill(pid, 'SIGCONT'));
     });
     await window.waitForTitle('4 results in 4 files');
-    await window.rows().filter({ hasText: 'vast 3 did' }).waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: 'vast 3 did' }).waitFor({ timeout: TIMEOUT_MS });
     assert.match(await chosen.innerText(), /small 1 did/);
     await window.page.keyboard.press('Alt+r');
     await window.page.keyboard.press('Escape');
@@ -177,7 +177,7 @@ describe('a window with a repository of 10,000 files', () => {
     await window.page.keyboard.press('ArrowDown');
     await window.page.keyboard.press('Enter');
     await activeTab(window, 'gone.txt');
-    await window.page.getByText('the file was not found').waitFor({ timeout: PATIENCE_MS });
+    await window.page.getByText('the file was not found').waitFor({ timeout: TIMEOUT_MS });
     await noTab(window, 'first.txt');
     await closeTab(window);
     await rm(first);
@@ -200,19 +200,19 @@ describe('a window with a repository of 10,000 files', () => {
 
   test('regular expression, case, words and globs are toggled by keys, and remembered', async () => {
     await openSearch(window, 'WORKER 10[01]\\b');
-    await window.rows().filter({ hasText: 'Nothing found' }).waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: 'Nothing found' }).waitFor({ timeout: TIMEOUT_MS });
     await window.page.keyboard.press('Alt+r');
     await window.waitForTitle('6 results in 2 files');
     await window.page.keyboard.press('Alt+c');
-    await window.rows().filter({ hasText: 'Nothing found' }).waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: 'Nothing found' }).waitFor({ timeout: TIMEOUT_MS });
     await window.page.keyboard.press('Alt+c');
     await window.page.keyboard.press('Alt+g');
     await window.waitForTitle('Files to Search');
     // Keys of the search count for nothing here, and a click elsewhere doesn't end it.
     await window.page.keyboard.press('Alt+r');
     await window.page.keyboard.press('Alt+k');
-    await window.page.locator('.editor-instance').first().click({ timeout: PATIENCE_MS });
-    await window.page.locator('.quick-input-widget input[type=text]').click({ timeout: PATIENCE_MS });
+    await window.page.locator('.editor-instance').first().click({ timeout: TIMEOUT_MS });
+    await window.page.locator('.quick-input-widget input[type=text]').click({ timeout: TIMEOUT_MS });
     await window.waitForTitle('Files to Search');
     await window.type('src/part_001, !*_00101.rs');
     await window.page.keyboard.press('Enter');
@@ -235,9 +235,9 @@ describe('a window with a repository of 10,000 files', () => {
     await window.waitForTitle('33 results in 11 files');
     await window.page.keyboard.press('Alt+k');
     const view = window.page.locator('.pane', { hasText: 'Search Results' });
-    await view.locator('.message', { hasText: '33 results in 11 files' }).waitFor({ timeout: PATIENCE_MS });
+    await view.locator('.message', { hasText: '33 results in 11 files' }).waitFor({ timeout: TIMEOUT_MS });
     const row = view.locator('.monaco-list-row', { hasText: 'worker_00200.rs' });
-    await row.waitFor({ timeout: PATIENCE_MS });
+    await row.waitFor({ timeout: TIMEOUT_MS });
     await view.locator('.monaco-list-row', { hasText: 'Worker 200 of the pool' }).click();
     await activeTab(window, 'worker_00200.rs');
     await window.shot('results');
@@ -248,18 +248,18 @@ describe('a window with a repository of 10,000 files', () => {
     engines.forEach((pid) => process.kill(pid, 'SIGSTOP'));
     try {
       await window.page.keyboard.press('Alt+k');
-      await view.locator('.message', { hasText: 'Searching' }).waitFor({ timeout: PATIENCE_MS });
-      await row.waitFor({ state: 'hidden', timeout: PATIENCE_MS });
-      await view.getByRole('button', { name: 'Search Again' }).click({ timeout: PATIENCE_MS });
+      await view.locator('.message', { hasText: 'Searching' }).waitFor({ timeout: TIMEOUT_MS });
+      await row.waitFor({ state: 'hidden', timeout: TIMEOUT_MS });
+      await view.getByRole('button', { name: 'Search Again' }).click({ timeout: TIMEOUT_MS });
     } finally {
       engines.forEach((pid) => process.kill(pid, 'SIGCONT'));
     }
-    await view.locator('.monaco-list-row', { hasText: 'worker_00100.rs' }).waitFor({ timeout: PATIENCE_MS });
+    await view.locator('.monaco-list-row', { hasText: 'worker_00100.rs' }).waitFor({ timeout: TIMEOUT_MS });
     await openSearch(window, 'worker 200');
     await window.waitForTitle('33 results in 11 files');
     await window.page.keyboard.press('Alt+Enter');
-    await window.page.locator('.view-line', { hasText: 'src/part_002/worker_00200.rs:' }).waitFor({ timeout: PATIENCE_MS });
-    await window.page.locator('.view-line', { hasText: '33 results in 11 files' }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.locator('.view-line', { hasText: 'src/part_002/worker_00200.rs:' }).waitFor({ timeout: TIMEOUT_MS });
+    await window.page.locator('.view-line', { hasText: '33 results in 11 files' }).waitFor({ timeout: TIMEOUT_MS });
     await activeTab(window, 'Search: worker 200');
     await window.shot('search-editor');
     await closeTab(window);
@@ -268,18 +268,18 @@ describe('a window with a repository of 10,000 files', () => {
     await noTab(window, 'worker_00000.rs');
   });
 
-  test('pauses and resumes, and shows the waiting line', async () => {
+  test('pauses and resumes, and shows the queue', async () => {
     await window.command('Syncline: Pause');
     await window.waitForLabel(/Syncline: paused/);
-    await window.status('Syncline: paused').waitFor({ timeout: PATIENCE_MS });
+    await window.status('Syncline: paused').waitFor({ timeout: TIMEOUT_MS });
     await writeFile(path.join(root, 'src/paused.rs'), '// written while paused\n');
-    await window.page.locator('.monaco-list-row', { hasText: 'searches stay right' }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.locator('.monaco-list-row', { hasText: 'searches stay right' }).waitFor({ timeout: TIMEOUT_MS });
     await window.shot('paused');
     await window.command('Syncline: Resume');
     await window.waitForLabel(/Syncline: up to date/);
-    await window.page.locator('.monaco-list-row', { hasText: 'Nothing waits' }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.locator('.monaco-list-row', { hasText: 'Nothing waits' }).waitFor({ timeout: TIMEOUT_MS });
     await window.status('Syncline').click();
-    await window.rows().filter({ hasText: 'Sync Now' }).waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: 'Sync Now' }).waitFor({ timeout: TIMEOUT_MS });
     await window.shot('actions');
     await window.page.keyboard.press('Escape');
   });
@@ -289,10 +289,10 @@ describe('a window with a repository of 10,000 files', () => {
       await window.page
         .locator(rows)
         .evaluateAll((found) => found.map((row: { getAttribute(name: string): string | null }) => row.getAttribute('aria-label') ?? ''));
-    await window.command('Syncline: Focus on Waiting Line View');
+    await window.command('Syncline: Focus on Queue View');
     await window.page.keyboard.press('Home');
-    await window.page.locator('.pane .monaco-list-row.focused', { hasText: 'workers' }).waitFor({ timeout: PATIENCE_MS });
-    const pane = '.pane:has(.pane-header[aria-label*="Waiting Line"])';
+    await window.page.locator('.pane .monaco-list-row.focused', { hasText: 'workers' }).waitFor({ timeout: TIMEOUT_MS });
+    const pane = '.pane:has(.pane-header[aria-label*="Queue"])';
     assert.match((await named(`${pane} .monaco-list-row`)).join(' | '), /^workers, .+ \| Nothing waits: .+ \| Last sync: .+ in .+$/);
     const buttons = await named(`${pane} .pane-header .action-label`);
     assert.ok(buttons.length > 0 && buttons.every((label) => label !== ''), buttons.join(' | '));
@@ -302,7 +302,7 @@ describe('a window with a repository of 10,000 files', () => {
     await openSearch(window, 'worker 200');
     await window.waitForTitle('33 results in 11 files');
     for (const name of ['Match case (Alt+C)', 'Match whole word (Alt+W)', 'Use regular expression (Alt+R)']) {
-      await window.page.locator('.quick-input-widget').getByRole('checkbox', { name }).waitFor({ timeout: PATIENCE_MS });
+      await window.page.locator('.quick-input-widget').getByRole('checkbox', { name }).waitFor({ timeout: TIMEOUT_MS });
     }
     await window.page.keyboard.press('Escape');
   });
@@ -312,7 +312,7 @@ describe('a window with a repository of 10,000 files', () => {
     const killed = await kill(rig, 'daemon');
     await writeFile(path.join(root, 'src/orphaned.rs'), '// written after the engine was killed\n');
     await openSearch(window, 'after the engine was killed');
-    await window.rows().filter({ hasText: '// written after' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: '// written after' }).first().waitFor({ timeout: TIMEOUT_MS });
     await window.page.keyboard.press('Escape');
     await window.waitForLabel(/Syncline: up to date/);
     const [engine, ...others] = await rig.servers('daemon');
@@ -326,7 +326,7 @@ describe('a window with a repository of 10,000 files', () => {
       await kill(rig, 'lsp');
     });
     await openSearch(window, 'freshly written');
-    await window.rows().filter({ hasText: '// freshly written' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: '// freshly written' }).first().waitFor({ timeout: TIMEOUT_MS });
     await window.page.keyboard.press('Escape');
   });
 
@@ -345,11 +345,11 @@ describe('a window with a repository of 10,000 files', () => {
     // The one that runs has its files open, and doesn't miss their folder.
     await kill(rig, 'daemon');
     await window.waitForLabel(/Syncline: degraded, idle\. Can't use the index folder/);
-    await window.page.locator('.monaco-list-row', { hasText: "Can't use the index folder" }).waitFor({ timeout: PATIENCE_MS });
+    await window.page.locator('.monaco-list-row', { hasText: "Can't use the index folder" }).waitFor({ timeout: TIMEOUT_MS });
     await window.waitForTooltip('free space, or set syncline.index.dir');
     await window.shot('degraded');
     await openSearch(window, 'freshly written');
-    await window.rows().filter({ hasText: '// freshly written' }).first().waitFor({ timeout: PATIENCE_MS });
+    await window.rows().filter({ hasText: '// freshly written' }).first().waitFor({ timeout: TIMEOUT_MS });
     await window.page.keyboard.press('Escape');
     await rm(indexes);
     await rename(`${indexes}.away`, indexes);
@@ -367,28 +367,28 @@ describe('a window with a repository of 10,000 files', () => {
       await window.waitForLabel(/Syncline: (up to date|error\. There is no file)/);
       said = (await window.labels()).join(' | ');
     }
-    await missing.waitFor({ timeout: PATIENCE_MS });
+    await missing.waitFor({ timeout: TIMEOUT_MS });
     for (const name of ['Open Settings', 'How to Install', 'Retry']) {
-      await missing.getByRole('button', { name }).waitFor({ timeout: PATIENCE_MS });
+      await missing.getByRole('button', { name }).waitFor({ timeout: TIMEOUT_MS });
     }
-    await window.page.getByText('The Syncline server does not run.').waitFor({ timeout: PATIENCE_MS });
+    await window.page.getByText('The Syncline server does not run.').waitFor({ timeout: TIMEOUT_MS });
     await window.shot('missing');
 
     await writeFile(program, '#!/bin/sh\necho "syncline 0.0.9 (0000000 2025-01-01)"\n', { mode: 0o755 });
     await missing.getByRole('button', { name: 'Retry' }).click();
     const old = window.notification('is too old: this extension needs 0.1.0 or newer');
-    await old.waitFor({ timeout: PATIENCE_MS });
+    await old.waitFor({ timeout: TIMEOUT_MS });
 
     await writeFile(program, '#!/bin/sh\necho "something else 1.0"\n');
     await old.getByRole('button', { name: 'Retry' }).click();
     const other = window.notification('is not a Syncline server');
-    await other.waitFor({ timeout: PATIENCE_MS });
+    await other.waitFor({ timeout: TIMEOUT_MS });
 
     const ending = '#!/bin/sh\n[ "$1" = --version ] && echo "syncline 9.0.0 (0000000 2030-01-01)"\n';
     await writeFile(program, ending);
     await other.getByRole('button', { name: 'Retry' }).click();
     const ends = window.notification('ends again and again');
-    await ends.waitFor({ timeout: PATIENCE_MS });
+    await ends.waitFor({ timeout: TIMEOUT_MS });
 
     await rm(program);
     await symlink(provided.server, program);
@@ -396,35 +396,35 @@ describe('a window with a repository of 10,000 files', () => {
     await window.waitForLabel(/Syncline: up to date/);
   });
 
-  test('the walkthrough ticks what was done: the server runs, a search, a look at the line', async () => {
+  test('the walkthrough ticks what was done: the server runs, a search, the queue was shown', async () => {
     await window.command('Syncline: How to Begin');
-    await window.page.getByText('See that the server runs').first().waitFor({ timeout: PATIENCE_MS });
+    await window.page.getByText('See that the server runs').first().waitFor({ timeout: TIMEOUT_MS });
     const done = (step: string): Promise<void> =>
-      window.page.locator(`.getting-started-step[data-step-id$="#${step}"] .codicon.complete`).first().waitFor({ timeout: PATIENCE_MS });
+      window.page.locator(`.getting-started-step[data-step-id$="#${step}"] .codicon.complete`).first().waitFor({ timeout: TIMEOUT_MS });
     await done('server');
     await openSearch(window, 'worker 200');
     await window.waitForTitle('33 results in 11 files');
     await window.page.keyboard.press('Escape');
     // The preview of a result may have taken its place; as it goes, the walkthrough takes the focus.
     await noTab(window, 'worker_00200.rs');
-    await window.command('Syncline: Focus on Waiting Line View');
+    await window.command('Syncline: Focus on Queue View');
     await window.command('Syncline: How to Begin');
     await done('search');
-    await done('line');
+    await done('queue');
     await window.shot('walkthrough');
   });
 });
 
 async function activeTab(window: Window, name: string): Promise<void> {
-  await window.page.locator('.tab.active', { hasText: name }).waitFor({ timeout: PATIENCE_MS });
+  await window.page.locator('.tab.active', { hasText: name }).waitFor({ timeout: TIMEOUT_MS });
 }
 
 async function noTab(window: Window, name: string): Promise<void> {
-  await window.page.locator('.tab', { hasText: name }).waitFor({ state: 'detached', timeout: PATIENCE_MS });
+  await window.page.locator('.tab', { hasText: name }).waitFor({ state: 'detached', timeout: TIMEOUT_MS });
 }
 
 async function closeTab(window: Window): Promise<void> {
-  await window.page.locator('.tab.active').getByRole('button', { name: /^Close/ }).click({ timeout: PATIENCE_MS });
+  await window.page.locator('.tab.active').getByRole('button', { name: /^Close/ }).click({ timeout: TIMEOUT_MS });
 }
 
 /** Kills servers of the rig, and gives which. */
@@ -446,20 +446,20 @@ async function lastSync(rig: Rig, root: string): Promise<string | undefined> {
 async function openFile(window: Window, name: string): Promise<void> {
   await window.page.keyboard.press('Control+p');
   await window.type(name);
-  await window.rows().filter({ hasText: name }).first().waitFor({ timeout: PATIENCE_MS });
+  await window.rows().filter({ hasText: name }).first().waitFor({ timeout: TIMEOUT_MS });
   await window.page.keyboard.press('Enter');
-  await window.page.locator('.tab.active', { hasText: name }).waitFor({ timeout: PATIENCE_MS });
-  await window.page.locator('.editor-instance .view-line').first().click({ timeout: PATIENCE_MS });
+  await window.page.locator('.tab.active', { hasText: name }).waitFor({ timeout: TIMEOUT_MS });
+  await window.page.locator('.editor-instance .view-line').first().click({ timeout: TIMEOUT_MS });
 }
 
 /** Opens the search and types into it. Results of what it opens with are gone then. */
 async function openSearch(window: Window, text: string): Promise<void> {
   // One that is closing still gives the focus back, which may close this one.
-  await window.page.locator('.quick-input-widget').waitFor({ state: 'hidden', timeout: PATIENCE_MS });
+  await window.page.locator('.quick-input-widget').waitFor({ state: 'hidden', timeout: TIMEOUT_MS });
   await window.page.keyboard.press('Control+Alt+f');
   await window.waitForTitle('Search Text');
   await window.type('');
-  await window.page.locator('.quick-input-title').getByText('Search Text', { exact: true }).waitFor({ timeout: PATIENCE_MS });
-  await window.rows().first().waitFor({ state: 'hidden', timeout: PATIENCE_MS });
+  await window.page.locator('.quick-input-title').getByText('Search Text', { exact: true }).waitFor({ timeout: TIMEOUT_MS });
+  await window.rows().first().waitFor({ state: 'hidden', timeout: TIMEOUT_MS });
   await window.page.keyboard.type(text);
 }

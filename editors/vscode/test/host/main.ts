@@ -7,7 +7,7 @@ import * as vscode from 'vscode';
 import type { Api } from '../../src/extension.ts';
 import { searchTextTool } from '../../src/languageModel.ts';
 
-const PATIENCE_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 
 /** The workspace has two folders, `one` and `two`; see the other side. */
 const tests: Record<string, () => Promise<void>> = {
@@ -105,7 +105,7 @@ const tests: Record<string, () => Promise<void>> = {
     await until('it is started anew', () => server.states.filter((state) => state.index.fresh).length === 2);
     assert.deepEqual(server.states.map((state) => state.codebase.id), ['shared', 'shared']);
     const phases = (): string => server.states.map((state) => state.phase).join(' ');
-    await until('nothing is in line', () => phases() === 'idle idle');
+    await until('the queues are empty', () => phases() === 'idle idle');
     await vscode.commands.executeCommand('syncline.pauseSync', { state: server.states[1] });
     await until('the second is paused', () => phases() === 'idle paused');
     await vscode.commands.executeCommand('syncline.resumeSync', { state: server.states[1] });
@@ -216,10 +216,10 @@ async function invoke(name: string, input: object): Promise<string> {
 }
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + TIMEOUT_MS;
   while (!(await isSo())) {
     if (Date.now() > deadline) {
-      throw new Error(`not so within ${PATIENCE_MS / 1000} s: ${what}`);
+      throw new Error(`not so within ${TIMEOUT_MS / 1000} s: ${what}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -7,12 +7,12 @@ import * as vscode from 'vscode';
 import type { Api } from '../../src/extension.ts';
 
 const MEASURED_MS = 12_000;
-const PATIENCE_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 
 export async function run(): Promise<void> {
   const probe = vscode.extensions.getExtension('syncline.probe');
-  const told = await readFile(path.join(probe?.extensionPath ?? '', 'measure.json'), 'utf8');
-  const { tree } = JSON.parse(told) as { tree: string | null };
+  const text = await readFile(path.join(probe?.extensionPath ?? '', 'measure.json'), 'utf8');
+  const { tree } = JSON.parse(text) as { tree: string | null };
   const extension = vscode.extensions.getExtension<Api>('syncline.syncline');
   if (extension) {
     const { server } = await extension.activate();
@@ -47,7 +47,7 @@ export async function run(): Promise<void> {
 }
 
 async function until(isSo: () => boolean): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + TIMEOUT_MS;
   while (!isSo()) {
     if (Date.now() > deadline) {
       throw new Error('the extension is not ready');

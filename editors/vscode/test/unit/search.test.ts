@@ -51,7 +51,7 @@ test('a query without globs names none, since an empty list could mean no file a
 });
 
 describe('a session', () => {
-  /** A server that answers when it is told to. */
+  /** A server that answers when the test has it answer. */
   class Asked {
     readonly asks: {
       params: SearchParams;

@@ -1,4 +1,4 @@
-/** What a glance says, what the log's lines mean, which versions will do, what models are told. */
+/** What a glance says, what the log's lines mean, which versions will do, what models get. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -34,8 +34,8 @@ describe('a glance', () => {
     assert.deepEqual([failed?.health, failed?.message], ['error', 'gone']);
   });
 
-  test('counts the line from 1', () => {
-    assert.deepEqual(activityOf(state({ phase: 'waiting', position: 1 })), { kind: 'waiting', place: 2 });
+  test('counts the queue from 1', () => {
+    assert.deepEqual(activityOf(state({ phase: 'waiting', position: 1 })), { kind: 'waiting', ordinal: 2 });
     assert.deepEqual(activityOf(state({ phase: 'waiting' })), { kind: 'waiting' });
   });
 
@@ -63,7 +63,7 @@ describe('a glance', () => {
       state({ phase: 'waiting', position: 2 }),
     ]);
     assert.deepEqual(glance, {
-      activity: { kind: 'waiting', place: 3 },
+      activity: { kind: 'waiting', ordinal: 3 },
       health: 'degraded',
       message: 'no watches',
     });
@@ -161,7 +161,7 @@ test('settings become variables that the server reads as they are', () => {
   });
 });
 
-describe('what models are told', () => {
+describe('what models get', () => {
   test('never is longer than its bound', () => {
     const matches = Array.from({ length: 5000 }, (_, line) => ({
       uri: 'a',
@@ -204,9 +204,9 @@ describe('what models are told', () => {
 
   test('is the truth about the index', () => {
     const index = { generation: 3, files: 10, symbols: 5, bytes: 1, pending: 2, fresh: false };
-    const told = statusReport(RUNNING, [state({ health: 'degraded', message: 'no watches', index })], 0);
-    assert.match(told, /tree: idle; 10 files, 5 symbols, generation 3; 2 files are newer/);
-    assert.match(told, /degraded: no watches/);
+    const report = statusReport(RUNNING, [state({ health: 'degraded', message: 'no watches', index })], 0);
+    assert.match(report, /tree: idle; 10 files, 5 symbols, generation 3; 2 files are newer/);
+    assert.match(report, /degraded: no watches/);
     assert.match(statusReport({ kind: 'failed', problem: 'gone', cause: 'ended' }, [], 0), /does not run: gone/);
   });
 });

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::{ANY, FOOTER, GIVEN_UP, MAGIC, PackId, TextKey, cmp_names, mask};
+use crate::core::files::open_regular;
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::ContentHash;
-use crate::index::file::open_regular;
 use crate::index::folder::is_passing;
 use crate::index::segment::{SegmentError, checksum32, read_at, rewrite};
 use crate::index::symbols::{Column, Language, Symbol, SymbolKind};

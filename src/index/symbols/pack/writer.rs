@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::reader::Occurrence;
 use super::{ANY, BLOCK, MAGIC, PackId, TextKey, mask};
+use crate::core::private;
 use crate::index::checksum::xxh3_64;
-use crate::index::segment::{SegmentError, checksum32, create_private};
+use crate::index::segment::{SegmentError, checksum32};
 use crate::index::varint;
 
 /// Writes a new pack. Dropped before [`PackWriter::finish`], it removes what it wrote.
@@ -35,7 +36,7 @@ impl PackWriter {
         // Whoever lists the folder meanwhile must not take it for a whole one.
         let path = id.file(folder).with_extension("unfinished");
         let failed = |source| SegmentError::Io { path: path.clone(), source };
-        let mut out = BufWriter::with_capacity(1 << 18, create_private(&path).map_err(failed)?);
+        let mut out = BufWriter::with_capacity(1 << 18, private::create_new(&path).map_err(failed)?);
         out.write_all(&MAGIC).map_err(failed)?;
         Ok(PackWriter {
             id,

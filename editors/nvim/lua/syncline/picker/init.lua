@@ -405,7 +405,7 @@ function Picker:stop_search()
   self.searching = false
 end
 
---- Whether there is something to draw in. What closes a window is told only after it has.
+--- Whether there is something to draw in. WinClosed and its like come only after a window has closed.
 function Picker:is_shown()
   return not self.closed and vim.api.nvim_win_is_valid(self.windows.list)
 end
@@ -520,7 +520,7 @@ function Picker:close(go_on)
   end
   if inserting then
     -- Insert mode ends in the prompt, so that no other window's cursor moves with it. It hasn't ended yet. (After
-    -- CTRL-C, InsertLeave isn't told.)
+    -- CTRL-C, InsertLeave isn't triggered.)
     local ends = { pattern = 'i*:*', once = true, callback = vim.schedule_wrap(leave) }
     vim.api.nvim_create_autocmd('ModeChanged', ends)
   else
@@ -538,7 +538,7 @@ function M.open(item, how)
   local commands = { open = 'buffer', split = 'sbuffer', vsplit = 'vertical sbuffer', tab = 'tab sbuffer' }
   local opened, problem = pcall(vim.cmd, ('%s %d'):format(commands[how], bufnr))
   if not opened then
-    client_of.tell(tostring(problem):gsub('^.-(E%d+: )', '%1'), vim.log.levels.ERROR)
+    client_of.notify(tostring(problem):gsub('^.-(E%d+: )', '%1'), vim.log.levels.ERROR)
     return
   end
   local lnum = math.min(item.lnum, vim.api.nvim_buf_line_count(bufnr))
@@ -548,7 +548,7 @@ end
 
 --- Opens what is selected, or, while there is nothing of what is typed, the first of it that comes.
 function Picker:choose(how)
-  -- Keys that come together are told as a change later.
+  -- Keys that come together are reported as a change later.
   self:changed()
   local item = self:item()
   if self.outdated then
@@ -744,7 +744,7 @@ end
 ---@param query syncline.Query
 function M.start(name, client, query)
   if vim.fn.getcmdwintype() ~= '' then
-    return client_of.tell('no other window can be opened beside the command-line window', vim.log.levels.WARN)
+    return client_of.notify('no other window can be opened beside the command-line window', vim.log.levels.WARN)
   elseif current then
     return current:close(function()
       M.start(name, client, query)

@@ -21,7 +21,7 @@ function M.new(client, run)
   return setmetatable({ client = client, run = run }, Live)
 end
 
---- Asks; what goes wrong is told to the person.
+--- Asks; the person is notified of what goes wrong.
 ---@param prompt string Where it is empty, nothing is found
 ---@param take fun(items: syncline.Item[])
 ---@param finished fun()
@@ -37,7 +37,7 @@ function Live:ask(prompt, take, finished)
     items = take,
     done = function(_, problem)
       if problem then
-        client_of.tell(problem, vim.log.levels.WARN)
+        client_of.notify(problem, vim.log.levels.WARN)
       end
       finished()
     end,

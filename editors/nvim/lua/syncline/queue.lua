@@ -1,4 +1,4 @@
---- The waiting line in a floating window: live, with what can be done about it.
+--- The queue in a floating window: live, with keys that act on it.
 
 local client_of = require('syncline.client')
 local config = require('syncline.config')
@@ -7,20 +7,20 @@ local wording = require('syncline.wording')
 
 local M = {}
 
---- Ages are told anew this often.
+--- Ages are drawn anew this often.
 local REFRESH_MS = 1000
 local MAX_WIDTH = 84
 
-local namespace = vim.api.nvim_create_namespace('syncline-line')
+local namespace = vim.api.nvim_create_namespace('syncline-queue')
 
----@class syncline.LineWindow
+---@class syncline.QueueWindow
 ---@field bufnr integer
 ---@field window integer
 ---@field timer uv.uv_timer_t
 ---@field group integer
 ---@field owners table<integer, { client: vim.lsp.Client, state?: syncline.State }> By row: whose it is
 
----@type syncline.LineWindow?
+---@type syncline.QueueWindow?
 local current
 
 --- Text and highlights of all rows, gathered.
@@ -99,8 +99,8 @@ local function add_codebase(page, owner, state, width)
     local highlight = last.outcome == 'failed' and 'SynclineError' or nil
     sentence('last', ('%s, %s ago'):format(wording.outcome(last), wording.age(last.finishedAt)), highlight)
   end
-  fact('line', { state.backend == 'redis' and 'in Redis' or 'on this machine' }, {
-    #state.queue == 0 and ', nobody in it' or '',
+  fact('queue', { state.backend == 'redis' and 'in Redis' or 'on this machine' }, {
+    #state.queue == 0 and ', empty' or '',
   })
   if #state.queue > 0 then
     page:row(owner, { '   ' }, { pad('', LABEL) .. '     files       owner                  since', 'SynclineHint' })
@@ -205,7 +205,7 @@ local function window_config(page)
     row = math.max(0, math.floor((vim.o.lines - height) / 2) - 2),
     col = math.max(0, math.floor((vim.o.columns - width) / 2) - 1),
     zindex = 60,
-    title = { { ' The line ', 'SynclineTitle' } },
+    title = { { ' Queue ', 'SynclineTitle' } },
     title_pos = 'left',
     footer = footer,
     footer_pos = 'left',
@@ -277,7 +277,7 @@ function M.open()
   local page = page_of_now(math.min(MAX_WIDTH, vim.o.columns - 4))
   local bufnr = vim.api.nvim_create_buf(false, true)
   vim.bo[bufnr].bufhidden = 'wipe'
-  vim.bo[bufnr].filetype = 'syncline-line'
+  vim.bo[bufnr].filetype = 'syncline-queue'
   local window = vim.api.nvim_open_win(bufnr, true, window_config(page))
   vim.wo[window].winhighlight = require('syncline.highlights').WINDOW
   vim.wo[window].wrap = false
@@ -286,7 +286,7 @@ function M.open()
     window = window,
     owners = {},
     timer = assert(vim.uv.new_timer()),
-    group = vim.api.nvim_create_augroup('syncline-line', {}),
+    group = vim.api.nvim_create_augroup('syncline-queue', {}),
   }
   local function refresh()
     if current and vim.api.nvim_win_is_valid(current.window) then

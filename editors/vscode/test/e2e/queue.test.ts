@@ -1,4 +1,4 @@
-/** The waiting line in a real Redis, as a window shows it: shared with another engine, cut off, and healed. */
+/** The queue in a real Redis, as a window shows it: shared with another engine, cut off, and healed. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,9 +10,9 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { QueueState } from '../../src/ext.ts';
 import { Redis } from './redis.ts';
 import { makeRepository } from './repository.ts';
-import { PATIENCE_MS, provided, Rig, until, type Window } from './rig.ts';
+import { TIMEOUT_MS, provided, Rig, until, type Window } from './rig.ts';
 
-describe('a window whose line is in Redis', () => {
+describe('a window whose queue is in Redis', () => {
   let scratch: string;
   let root: string;
   let redis: Redis;
@@ -20,7 +20,7 @@ describe('a window whose line is in Redis', () => {
   let window: Window;
 
   before(async () => {
-    scratch = await mkdtemp(path.join(tmpdir(), 'syncline-line-'));
+    scratch = await mkdtemp(path.join(tmpdir(), 'syncline-queue-'));
     root = path.join(scratch, 'workers');
     await makeRepository(root, 200);
     redis = await Redis.start();
@@ -44,34 +44,34 @@ describe('a window whose line is in Redis', () => {
 
   test('says so', async () => {
     await window.waitForLabel(/Syncline: up to date/);
-    await tooltip(window, 'Waiting line: Redis, shared with other hosts', 'redis');
+    await tooltip(window, 'Queue: Redis, shared with other hosts', 'redis');
   });
 
   test('the check of the installation knows the settings of the window', async () => {
     await window.command('Syncline: Check the Installation');
     const report = window.page.locator('.editor-instance .view-lines');
-    await report.getByText(`${redis.url} can be used`).waitFor({ timeout: PATIENCE_MS });
+    await report.getByText(`${redis.url} can be used`).waitFor({ timeout: TIMEOUT_MS });
     await window.shot('doctor');
   });
 
-  test('says its place in line while another engine has its turn', async () => {
+  test('says its place in line while another engine is at the head', async () => {
     const other = await Other.start(path.join(scratch, 'other'), redis);
     try {
-      await other.stopInItsTurn();
+      await other.stopAtTheHead();
       await window.status('Syncline').click();
-      await window.rows().filter({ hasText: 'Show the Waiting Line' }).click();
+      await window.rows().filter({ hasText: 'Show the Queue' }).click();
       await window.labels();
-      await writeFile(path.join(root, 'src/waiting.rs'), '// written while another has its turn\n');
+      await writeFile(path.join(root, 'src/waiting.rs'), '// written while another is at the head\n');
       await window.waitForLabel(/Syncline: 2nd in line/);
-      await window.status('Syncline: 2nd in line').waitFor({ timeout: PATIENCE_MS });
-      const rows = window.page.locator('.pane', { hasText: 'Waiting Line' }).locator('.monaco-list-row');
+      await window.status('Syncline: 2nd in line').waitFor({ timeout: TIMEOUT_MS });
+      const rows = window.page.locator('.pane:has(.pane-header[aria-label*="Queue"]) .monaco-list-row');
       const others = rows.filter({ hasText: 'syncing · ' }).filter({ hasText: `process ${other.pid}` });
-      await others.waitFor({ timeout: PATIENCE_MS });
-      await rows.filter({ hasText: /2nd in line · .* · this engine/ }).waitFor({ timeout: PATIENCE_MS });
+      await others.waitFor({ timeout: TIMEOUT_MS });
+      await rows.filter({ hasText: /2nd in line · .* · this engine/ }).waitFor({ timeout: TIMEOUT_MS });
       await window.shot('second-in-line');
       other.goOn();
       await window.waitForLabel(/Syncline: up to date/);
-      await rows.filter({ hasText: 'Nothing waits' }).waitFor({ timeout: PATIENCE_MS });
+      await rows.filter({ hasText: 'Nothing waits' }).waitFor({ timeout: TIMEOUT_MS });
     } finally {
       await other.end();
     }
@@ -80,8 +80,8 @@ describe('a window whose line is in Redis', () => {
   test('is degraded while Redis is gone, and heals', async () => {
     await redis.kill();
     await window.waitForLabel(/Syncline: degraded, .*Can't use Redis at redis:.*; until then batches wait in/);
-    await window.status('Syncline: degraded').waitFor({ timeout: PATIENCE_MS });
-    await tooltip(window, 'Waiting line: this machine', 'redis-gone');
+    await window.status('Syncline: degraded').waitFor({ timeout: TIMEOUT_MS });
+    await tooltip(window, 'Queue: this machine', 'redis-gone');
     // Saves sync meanwhile.
     await writeFile(path.join(root, 'src/alone.rs'), '// written while Redis is gone\n');
     await until('it has synced', async () => {
@@ -90,7 +90,7 @@ describe('a window whose line is in Redis', () => {
     });
     await redis.start();
     await window.waitForLabel(/Syncline: up to date/);
-    await tooltip(window, 'Waiting line: Redis, shared with other hosts', 'redis-healed');
+    await tooltip(window, 'Queue: Redis, shared with other hosts', 'redis-healed');
   });
 });
 
@@ -127,13 +127,13 @@ class Other {
   static async start(home: string, redis: Redis): Promise<Other> {
     const root = path.join(home, 'workers');
     await mkdir(home);
-    // So many that its turn lasts until it is stopped.
+    // So many that it syncs until it is stopped.
     await makeRepository(root, 10_000);
     const env = {
       ...process.env,
       SYNCLINE_QUEUE_REDIS_URL: redis.url,
       SYNCLINE_QUEUE_CODEBASE: 'workers',
-      // It keeps its turn for as long as the test may take.
+      // It stays at the head for as long as the test may take.
       SYNCLINE_QUEUE_LEASE_MS: '120000',
       SYNCLINE_INDEX_DIR: path.join(home, 'index'),
     };
@@ -146,15 +146,15 @@ class Other {
     return this.#process.pid;
   }
 
-  /** Has it stand still as soon as it has its turn. */
-  async stopInItsTurn(): Promise<void> {
+  /** Stops it as soon as it is at the head. */
+  async stopAtTheHead(): Promise<void> {
     let isStopped = false;
     this.#changed = (): void => {
       if (!isStopped && this.#state?.phase === 'syncing' && this.#state.position === 0) {
         isStopped = this.#process.kill('SIGSTOP');
       }
     };
-    await until('the other engine has its turn', () => isStopped);
+    await until('the other engine is at the head', () => isStopped);
     this.#changed = (): void => undefined;
   }
 

@@ -18,7 +18,7 @@ const MOST_FOLDERS: usize = 64;
 const SHORTEST_POLL: Duration = Duration::from_millis(50);
 
 /// What a look at single paths found.
-pub(super) enum PathsLooked {
+pub(super) enum PathsScanned {
     /// These are dirty.
     Dirty(Dirty),
     /// Too much is new, or a folder can't be listed: look at the whole tree, which tells what can't be looked at.
@@ -26,7 +26,7 @@ pub(super) enum PathsLooked {
 }
 
 /// What a look at the whole tree found.
-pub(super) struct TreeLooked {
+pub(super) struct TreeScanned {
     /// Files that differ from the index.
     pub(super) differing: usize,
     /// What couldn't be looked at.
@@ -40,7 +40,7 @@ pub(super) struct TreeLooked {
 }
 
 /// Compares the whole tree with the index, watching it anew. Blocks.
-pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
+pub(super) fn reconcile(shared: &Shared) -> Result<TreeScanned, WalkError> {
     let started = Instant::now();
     let root = shared.root();
     shared.watcher.begin_walk();
@@ -77,7 +77,7 @@ pub(super) fn at_tree(shared: &Shared) -> Result<TreeLooked, WalkError> {
     let Tree { unreadable, files, met, .. } = tree;
     let (files, took) = (files.len(), started.elapsed());
     tracing::debug!(files, differing, ?took, "looked at the tree");
-    Ok(TreeLooked { differing, unreadable, odd: met.odd, lacked_descriptors, took })
+    Ok(TreeScanned { differing, unreadable, odd: met.odd, lacked_descriptors, took })
 }
 
 /// Watches each folder that is found.
@@ -87,9 +87,9 @@ fn enter(shared: &Shared) -> Enter {
 }
 
 /// Looks at what changed. Blocks.
-pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
+pub(super) fn paths(shared: &Shared, changes: Changes) -> PathsScanned {
     // A walk of the tree tells what became of it.
-    let Ok(root) = RootFolder::open(shared.root()) else { return PathsLooked::TooMuch };
+    let Ok(root) = RootFolder::open(shared.root()) else { return PathsScanned::TooMuch };
     if changes.paths.keys().any(holds_settings) {
         shared.reread_settings();
     }
@@ -115,7 +115,7 @@ pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
     for (what, path, born) in gone.into_iter().chain(there) {
         look.at(what, path, born);
         if look.walks > MOST_FOLDERS || look.is_unsure || look.ruling.met.lacked_descriptors {
-            return PathsLooked::TooMuch;
+            return PathsScanned::TooMuch;
         }
     }
     look.find_other_names();
@@ -127,7 +127,7 @@ pub(super) fn at_paths(shared: &Shared, changes: Changes) -> PathsLooked {
     if !dirty.is_empty() {
         shared.overlay.mark(dirty);
     }
-    PathsLooked::Dirty(paths)
+    PathsScanned::Dirty(paths)
 }
 
 /// Whether a file at `path`, which need not exist, belongs to the codebase. Blocks.
@@ -144,7 +144,7 @@ pub(super) fn belongs(shared: &Shared, path: &RelPath) -> bool {
 
 /// Compares what no event tells with what it was, and notes what has changed; gives whether an answer that comes after a
 /// look at that can lack nothing. Blocks.
-pub(super) fn at_unseen(shared: &Shared) -> bool {
+pub(super) fn unseen(shared: &Shared) -> bool {
     let is_whole = shared.watcher.compare_unseen();
     let parts = shared.watcher.silent_parts();
     if parts.is_empty() || !is_whole {
@@ -158,7 +158,7 @@ pub(super) fn at_unseen(shared: &Shared) -> bool {
 }
 
 /// The same, now and then, where nobody asks; gives how long parts that raise no events took. Blocks.
-pub(super) fn pulse(shared: &Shared, polls: bool) -> Option<Duration> {
+pub(super) fn compare_unseen(shared: &Shared, polls: bool) -> Option<Duration> {
     shared.watcher.compare_unseen();
     let parts = shared.watcher.silent_parts();
     if parts.is_empty() {
@@ -274,7 +274,7 @@ impl Look<'_> {
     }
 
     /// A file that has got another name in the tree is told of by that name alone: those it had before are found by what is
-    /// known of them, and compared from now on.
+    /// known of them, and compared from now on. It may have been written by the new name already.
     fn find_other_names(&mut self) {
         let several = |entry: &Entry| entry.names > 1 && entry.stat.inode != 0;
         let linked = self.named.iter().filter_map(|(_, entry)| entry.filter(several));
@@ -282,11 +282,15 @@ impl Look<'_> {
         if inodes.is_empty() {
             return;
         }
-        let dirty = self.before.keys().filter(|path| !self.dirty.contains_key(path)).cloned();
-        for path in self.snapshot.with_inodes(&inodes).into_iter().chain(dirty) {
-            if let Ok(entry) = self.root.entry(&path) {
-                self.named.push((path, entry));
+        let before = self.before.keys().cloned();
+        for path in self.snapshot.with_inodes(&inodes).into_iter().chain(before) {
+            let Ok(entry) = self.root.entry(&path) else { continue };
+            let is_named = entry.is_some_and(|entry| several(&entry) && inodes.contains(&entry.stat.inode));
+            if self.dirty.contains_key(&path) || !is_named {
+                continue;
             }
+            self.dirty.insert(path.clone(), Verdict::Read);
+            self.named.push((path, entry));
         }
     }
 

@@ -16,17 +16,17 @@ const MOST_SHOWN: usize = 3;
 
 /// What is told, one phase after the other.
 #[derive(Default)]
-pub(super) struct Show {
-    tell: Option<watch::Sender<Arc<CodebaseState>>>,
+pub(super) struct Publisher {
+    publish: Option<watch::Sender<Arc<CodebaseState>>>,
     /// States to be shown. Those after the first have each a phase of their own.
     next: VecDeque<CodebaseState>,
     shown_phase: Option<(Phase, Instant)>,
 }
 
-impl Show {
+impl Publisher {
     /// States are shown to those who watch them here.
-    pub(super) fn tell_by(&mut self, tell: watch::Sender<Arc<CodebaseState>>) {
-        self.tell = Some(tell);
+    pub(super) fn publish_to(&mut self, publish: watch::Sender<Arc<CodebaseState>>) {
+        self.publish = Some(publish);
     }
 
     /// A state to be shown in its turn.
@@ -50,13 +50,13 @@ impl Show {
     }
 
     /// Shows what is due.
-    pub(super) fn pass(&mut self) {
+    pub(super) fn publish(&mut self) {
         while self.due().is_some_and(|due| due <= Instant::now()) {
-            let (Some(state), Some(tell)) = (self.next.pop_front(), &self.tell) else { return };
+            let (Some(state), Some(publish)) = (self.next.pop_front(), &self.publish) else { return };
             if self.shown_phase.is_none_or(|(phase, _)| phase != state.phase) {
                 self.shown_phase = Some((state.phase, Instant::now()));
             }
-            tell.send_if_modified(|shown| {
+            publish.send_if_modified(|shown| {
                 let changed = **shown != state;
                 if changed {
                     *shown = Arc::new(state);
