@@ -10,8 +10,8 @@ use std::time::Duration;
 use redis_server::RedisServer;
 use serde_json::Value;
 use support::Fixture;
-use syncline::core::cache::{CacheManager, Enqueued, Namespace};
-use syncline::core::{Dirty, Owner, SyncBatch};
+use syncline::core::cache::{CacheManager, Namespace, Placement};
+use syncline::core::{Owner, SyncBatch};
 
 fn syncline(fixture: &Fixture, url: Option<&str>, arguments: &[&str]) -> Output {
     syncline_with(fixture, url, arguments, &fixture.index_dir)
@@ -128,10 +128,10 @@ fn queue_and_status_show_the_line_of_all_hosts_and_why_a_batch_waits() {
         let mut token = None;
         for host in ["one", "two\u{1b}[31m"] {
             let owner = Owner { host: host.to_owned(), pid: 4711, ..Owner::new() };
-            let batch = SyncBatch::new("/elsewhere".into(), owner, Dirty::Everything);
-            match cache.enqueue_item(Namespace::SyncBatches, "looked-at", batch).await.unwrap() {
-                Enqueued::AtHead { lease, .. } => token = Some(lease.fence.token.0),
-                Enqueued::InLine { position } => assert_eq!(position, 1),
+            let batch = SyncBatch::new("/elsewhere".into(), owner);
+            match cache.enqueue_item(Namespace::SyncBatches, "looked-at", batch, None).await.unwrap() {
+                Placement::Head(lease) => token = Some(lease.fence.token.0),
+                Placement::Waiting { position, .. } => assert_eq!(position, 1),
                 other => panic!("{other:?}"),
             }
         }

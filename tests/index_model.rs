@@ -223,7 +223,7 @@ impl World {
             permit: &|| (before_commit.lock().unwrap())().map(|()| None),
         };
         match update.run(dirty) {
-            Ok(_) | Err(IndexError::TurnLost) => {}
+            Ok(_) | Err(IndexError::LeaseLost) => {}
             // As after damage: what can't be used is left out, and the tree looked at again.
             Err(IndexError::Segment(_)) => self.mend(who),
             Err(error) => panic!("{error}"),
@@ -268,7 +268,7 @@ impl World {
                     Ok(())
                 });
             }
-            Step::SyncInVain(who) => self.sync(*who, &Dirty::Everything, || Err(IndexError::TurnLost)),
+            Step::SyncInVain(who) => self.sync(*who, &Dirty::Everything, || Err(IndexError::LeaseLost)),
             Step::Merge(who) => self.merge(*who),
             Step::Rebuild(who) => {
                 let Process { index, overlay } = &self.processes[*who];

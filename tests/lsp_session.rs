@@ -4,12 +4,17 @@
 mod lsp_client;
 mod support;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use lsp_client::server::Server;
 use lsp_client::{Client, shown, uri};
 use serde_json::{Value, json};
-use support::Fixture;
+use support::{DEADLINE, Fixture};
+use syncline::core::cache::{CacheManager, LeaseConfig, Namespace, Placement};
+use syncline::core::{Owner, SyncBatch};
 use syncline::lsp::Ended;
 use syncline::workspace::Engine;
 
@@ -332,6 +337,45 @@ async fn two_roots_may_share_their_codebase_s_name() {
     let states = client.request("syncline/queue", json!({"codebase": uri(&other.root)})).await.unwrap();
     assert_eq!(states.as_array().unwrap().len(), 1);
     assert_eq!(states[0]["codebase"]["root"], uri(&other.root));
+    server.shut_down().await;
+}
+
+/// The batch of one root took in the changes of the other, and never synced them.
+#[tokio::test(flavor = "multi_thread")]
+async fn roots_that_share_their_codebase_s_name_are_each_synced() {
+    const QUEUES: Namespace = Namespace::SyncBatches;
+    async fn until_all_hold(client: &mut Client, files: usize) {
+        let fresh = RefCell::new(BTreeMap::new());
+        let all = |state: &Value| {
+            let is_fresh = state["index"]["fresh"] == true && state["index"]["files"] == files;
+            fresh.borrow_mut().insert(state["codebase"]["root"].to_string(), is_fresh);
+            fresh.borrow().values().filter(|is_fresh| **is_fresh).count() == 2
+        };
+        client.state_until("both roots are fresh", |_| {}, all).await;
+    }
+    let named = (".syncline.toml", "[queue]\ncodebase = \"app\"\n");
+    let (one, other) = (Fixture::new(&[("a.txt", "needle\n"), named]), Fixture::new(&[("b.txt", "needle\n"), named]));
+    let leases = LeaseConfig { lease: Duration::from_secs(600), ..LeaseConfig::default() };
+    let cache = CacheManager::local_with(leases);
+    let mut server = Server::start(&one, &Engine::with_cache(cache.clone()));
+    let client = &mut server.client;
+    client.initialize(&[&one.root, &other.root], json!({}), json!({"queue": {"trust": ["app"]}})).await;
+    until_all_hold(client, 1).await;
+    // A third root's batch syncs while both change.
+    let busy = SyncBatch::new("/third".into(), Owner::new());
+    cache.enqueue_item(QUEUES, "app", busy.clone(), None).await.unwrap();
+    let mut changes = cache.subscribe(QUEUES, "app");
+    while !matches!(cache.claim_head(QUEUES, "app", busy.id, None).await, Placement::Head(_)) {
+        changes.changed().await.unwrap();
+    }
+    one.write("new.txt", "needle\n");
+    other.write("new.txt", "needle\n");
+    while cache.get_queue(QUEUES, "app").await.len() < 3 {
+        let queue = tokio::time::timeout(DEADLINE, changes.changed()).await;
+        queue.expect("a batch of each root waits").unwrap();
+    }
+    cache.remove_item(QUEUES, "app", busy.id).await;
+    until_all_hold(client, 2).await;
     server.shut_down().await;
 }
 

@@ -1,4 +1,4 @@
-//! The freeze that this line replaces: after two overlapping saves every later sync was refused, for ever.
+//! The freeze that this queue replaces: after two overlapping saves every later sync was refused, for ever.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use support::{Fixture, Random};
-use syncline::core::cache::{BatchState, CacheManager, FencingToken, Namespace, QueueItem};
+use syncline::core::cache::{CacheManager, FencingToken, Namespace, QueueItem};
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
 use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
@@ -67,7 +67,7 @@ impl SyncTarget for Tree {
         &self.codebase
     }
 
-    async fn sync(self: Arc<Self>, batch: SyncBatch, head: Head) -> Result<Synced, String> {
+    async fn sync(self: Arc<Self>, batch: SyncBatch, dirty: Dirty, head: Head) -> Result<Synced, String> {
         assert_eq!(self.syncing.fetch_add(1, Ordering::SeqCst), 0, "one at the head");
         self.synced.lock().unwrap().push((batch.id, head.token));
         let tree = self.clone();
@@ -82,9 +82,9 @@ impl SyncTarget for Tree {
                 threads: 1,
                 cancel: &CancellationToken::new(),
                 progress: &|_, _| {},
-                permit: &|| runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::TurnLost),
+                permit: &|| runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::LeaseLost),
             };
-            update.run(&batch.dirty)
+            update.run(&dirty)
         });
         let updated = updated.await.unwrap().unwrap();
         self.syncing.fetch_sub(1, Ordering::SeqCst);
@@ -93,7 +93,7 @@ impl SyncTarget for Tree {
 }
 
 #[test]
-fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_line_and_every_change_indexed() {
+fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_queue_and_every_change_indexed() {
     let _watchdog = Watchdog::start(Duration::from_secs(180));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -103,7 +103,7 @@ fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_line_and_every_c
         let owners: Vec<_> = (0..10).map(|_| SyncManager::new(cache.clone(), Owner::new())).collect();
 
         let storm: Vec<_> = (0..100).map(|task| tokio::spawn(storm(cache.clone(), task))).collect();
-        let lines = tokio::spawn(watch_line(owners[0].clone(), tree.codebase.id.clone(), tree.clone()));
+        let queues = tokio::spawn(watch_queue(owners[0].clone(), tree.codebase.id.clone(), tree.clone()));
         let mut syncs = Vec::new();
         for call in 0..100 {
             let (tree, owner) = (tree.clone(), owners[call % owners.len()].clone());
@@ -113,7 +113,7 @@ fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_line_and_every_c
                 std::fs::write(root.join(&name), format!("change number {call:03}\n")).unwrap();
                 let path = RelPath::new(name.as_ref()).unwrap();
                 tree.overlay.mark([(path.clone(), syncline::index::Verdict::Read)]);
-                owner.sync_codebase(tree, Dirty::from_iter([path])).await.unwrap()
+                owner.sync_codebase(tree, Dirty::from_iter([path])).await
             }));
         }
         for sync in syncs {
@@ -124,27 +124,27 @@ fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_line_and_every_c
             task.await.unwrap();
         }
 
-        assert!(owners[0].line(&tree.codebase.id).await.unwrap().is_empty(), "the line is empty");
+        assert!(owners[0].queue(&tree.codebase.id).await.is_empty(), "the queue is empty");
         let indexed: Vec<_> = tree.index.snapshot().paths().iter().map(ToString::to_string).collect();
         let written: Vec<_> = (0..100).map(|call| format!("file-{call:03}.txt")).collect();
         assert_eq!(indexed, written, "every change is indexed");
         assert!(tree.overlay.view().is_empty());
 
-        // First come, first served: whoever stood before another in line synced before it, under a smaller token.
+        // First come, first served: whoever stood before another in the queue synced before it, under a smaller token.
         let synced = tree.synced.lock().unwrap().clone();
         assert!(synced.windows(2).all(|pair| pair[0].1 < pair[1].1), "tokens grow");
-        let turn: BTreeMap<_, _> = synced.iter().enumerate().map(|(turn, (id, _))| (*id, turn)).collect();
-        assert_eq!(turn.len(), synced.len(), "no batch syncs twice");
-        let lines = lines.await.unwrap();
-        assert!(lines.iter().any(|line| line.len() > 1), "batches did wait");
-        for line in lines {
-            let turns: Vec<_> = line.iter().filter_map(|id| turn.get(id)).collect();
-            assert!(turns.is_sorted(), "{turns:?}");
+        let order: BTreeMap<_, _> = synced.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
+        assert_eq!(order.len(), synced.len(), "no batch syncs twice");
+        let queues = queues.await.unwrap();
+        assert!(queues.iter().any(|queue| queue.len() > 1), "batches did wait");
+        for queue in queues {
+            let order: Vec<_> = queue.iter().filter_map(|id| order.get(id)).collect();
+            assert!(order.is_sorted(), "{order:?}");
         }
     });
 }
 
-/// A thousand operations on values and on lines of its own and others.
+/// A thousand operations on values and on queues of its own and others.
 async fn storm(cache: CacheManager, task: usize) {
     let mut random = Random::new(task as u64 + 1);
     let owner = Owner::new();
@@ -153,48 +153,48 @@ async fn storm(cache: CacheManager, task: usize) {
         let namespace = Namespace::ALL[random.below(Namespace::ALL.len())];
         let key = format!("key-{}", random.below(20));
         match random.below(8) {
-            0 => cache.set(namespace, &key, step.to_string().into_bytes()).await.unwrap(),
-            1 => drop(cache.get(namespace, &key).await.unwrap()),
-            2 => drop(cache.delete(namespace, &key).await.unwrap()),
-            3 if random.below(50) == 0 => cache.clear_namespace(Namespace::SearchResults).await.unwrap(),
-            3 => drop(cache.get_stats().await.unwrap()),
+            0 => cache.set(namespace, &key, step.to_string().into_bytes()).await,
+            1 => drop(cache.get(namespace, &key).await),
+            2 => drop(cache.delete(namespace, &key).await),
+            3 if random.below(50) == 0 => cache.clear_namespace(Namespace::SearchResults).await,
+            3 => drop(cache.get_stats().await),
             4 | 5 => {
-                let batch = SyncBatch::new("/nowhere".into(), owner.clone(), Dirty::Everything);
+                let batch = SyncBatch::new("/nowhere".into(), owner.clone());
                 mine.push((key.clone(), batch.id));
-                cache.enqueue_item(Namespace::SyncBatches, &key, batch).await.unwrap();
+                cache.enqueue_item(Namespace::SyncBatches, &key, batch, None).await.unwrap();
             }
             6 => {
-                let queue = cache.get_queue(Namespace::SyncBatches, &key).await.unwrap();
-                let waits = |item: &&Arc<QueueItem>| item.batch.owner == owner && item.state == BatchState::Waiting;
+                let queue = cache.get_queue(Namespace::SyncBatches, &key).await;
+                let waits = |item: &&QueueItem| item.batch.owner == owner && item.token.is_none();
                 let waiting = queue.iter().filter(waits).count();
                 assert!(waiting <= 1, "at most one waiting batch for an owner");
             }
             _ => {
                 if let Some((key, id)) = mine.pop() {
-                    cache.remove_item(Namespace::SyncBatches, &key, id).await.unwrap();
-                    let queue = cache.get_queue(Namespace::SyncBatches, &key).await.unwrap();
+                    cache.remove_item(Namespace::SyncBatches, &key, id).await;
+                    let queue = cache.get_queue(Namespace::SyncBatches, &key).await;
                     assert!(queue.iter().all(|item| item.batch.id != id), "what was removed is gone");
                 }
             }
         }
     }
     for (key, id) in mine {
-        cache.remove_item(Namespace::SyncBatches, &key, id).await.unwrap();
+        cache.remove_item(Namespace::SyncBatches, &key, id).await;
     }
     for key in 0..20 {
-        let queue = cache.get_queue(Namespace::SyncBatches, &format!("key-{key}")).await.unwrap();
+        let queue = cache.get_queue(Namespace::SyncBatches, &format!("key-{key}")).await;
         assert!(queue.iter().all(|item| item.batch.owner != owner), "nothing of this owner is left");
     }
 }
 
-/// The line as it was seen at each change, until every file is indexed.
-async fn watch_line(owner: SyncManager, id: syncline::core::CodebaseId, tree: Arc<Tree>) -> Vec<Vec<BatchId>> {
-    let mut changes = owner.watch_line(&id);
+/// The queue as it was seen at each change, until every file is indexed.
+async fn watch_queue(owner: SyncManager, id: syncline::core::CodebaseId, tree: Arc<Tree>) -> Vec<Vec<BatchId>> {
+    let mut changes = owner.watch_queue(&id);
     let mut seen = Vec::new();
     while tree.index.snapshot().files() < 100 {
-        let line = owner.line(&id).await.unwrap();
-        seen.push(line.iter().map(|item| item.batch.id).collect());
-        // Or a little later, should the last change have come before the look.
+        let queue = owner.queue(&id).await;
+        seen.push(queue.iter().map(|item| item.batch.id).collect());
+        // Or a little later, should the last change have come before it was listed.
         let _ = tokio::time::timeout(Duration::from_millis(20), changes.changed()).await;
     }
     seen

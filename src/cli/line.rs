@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::show::{self, Paint};
-use crate::core::cache::{BackendKind, BatchState, CacheManager, Namespace, Queue, ServerFacts};
+use crate::core::cache::{BackendKind, CacheManager, FencingToken, Namespace, QueueItem, ServerFacts};
 use crate::core::settings::{QueueBackend, QueueSettings, Settings};
 use crate::core::{Codebase, CodebaseRoot, Owner, UnixMillis};
 
@@ -30,22 +31,18 @@ pub(super) struct LineView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) latency_ms: Option<f64>,
     /// Head first.
-    pub(super) batches: Vec<InLine>,
+    #[serde(serialize_with = "shown")]
+    pub(super) batches: Vec<QueueItem>,
 }
 
-/// A batch in it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct InLine {
-    id: String,
-    created_at: UnixMillis,
-    owner: Owner,
-    /// None for all.
-    files: Option<usize>,
-    /// Of the one that syncs.
-    token: Option<u64>,
-    /// It leaves after this unless its owner renews it, ms.
-    expires_in_ms: u128,
+/// As JSON: of a batch that doesn't sync there is no token, of one that covers everything no number of files.
+fn shown<S: Serializer>(batches: &[QueueItem], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(batches.iter().map(|item| {
+        let QueueItem { batch, files, token, expires_in } = item;
+        let (id, created_at) = (batch.id, batch.created_at);
+        let expires_in = u64::try_from(expires_in.as_millis()).unwrap_or(u64::MAX);
+        json!({"id": id, "createdAt": created_at, "owner": batch.owner, "files": files, "token": token, "expiresInMs": expires_in})
+    }))
 }
 
 impl Line {
@@ -68,7 +65,6 @@ impl Line {
             let standing = self.cache.decided().await;
             let started = std::time::Instant::now();
             let queue = self.cache.get_queue(Namespace::SyncBatches, self.codebase.id.as_str()).await;
-            let queue = queue.unwrap_or_default();
             let shared = standing.backend() == BackendKind::Redis;
             let latency = shared.then(|| started.elapsed());
             (queue, latency, standing.problem().map(str::to_owned))
@@ -78,7 +74,7 @@ impl Line {
             server: self.cache.server().map(str::to_owned),
             problem,
             latency_ms: latency.map(|latency| latency.as_secs_f64() * 1e3),
-            batches: in_line(&queue),
+            batches: queue,
         }
     }
 
@@ -97,21 +93,6 @@ pub(super) fn wants_redis(settings: &QueueSettings) -> bool {
     }
 }
 
-fn in_line(queue: &Queue) -> Vec<InLine> {
-    let one = |item: &std::sync::Arc<crate::core::cache::QueueItem>| InLine {
-        id: item.batch.id.to_string(),
-        created_at: item.batch.created_at,
-        owner: item.batch.owner.clone(),
-        files: item.files,
-        token: match item.state {
-            BatchState::Waiting => None,
-            BatchState::Syncing(token) => Some(token.0),
-        },
-        expires_in_ms: item.expires_in.as_millis(),
-    };
-    queue.iter().map(one).collect()
-}
-
 impl LineView {
     /// For people, each line of text with its indent.
     pub(super) fn text(&self, paint: Paint) -> String {
@@ -125,20 +106,23 @@ impl LineView {
         if self.batches.is_empty() {
             out += &format!("  {}\n", paint.dim("the line is empty"));
         }
-        let mut before: Option<&InLine> = None;
+        let mut before: Option<&QueueItem> = None;
         for (position, batch) in self.batches.iter().enumerate() {
             let files = batch.files.map_or_else(|| "the tree".to_owned(), show::files);
-            let age = show::time(Duration::from_millis(UnixMillis::now().since(batch.created_at)));
-            let left = show::time(Duration::from_millis(u64::try_from(batch.expires_in_ms).unwrap_or(u64::MAX)));
+            let age = show::time(Duration::from_millis(UnixMillis::now().since(batch.batch.created_at)));
+            let left = show::time(batch.expires_in);
             let (state, why) = match (batch.token, before) {
-                (Some(token), _) => {
+                (Some(FencingToken(token)), _) => {
                     (paint.good("syncing"), format!("turn {token}, its lease ends in {left} unless renewed"))
                 }
                 (None, None) => (paint.warn("waiting"), "it is next and is about to begin".to_owned()),
-                (None, Some(before)) => (paint.warn("waiting"), format!("for {}", name(&before.owner))),
+                (None, Some(before)) => (paint.warn("waiting"), format!("for {}", name(&before.batch.owner))),
             };
-            out +=
-                &format!("  {position}  {state}  {files:>12}  {age:>8}  {}  {}\n", name(&batch.owner), paint.dim(why));
+            out += &format!(
+                "  {position}  {state}  {files:>12}  {age:>8}  {}  {}\n",
+                name(&batch.batch.owner),
+                paint.dim(why)
+            );
             before = Some(batch);
         }
         out

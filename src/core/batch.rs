@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::RelPath;
@@ -60,7 +60,7 @@ impl fmt::Display for BatchId {
     }
 }
 
-/// A running engine: what puts batches in line. Two engines are never equal, even when a pid comes again.
+/// A running engine: what puts batches in a queue. Two engines are never equal, even when a pid comes again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Owner {
     /// The machine's host name.
@@ -85,7 +85,7 @@ impl Default for Owner {
     }
 }
 
-/// What a batch is to look at.
+/// What a batch covers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Dirty {
@@ -101,7 +101,7 @@ impl Dirty {
         Dirty::Paths(BTreeSet::new())
     }
 
-    /// Whether there is nothing to look at.
+    /// Whether it is nothing.
     pub fn is_empty(&self) -> bool {
         matches!(self, Dirty::Paths(paths) if paths.is_empty())
     }
@@ -114,7 +114,7 @@ impl Dirty {
         }
     }
 
-    /// Takes in what another request is to look at.
+    /// Takes in what another one covers.
     pub fn join(&mut self, other: Dirty) {
         match (&mut *self, other) {
             (Dirty::Everything, _) => {}
@@ -130,49 +130,28 @@ impl FromIterator<RelPath> for Dirty {
     }
 }
 
-/// A request to bring the index of a codebase up to date.
+/// A request to bring the index of a codebase up to date. What it covers is known to its owner alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SyncBatch {
     /// Its name.
     pub id: BatchId,
     /// The codebase's root on the owner's host.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// When it was made, by the owner's clock.
     pub created_at: UnixMillis,
-    /// Who put it in line and will sync it.
+    /// Who put it in the queue and will sync it.
     pub owner: Owner,
-    /// What it covers.
-    pub dirty: Dirty,
 }
 
 impl SyncBatch {
     /// A batch of now.
-    pub fn new(path: PathBuf, owner: Owner, dirty: Dirty) -> SyncBatch {
-        SyncBatch { id: BatchId::new(), path, created_at: UnixMillis::now(), owner, dirty }
-    }
-
-    /// What others may know of it, and what it covers.
-    pub fn into_parts(self) -> (BatchInfo, Dirty) {
-        let SyncBatch { id, path, created_at, owner, dirty } = self;
-        (BatchInfo { id, path, created_at, owner }, dirty)
-    }
-
-    /// The batch of these parts.
-    pub fn from_parts(info: BatchInfo, dirty: Dirty) -> SyncBatch {
-        let BatchInfo { id, path, created_at, owner } = info;
-        SyncBatch { id, path, created_at, owner, dirty }
+    pub fn new(path: PathBuf, owner: Owner) -> SyncBatch {
+        SyncBatch { id: BatchId::new(), path, created_at: UnixMillis::now(), owner }
     }
 }
 
-/// A batch without what it covers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct BatchInfo {
-    /// Its name.
-    pub id: BatchId,
-    /// The codebase's root on the owner's host.
-    pub path: PathBuf,
-    /// When it was made, by the owner's clock.
-    pub created_at: UnixMillis,
-    /// Who put it in line and will sync it.
-    pub owner: Owner,
+/// Paths of other hosts are only shown, so they needn't be text.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }

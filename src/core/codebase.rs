@@ -43,7 +43,7 @@ impl CodebaseRoot {
     }
 }
 
-/// A codebase's name in the line and on disk: a hash of host and canonical path, or the name the settings give.
+/// A codebase's name in the queue and on disk: a hash of host and canonical path, or the name the settings give.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CodebaseId(String);
@@ -77,7 +77,7 @@ impl fmt::Display for CodebaseId {
 /// A workspace root and its id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Codebase {
-    /// Its id in the line.
+    /// Its id in the queue.
     pub id: CodebaseId,
     /// Where it is on this host.
     pub root: CodebaseRoot,

@@ -4,15 +4,15 @@ pub mod batch;
 pub mod cache;
 pub mod codebase;
 pub mod error;
+mod escape;
 pub mod files;
-mod harmless;
 pub mod path;
 pub mod private;
 pub mod process;
 pub mod settings;
 pub mod stat;
 
-pub use batch::{BatchId, BatchInfo, Dirty, Owner, SyncBatch, UnixMillis};
+pub use batch::{BatchId, Dirty, Owner, SyncBatch, UnixMillis};
 pub use codebase::{Codebase, CodebaseId, CodebaseRoot};
-pub(crate) use harmless::harmless;
+pub(crate) use escape::escape;
 pub use path::RelPath;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::harmless;
+use super::escape;
 
 /// A path inside a codebase: relative to its root, its parts joined by `/`, never empty, without `.` and `..`.
 ///
@@ -103,7 +103,7 @@ impl PartialOrd for RelPath {
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Names come from anybody's repository: nothing in them may steer a terminal.
-        f.write_str(&harmless(&String::from_utf8_lossy(&self.0)))
+        f.write_str(&escape(&String::from_utf8_lossy(&self.0)))
     }
 }
 

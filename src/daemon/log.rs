@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
-use crate::core::harmless;
-use crate::core::private;
+use crate::core::{escape, private};
 
 /// The log is put aside when it is larger, bytes.
 const LARGEST: u64 = 4 << 20;
@@ -23,7 +22,7 @@ pub fn log_file() -> Option<PathBuf> {
 /// Where to read why an engine that doesn't run any more has ended, for the end of a sentence.
 pub fn log_says_why() -> String {
     match log_file() {
-        Some(path) => format!("its log says why: {}, unless log.file names another", harmless(&path.to_string_lossy())),
+        Some(path) => format!("its log says why: {}, unless log.file names another", escape(&path.to_string_lossy())),
         None => "log.file can name a file for its log, which says why".to_owned(),
     }
 }

@@ -131,7 +131,7 @@ pub fn manifest_seeds() -> Vec<Vec<u8>> {
         let id = SegmentId(Uuid::from_u128(number));
         let name = SegmentRef { id, bytes: 1 << (9 * number), checksum: u64::MAX };
         manifest.segments.insert(id, (name, vec![0, 3, 4, 900]));
-        manifest.fences.passed(Fence { line: number as u64, token: FencingToken(1 << (20 * number)) });
+        manifest.fences.passed(Fence { queue: number as u64, token: FencingToken(1 << (20 * number)) });
         manifest.ancestry = manifest.ancestry.child();
         seeds.push(manifest.encode());
     }

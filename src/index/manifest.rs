@@ -59,7 +59,7 @@ pub struct Manifest {
     pub generation: Generation,
     /// The segments and, of each, the files that no longer count, ascending.
     pub segments: BTreeMap<SegmentId, (SegmentRef, Vec<DocId>)>,
-    /// The last token of each waiting line under which something was committed, the latest first.
+    /// The last token of each queue under which something was committed, the latest first.
     pub fences: Fences,
     /// The commits that this one is built on, itself first.
     pub ancestry: Ancestry,
@@ -85,19 +85,19 @@ impl Ancestry {
     }
 }
 
-/// The last token of each waiting line under which something was committed.
+/// The last token of each queue under which something was committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fences(Vec<Fence>);
 
 impl Fences {
-    /// Whether a commit under `fence` comes too late: a later holder of that line has committed.
+    /// Whether a commit under `fence` comes too late: a later head of that queue has committed.
     pub fn refuse(&self, fence: Fence) -> bool {
-        self.0.iter().any(|last| last.line == fence.line && last.token > fence.token)
+        self.0.iter().any(|last| last.queue == fence.queue && last.token > fence.token)
     }
 
     /// Remembers a commit.
     pub fn passed(&mut self, fence: Fence) {
-        self.0.retain(|last| last.line != fence.line);
+        self.0.retain(|last| last.queue != fence.queue);
         self.0.insert(0, fence);
         self.0.truncate(MOST_FENCES);
     }
@@ -245,7 +245,7 @@ impl Manifest {
         }
         varint::write(self.fences.0.len() as u64, &mut out);
         for fence in &self.fences.0 {
-            out.extend_from_slice(&fence.line.to_le_bytes());
+            out.extend_from_slice(&fence.queue.to_le_bytes());
             varint::write(fence.token.0, &mut out);
         }
         varint::write(self.ancestry.0.len() as u64, &mut out);
@@ -287,7 +287,7 @@ impl Manifest {
         for _ in 0..varint::read(rest)? {
             let (line, after) = rest.split_first_chunk()?;
             *rest = after;
-            fences.0.push(Fence { line: u64::from_le_bytes(*line), token: FencingToken(varint::read(rest)?) });
+            fences.0.push(Fence { queue: u64::from_le_bytes(*line), token: FencingToken(varint::read(rest)?) });
         }
         let mut ancestry = Ancestry::default();
         for _ in 0..varint::read(rest)? {

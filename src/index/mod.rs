@@ -2,7 +2,7 @@
 //!
 //! A [`Snapshot`] is the index at one commit, made of immutable segments; an [`Overlay`] holds what is newer on disk; a
 //! search looks at a [`View`] of both. [`Update`] turns dirty files into segments and commits them to the [`Index`].
-//! Nothing here knows of editors or file events; of waiting lines only the tokens of their turns, which fence commits.
+//! Nothing here knows of editors or file events; of queues only the fencing tokens.
 
 mod checksum;
 mod docs;

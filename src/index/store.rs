@@ -40,9 +40,9 @@ pub enum IndexError {
     /// A segment can't be read or written.
     #[error(transparent)]
     Segment(#[from] SegmentError),
-    /// The turn in the waiting line was lost before the commit.
-    #[error("the turn in the waiting line was lost before the index was committed; the batch goes back in line")]
-    TurnLost,
+    /// The lease at the head of the queue was lost before the commit.
+    #[error("the lease at the head of the queue was lost before the index was committed; the batch is enqueued again")]
+    LeaseLost,
     /// Other processes kept committing.
     #[error("the index in {} is being changed by other processes all the time; the change is tried again", path.display())]
     Overtaken {
@@ -78,7 +78,7 @@ pub struct Change {
     pub added: Vec<SegmentRef>,
     /// Files that are gone.
     pub removed: Vec<RelPath>,
-    /// The turn it is made in, where there is one: it is refused when a later turn of that line has committed.
+    /// The fence it is made under, where there is one: it is refused when a later head of that queue has committed.
     pub fence: Option<Fence>,
 }
 
@@ -146,7 +146,7 @@ impl Index {
     /// may have committed since.
     ///
     /// # Errors
-    /// When a file can't be written or read, or the turn was lost; the index is as it was then.
+    /// When a file can't be written or read, or the lease was lost; the index is as it was then.
     pub fn commit(&self, change: &Change, overlay: &Overlay) -> Result<Generation, IndexError> {
         let result = self.change(change.fence, overlay, Own::Known, |base| {
             let mut parts = base.clone().into_parts();
@@ -308,9 +308,9 @@ impl Index {
             let mut fences = base.fences.clone();
             if let Some(fence) = fence {
                 if fences.refuse(fence) {
-                    // So that the next turn's token is above the one that was seen here.
+                    // So that the next token is above the one that was seen here.
                     self.adopt(&before, base.clone(), before.unlike(&base), overlay);
-                    return Err(IndexError::TurnLost);
+                    return Err(IndexError::LeaseLost);
                 }
                 fences.passed(fence);
             }

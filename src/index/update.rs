@@ -50,8 +50,8 @@ pub struct Update<'a> {
     pub cancel: &'a CancellationToken,
     /// Told how many files are done, and how many there are.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
-    /// Asked before each commit whether the turn in the waiting line is still held: the fence to commit under, `None`
-    /// for work that takes no turns.
+    /// Asked before each commit whether the lease is still held: the fence to commit under, `None`
+    /// for work without a lease.
     pub permit: &'a (dyn Fn() -> Result<Option<Fence>, IndexError> + Sync),
 }
 

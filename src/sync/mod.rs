@@ -1,7 +1,7 @@
-//! Syncing in turn: a batch is put in line, waits, syncs at the head, and leaves the line on every way out.
+//! Batches are queued, wait, sync at the head, and leave the queue on every way out.
 
 mod debounce;
 mod manager;
 
 pub use debounce::Debounce;
-pub use manager::{Head, InLine, SyncManager, SyncOutcome, SyncTarget, Synced, TurnLost, Verdict};
+pub use manager::{Enqueued, Head, LeaseLost, SyncManager, SyncOutcome, SyncTarget, Synced, Verdict};

@@ -296,7 +296,7 @@ impl Workspace {
         {
             return outcome;
         }
-        SyncOutcome::without_turn(BatchId::new(), Verdict::Superseded, Some("the codebase was closed".to_owned()))
+        SyncOutcome::unsynced(BatchId::new(), Verdict::Superseded, Some("the codebase was closed".to_owned()))
     }
 
     /// Puts no batch in line until [`Workspace::resume`]; answers stay right meanwhile. What it gives comes when the state

@@ -12,7 +12,7 @@ use super::reread::Origin;
 use super::state::{Progress, Stage};
 use crate::core::cache::FencingToken;
 use crate::core::settings::Settings;
-use crate::core::{Codebase, SyncBatch};
+use crate::core::{Codebase, Dirty, SyncBatch};
 use crate::index::symbols::{SymbolStore, SymbolView};
 use crate::index::{Index, IndexError, Overlay, Unsaved, Update, View};
 use crate::sync::{Head, SyncTarget, Synced};
@@ -142,13 +142,13 @@ impl SyncTarget for Shared {
         self.index.snapshot().last_token()
     }
 
-    async fn sync(self: Arc<Self>, batch: SyncBatch, head: Head) -> Result<Synced, String> {
+    async fn sync(self: Arc<Self>, _: SyncBatch, dirty: Dirty, head: Head) -> Result<Synced, String> {
         let runtime = tokio::runtime::Handle::current();
         let updated = on_background_thread("syncline-index", move || {
             let cancelled = CancelBoth::new(&self.cancel, &head.cancel);
             let permit = || match cancelled.token().is_cancelled() {
                 true => Err(IndexError::Cancelled),
-                false => runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::TurnLost),
+                false => runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::LeaseLost),
             };
             let update = Update {
                 index: &self.index,
@@ -161,8 +161,8 @@ impl SyncTarget for Shared {
                 progress: &|done, total| self.set_progress(Some(Progress { done, total, stage: Stage::Text })),
                 permit: &permit,
             };
-            let updated = update.run(&batch.dirty);
-            if matches!(updated, Err(IndexError::TurnLost)) {
+            let updated = update.run(&dirty);
+            if matches!(updated, Err(IndexError::LeaseLost)) {
                 // Also when only the index knows.
                 head.give_up();
             }

@@ -75,17 +75,11 @@ impl Shelf for SharedCache<'_> {
     fn take(&self, keys: &[TextKey]) -> Vec<Option<Vec<u8>>> {
         let names: Vec<_> = keys.iter().map(name).collect();
         let values = self.runtime.block_on(self.cache.get_many(Namespace::Metadata, &names));
-        let values = values.unwrap_or_else(|error| {
-            tracing::debug!(%error, "symbols of other hosts can't be had");
-            Vec::new()
-        });
         values.into_iter().map(|value| value.map(|value| value.to_vec())).collect()
     }
 
     fn leave(&self, values: Vec<(TextKey, Vec<u8>)>) {
         let values: Vec<_> = values.into_iter().map(|(key, value)| (name(&key), value.into())).collect();
-        if let Err(error) = self.runtime.block_on(self.cache.set_many(Namespace::Metadata, values)) {
-            tracing::debug!(%error, "symbols can't be left for other hosts");
-        }
+        self.runtime.block_on(self.cache.set_many(Namespace::Metadata, values));
     }
 }

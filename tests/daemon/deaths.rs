@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use syncline::core::cache::Namespace;
-use syncline::core::{Dirty, Owner, SyncBatch};
+use syncline::core::{Owner, SyncBatch};
 use tokio::process::Child;
 
 use crate::home::{Home, kill, plain, said, socket_name};
@@ -157,9 +157,9 @@ async fn what_an_engine_gives_up_as_it_leaves_is_asked_of_the_next() {
     let server = RedisServer::start();
     // Somebody else syncs, so that the editor's batch waits for as long as this wants.
     let cache = server.cache(DEADLINE);
-    let batch = SyncBatch::new("/elsewhere".into(), Owner::new(), Dirty::Everything);
+    let batch = SyncBatch::new("/elsewhere".into(), Owner::new());
     let head = batch.id;
-    cache.enqueue_item(Namespace::SyncBatches, "shared", batch).await.unwrap();
+    cache.enqueue_item(Namespace::SyncBatches, "shared", batch, None).await.unwrap();
     let url = server.url();
     let variables = [("SYNCLINE_QUEUE_REDIS_URL", url.as_str()), ("SYNCLINE_QUEUE_CODEBASE", "shared")];
     let (child, mut client) = home.editor_with(&variables);
@@ -169,7 +169,7 @@ async fn what_an_engine_gives_up_as_it_leaves_is_asked_of_the_next() {
     let before = home.daemon();
     home.run(&["daemon", "stop"]);
     wait_for("another daemon", || home.daemons().len() == 1 && home.daemons() != [before]);
-    cache.remove_item(Namespace::SyncBatches, "shared", head).await.unwrap();
+    cache.remove_item(Namespace::SyncBatches, "shared", head).await;
     assert_eq!(client.reply(sync).await.unwrap()["outcome"], "synced");
     end(child, client).await;
 }

@@ -39,7 +39,7 @@ impl RedisServer {
         RedisServer::start_with(&[])
     }
 
-    /// A server with more arguments, as on its command line.
+    /// A server with more arguments, as its program takes them.
     pub fn start_with(arguments: &[&str]) -> RedisServer {
         RedisServer::start_program(&program(), arguments)
     }
@@ -124,8 +124,13 @@ impl RedisServer {
     }
 
     /// One command, sent by the test itself.
-    pub fn command(&self, words: &[&str]) -> redis::RedisResult<redis::Value> {
-        command_at(self.port, words)
+    pub fn command<W: AsRef<[u8]>>(&self, words: &[W]) -> redis::RedisResult<redis::Value> {
+        command_at("", self.port, words)
+    }
+
+    /// The same, with a password.
+    pub fn command_as<W: AsRef<[u8]>>(&self, password: &str, words: &[W]) -> redis::RedisResult<redis::Value> {
+        command_at(password, self.port, words)
     }
 }
 
@@ -142,12 +147,16 @@ pub fn queue_settings(url: &str, lease: Duration) -> QueueSettings {
 }
 
 /// One command to the server at a port.
-pub fn command_at(port: u16, words: &[&str]) -> redis::RedisResult<redis::Value> {
-    let client = redis::Client::open(format!("redis://127.0.0.1:{port}"))?;
-    let mut connection = client.get_connection_with_timeout(DEADLINE)?;
-    let mut command = redis::cmd(words[0]);
-    for word in &words[1..] {
-        command.arg(*word);
+pub fn command_at<W: AsRef<[u8]>>(password: &str, port: u16, words: &[W]) -> redis::RedisResult<redis::Value> {
+    let client = redis::Client::open(format!("redis://:{password}@127.0.0.1:{port}"))?;
+    let mut command = redis::Cmd::new();
+    for word in words {
+        command.arg(word.as_ref());
     }
-    command.query(&mut connection)
+    command.query(&mut client.get_connection_with_timeout(DEADLINE)?)
+}
+
+/// An answer that is a text.
+pub fn text_of(value: redis::Value) -> String {
+    redis::from_redis_value(value).unwrap()
 }

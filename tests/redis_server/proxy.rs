@@ -12,7 +12,7 @@ pub enum Link {
     Whole,
     /// Connections break, and new ones break at once.
     Cut,
-    /// Nothing comes through, and nobody is told.
+    /// Nothing comes through, and neither end notices.
     Dead,
 }
 

@@ -7,11 +7,11 @@ mod dependencies;
 mod fuzz;
 #[cfg(target_os = "linux")]
 mod limits;
-mod line;
 mod lsp;
 #[cfg(target_os = "linux")]
 mod namespace;
 mod neovim;
+mod queue;
 mod reproduce;
 mod sandbox;
 #[cfg(target_os = "linux")]
@@ -39,8 +39,8 @@ enum Command {
     Compare(compare::Options),
     /// Give what a fuzzer makes up to everything that reads from outside.
     Fuzz(fuzz::Options),
-    /// Long runs of the waiting line with many owners and faults, and a checker of what happened.
-    History(line::History),
+    /// Long runs of the queue with many owners and faults, and a checker of what happened.
+    History(queue::History),
     /// Live in a large repository, with everything failing that can fail, and compare each minute.
     #[cfg(target_os = "linux")]
     Soak(soak::Options),
@@ -49,8 +49,8 @@ enum Command {
     Limits(limits::Options),
     /// Run folders of programs that reproduce faults.
     Reproduce(reproduce::Options),
-    /// Measure what the waiting line costs.
-    BenchLine(line::Bench),
+    /// Measure what the queue costs.
+    BenchQueue(queue::Bench),
     /// Measure typing in Neovim during a cold index, without the plugin and with it.
     Typing(neovim::Typing),
     /// The least work that an index of a tree can take, as a process of its own so that it is measured like one.
@@ -66,13 +66,13 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
-        Command::History(options) => line::history(&options),
+        Command::History(options) => queue::history(&options),
         #[cfg(target_os = "linux")]
         Command::Limits(options) => limits::run(&options),
         #[cfg(target_os = "linux")]
         Command::Soak(options) => soak::run(&options),
         Command::Reproduce(options) => reproduce::run(&options),
-        Command::BenchLine(options) => line::bench(&options),
+        Command::BenchQueue(options) => queue::bench(&options),
         Command::Typing(options) => neovim::typing(&options),
         Command::Floor(options) => bench::floor::run(&options),
     });

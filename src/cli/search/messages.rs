@@ -3,13 +3,13 @@
 use std::fmt::Display;
 use std::io::Write;
 
-use crate::core::harmless;
+use crate::core::escape;
 use crate::index::PatternError;
 
 /// Says one thing. Nothing in it can steer a terminal.
 pub(super) fn complain(what: &dyn Display) {
     let what = what.to_string();
-    let line = format!("syncline: {}\n", what.split('\n').map(harmless).collect::<Vec<_>>().join("\n"));
+    let line = format!("syncline: {}\n", what.split('\n').map(escape).collect::<Vec<_>>().join("\n"));
     // When nobody can be told, nobody can be told that either.
     drop(std::io::stderr().lock().write_all(line.as_bytes()));
 }

@@ -1,108 +1,30 @@
-//! The cache in this process, on Moka.
+//! Queues of this process, on Moka.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use moka::future::Cache;
 use moka::ops::compute::Op;
 use tokio::time::Instant;
 
-use super::bells::{Bells, LineKey};
-use super::line::{Line, Mint, Moment, Place};
-use super::{BatchId, FencingToken, Namespace, NamespaceStats, Queue, QueueItem, SyncBatch, Terms};
+use super::notifier::{Notifier, QueueKey};
+use super::queue::{Moment, Queue, QueueOp, Reply};
+use super::{FencingToken, LeaseConfig, Namespace, NamespaceStats, QueueItem};
 
-/// Values and lines of this process.
-pub(super) struct LocalCache {
-    values: HashMap<Namespace, Values>,
-    /// Without a bound and a lifetime, which would let a batch be evicted: a line goes when it is empty.
-    lines: Cache<LineKey, Arc<Line>>,
-    /// Lines' clock starts here: it doesn't go back, and stands still while the machine sleeps.
+/// Queues of this process.
+pub(super) struct LocalQueues {
+    /// Without a bound and a lifetime, which would let a batch be evicted: a queue goes when it is empty.
+    queues: Cache<QueueKey, Arc<Queue>>,
+    /// Queues' clock starts here: it doesn't go back, and stands still while the machine sleeps.
     started: Instant,
     last_token: Mutex<FencingToken>,
-    bells: Arc<Bells>,
+    notifier: Arc<Notifier>,
 }
 
-struct Values {
-    cache: Cache<String, Arc<[u8]>>,
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
-
-impl LocalCache {
-    pub(super) fn new(bells: Arc<Bells>) -> LocalCache {
-        let values = Namespace::ALL.map(|namespace| {
-            let cache = Cache::builder()
-                .weigher(|key: &String, value: &Arc<[u8]>| u32::try_from(key.len() + value.len()).unwrap_or(u32::MAX))
-                .max_capacity(namespace.capacity())
-                .time_to_live(namespace.lifetime())
-                .build();
-            (namespace, Values { cache, hits: AtomicU64::new(0), misses: AtomicU64::new(0) })
-        });
-        LocalCache {
-            values: values.into(),
-            lines: Cache::builder().build(),
-            started: Instant::now(),
-            last_token: Mutex::default(),
-            bells,
-        }
-    }
-
-    fn values(&self, namespace: Namespace) -> &Values {
-        // Every namespace is a key from the beginning on.
-        &self.values[&namespace]
-    }
-
-    pub(super) async fn get(&self, namespace: Namespace, key: &str) -> Option<Arc<[u8]>> {
-        let values = self.values(namespace);
-        let value = values.cache.get(key).await;
-        self.count(namespace, std::slice::from_ref(&value));
-        value
-    }
-
-    /// Counts what was found and what wasn't, here or elsewhere.
-    pub(super) fn count(&self, namespace: Namespace, found: &[Option<Arc<[u8]>>]) {
-        let values = self.values(namespace);
-        let hits = found.iter().flatten().count();
-        values.hits.fetch_add(hits as u64, Ordering::Relaxed);
-        values.misses.fetch_add((found.len() - hits) as u64, Ordering::Relaxed);
-    }
-
-    pub(super) async fn set(&self, namespace: Namespace, key: &str, value: Arc<[u8]>) {
-        self.values(namespace).cache.insert(key.to_owned(), value).await;
-    }
-
-    pub(super) async fn delete(&self, namespace: Namespace, key: &str) -> bool {
-        self.values(namespace).cache.remove(key).await.is_some()
-    }
-
-    pub(super) async fn clear(&self, namespace: Namespace) {
-        self.values(namespace).cache.invalidate_all();
-        let lines: Vec<_> = self.lines.iter().map(|(line, _)| line).filter(|l| l.namespace == namespace).collect();
-        for line in lines {
-            self.lines.invalidate(&*line).await;
-            self.bells.ring(&line, None);
-        }
-    }
-
-    pub(super) fn stats(&self, namespace: Namespace) -> NamespaceStats {
-        let values = self.values(namespace);
-        // Walked rather than asked of the cache, whose own counts lag behind.
-        let mut stats = NamespaceStats {
-            hits: values.hits.load(Ordering::Relaxed),
-            misses: values.misses.load(Ordering::Relaxed),
-            ..NamespaceStats::default()
-        };
-        for (key, value) in &values.cache {
-            stats.entries += 1;
-            stats.bytes += (key.len() + value.len()) as u64;
-        }
-        for (line, queue) in self.lines.iter().filter(|(line, _)| line.namespace == namespace) {
-            stats.entries += 1;
-            stats.bytes += (line.key.len() + queue.len() * size_of::<QueueItem>()) as u64;
-        }
-        stats
+impl LocalQueues {
+    pub(super) fn new(notifier: Arc<Notifier>) -> LocalQueues {
+        let queues = Cache::builder().build();
+        LocalQueues { queues, started: Instant::now(), last_token: Mutex::default(), notifier }
     }
 
     fn now(&self) -> Moment {
@@ -111,99 +33,78 @@ impl LocalCache {
 
     /// The next token: above all that were given here, above `floor`, and beginning at the microsecond of today, so that
     /// it is above those of earlier processes too.
-    fn mint(&self, floor: FencingToken) -> FencingToken {
+    fn next_token(&self, floor: FencingToken) -> FencingToken {
         let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let mut last = self.last_token.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = u64::try_from(today).unwrap_or(0).max(last.0 + 1).max(floor.0 + 1);
-        *last = FencingToken(next);
+        *last = FencingToken(u64::try_from(today).unwrap_or(0).max(last.0 + 1).max(floor.0 + 1));
         *last
     }
 
-    /// One atomic change of a line, by the line's clock.
-    async fn change<R>(&self, line: &LineKey, change: impl FnOnce(&mut Line, Moment) -> R) -> R {
-        let mut answer = None;
-        let mut rung = None;
-        self.lines
-            .entry_by_ref(line)
+    /// Does one thing with a queue, atomically. Tokens that it gives are above `floor`; without one, it gives none.
+    pub(super) async fn run(
+        &self,
+        key: &QueueKey,
+        leases: &LeaseConfig,
+        op: &QueueOp,
+        floor: Option<FencingToken>,
+    ) -> Reply {
+        if let QueueOp::List = op {
+            let queue = self.queues.get(key).await;
+            return Reply::Items(queue.map_or_else(Vec::new, |queue| queue.items(self.now())));
+        }
+        let grant = floor.map(|floor| self.next_token(floor));
+        let (mut reply, mut changed) = (None, None);
+        self.queues
+            .entry_by_ref(key)
             .and_compute_with(|entry| {
                 let before = entry.map(|entry| entry.into_value());
                 let mut after = before.as_deref().cloned().unwrap_or_default();
-                answer = Some(change(&mut after, self.now()));
-                let changes = before.as_deref().map_or(0, Line::changes);
-                rung = (changes != after.changes()).then(|| after.head());
-                let op = match before {
+                reply = Some(after.apply(self.now(), leases, op, grant));
+                let changes = before.as_deref().map_or(0, Queue::changes);
+                changed = (changes != after.changes()).then(|| after.head());
+                std::future::ready(match before {
                     Some(before) if *before == after => Op::Nop,
                     None if after.is_empty() => Op::Nop,
                     Some(_) if after.is_empty() => Op::Remove,
                     _ => Op::Put(Arc::new(after)),
-                };
-                std::future::ready(op)
+                })
             })
             .await;
-        if let Some(head) = rung {
-            self.bells.ring(line, head);
+        if let Some(head) = changed {
+            self.notifier.notify(key, head);
         }
-        match answer {
-            Some(answer) => answer,
+        match reply {
+            Some(reply) => reply,
             // Moka calls the closure before it gives its result.
             None => unreachable!("an entry's closure runs exactly once"),
         }
     }
 
-    /// Puts a batch in line. Without `grants` it gets no turn yet.
-    pub(super) async fn enqueue(
-        &self,
-        line: &LineKey,
-        terms: &Terms,
-        batch: SyncBatch,
-        floor: FencingToken,
-        grants: bool,
-    ) -> Place {
-        self.change(line, |line, now| line.enqueue(now, terms, batch, minting(grants, &mut || self.mint(floor)))).await
-    }
-
-    pub(super) async fn claim(
-        &self,
-        line: &LineKey,
-        terms: &Terms,
-        id: BatchId,
-        floor: FencingToken,
-        grants: bool,
-    ) -> Place {
-        self.change(line, |line, now| line.claim(now, terms, id, minting(grants, &mut || self.mint(floor)))).await
-    }
-
-    pub(super) async fn renew(&self, line: &LineKey, terms: &Terms, id: BatchId, token: FencingToken) -> bool {
-        self.change(line, |line, now| line.renew(now, terms, id, token)).await
-    }
-
-    pub(super) async fn leave(&self, line: &LineKey, terms: &Terms, id: BatchId) -> bool {
-        self.change(line, |line, now| line.leave(now, terms, id)).await
-    }
-
-    pub(super) async fn queue(&self, line: &LineKey) -> Queue {
-        let now = self.now();
-        self.lines.get(line).await.map_or_else(Queue::new, |line| line.items(now))
-    }
-
-    /// Whether a batch syncs in any line.
+    /// Whether a batch syncs in any queue.
     pub(super) fn is_syncing(&self) -> bool {
         let now = self.now();
-        self.lines.iter().any(|(_, line)| line.is_syncing(now))
+        self.queues.iter().any(|(_, queue)| queue.is_syncing(now))
     }
 
-    /// Forgets all lines.
-    pub(super) fn forget_lines(&self) {
-        self.lines.invalidate_all();
+    /// Forgets all queues.
+    pub(super) fn forget(&self) {
+        self.queues.invalidate_all();
     }
-}
 
-fn minting<'a>(grants: bool, mint: &'a mut dyn FnMut() -> FencingToken) -> Mint<'a> {
-    if grants { Some(mint) } else { None }
-}
+    /// Forgets the queues of a namespace. Their owners see that their batches are gone.
+    pub(super) async fn clear(&self, namespace: Namespace) {
+        let keys: Vec<_> = self.queues.iter().map(|(key, _)| key).filter(|key| key.namespace == namespace).collect();
+        for key in keys {
+            self.queues.invalidate(&*key).await;
+            self.notifier.notify(&key, None);
+        }
+    }
 
-/// How long after `started` a lease that was asked for then may be trusted: a tenth is kept for clocks that run at
-/// different speeds.
-pub(super) fn trusted(started: Instant, lease: Duration) -> Instant {
-    started + lease - lease / 10
+    /// Adds the queues of a namespace to its counts.
+    pub(super) fn count(&self, namespace: Namespace, stats: &mut NamespaceStats) {
+        for (key, queue) in self.queues.iter().filter(|(key, _)| key.namespace == namespace) {
+            stats.entries += 1;
+            stats.bytes += (key.key.len() + queue.len() * size_of::<QueueItem>()) as u64;
+        }
+    }
 }

@@ -1,15 +1,18 @@
 //! `CacheManager`: values and queues in namespaces, the caller not knowing where they live.
 //!
-//! [`mod@line`] says what a waiting line is. `local` keeps lines in this process, `redis` on a server, and `switch` decides
-//! which of the two counts, by the small state machine in `standing`.
+//! [`mod@queue`] says what a queue is. `local` keeps queues in this process, `redis` on a server; `queues` uses those that
+//! count, by the small state machine in `failover`, which `supervisor` moves. `values` are beside them.
 
-mod bells;
-pub mod line;
+mod backend;
+mod failover;
 mod local;
+mod notifier;
+pub mod queue;
+mod queues;
 mod redis;
 mod report;
-mod standing;
-mod switch;
+mod supervisor;
+mod values;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,16 +21,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::settings::{QueueBackend, QueueSettings};
-use super::{BatchId, BatchInfo, SyncBatch};
-use bells::LineKey;
+use super::{BatchId, SyncBatch};
+use backend::Backend;
+pub use failover::FailoverState;
+use notifier::QueueKey;
+pub use queue::Placement;
+use queues::Queues;
+use redis::RedisCache;
 #[cfg(any(test, fuzzing))]
 pub(crate) use redis::fuzz;
 pub use report::{CacheReport, Counted};
-pub use standing::Standing;
-use switch::Switch;
+use values::Values;
 
 /// What a value is for. Each has its own lifetime and size, so that none crowds out another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,7 +46,7 @@ pub enum Namespace {
     Metadata,
     /// What outside services answered.
     ProviderResponses,
-    /// The waiting lines, by codebase.
+    /// Queues, by codebase.
     SyncBatches,
 }
 
@@ -54,38 +60,30 @@ impl Namespace {
         Namespace::SyncBatches,
     ];
 
+    /// Its name, minutes that a value lives, and MiB.
+    fn row(self) -> (&'static str, u64, u64) {
+        match self {
+            Namespace::Embeddings => ("embeddings", 2 * 60, 64),
+            Namespace::SearchResults => ("search_results", 30, 32),
+            Namespace::Metadata => ("metadata", 60, 32),
+            Namespace::ProviderResponses => ("provider_responses", 5, 16),
+            Namespace::SyncBatches => ("sync_batches", 24 * 60, 8),
+        }
+    }
+
     /// Its name in keys and reports.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Namespace::Embeddings => "embeddings",
-            Namespace::SearchResults => "search_results",
-            Namespace::Metadata => "metadata",
-            Namespace::ProviderResponses => "provider_responses",
-            Namespace::SyncBatches => "sync_batches",
-        }
+        self.row().0
     }
 
     /// How long a value lives.
     pub fn lifetime(self) -> Duration {
-        const MINUTE: u64 = 60;
-        Duration::from_secs(match self {
-            Namespace::Embeddings => 120 * MINUTE,
-            Namespace::SearchResults => 30 * MINUTE,
-            Namespace::Metadata => 60 * MINUTE,
-            Namespace::ProviderResponses => 5 * MINUTE,
-            Namespace::SyncBatches => 24 * 60 * MINUTE,
-        })
+        Duration::from_secs(60 * self.row().1)
     }
 
-    /// Bytes of keys and values it may hold; the least useful go first. Batches in line never go this way.
+    /// Bytes of keys and values it may hold; the least useful go first. Batches never go this way.
     pub fn capacity(self) -> u64 {
-        const MIB: u64 = 1 << 20;
-        match self {
-            Namespace::Embeddings => 64 * MIB,
-            Namespace::SearchResults | Namespace::Metadata => 32 * MIB,
-            Namespace::ProviderResponses => 16 * MIB,
-            Namespace::SyncBatches => 8 * MIB,
-        }
+        self.row().2 << 20
     }
 }
 
@@ -95,7 +93,7 @@ impl fmt::Display for Namespace {
     }
 }
 
-/// Where lines and values live.
+/// Where queues and values live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendKind {
     /// In this process.
@@ -104,104 +102,76 @@ pub enum BackendKind {
     Redis,
 }
 
-/// The cache can't do what was asked.
-#[derive(Debug, Error)]
-pub enum CacheError {
-    /// More batches are in line than any number of engines would put there.
-    #[error("the line {key} is full ({LONGEST_LINE} batches); end the engines that flood it")]
-    LineFull {
-        /// The line.
-        key: String,
-    },
-}
+/// Batches a queue holds at most. An owner has two at most for each root, so only a fault gets there.
+pub const MAX_QUEUE_LENGTH: usize = 10_000;
 
-/// Batches a line holds at most. An owner has two at most, so only a fault gets there.
-pub const LONGEST_LINE: usize = 10_000;
+/// More batches are in a queue than any number of engines would put there.
+#[derive(Debug, Error)]
+#[error("the queue {key} is full ({MAX_QUEUE_LENGTH} batches); end the engines that flood it")]
+pub struct QueueFull {
+    /// Which.
+    pub key: String,
+}
 
 /// What the head holds while it syncs; it only grows, so that a holder that was overtaken can be told apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FencingToken(pub u64);
 
-/// A token and the line that gave it: tokens of different lines can't be compared.
+/// A token and the queue that gave it: tokens of different queues can't be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Fence {
-    /// Names the line.
-    pub line: u64,
+    /// Names the queue.
+    pub queue: u64,
     /// Its token.
     pub token: FencingToken,
 }
 
-/// The right to sync, for a while.
+/// The right to sync, as long as it is renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// The token it stands for.
+    /// What commits are made under.
     pub fence: Fence,
-    /// By this process' clock, until when it may be trusted without asking: a little less than the line grants.
-    pub until: Instant,
     epoch: u64,
 }
 
-impl Lease {
-    /// Whether it may be trusted still, without asking.
-    pub fn is_fresh(&self) -> bool {
-        Instant::now() < self.until
-    }
-}
-
-/// How long batches may stay in line.
+/// How long batches may stay in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct LeaseConfig {
     /// A batch that isn't renewed for this long leaves.
     pub lease: Duration,
     /// A batch that has waited for this long leaves.
     pub stale_after: Duration,
 }
 
-impl Default for Terms {
+impl Default for LeaseConfig {
     fn default() -> Self {
         let QueueSettings { lease, stale_after, .. } = QueueSettings::default();
-        Terms { lease, stale_after }
+        LeaseConfig { lease, stale_after }
     }
 }
 
-/// Whether a batch in line waits or syncs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum BatchState {
-    /// It waits for its turn.
-    Waiting,
-    /// It is at the head, and is being synced under this token.
-    Syncing(FencingToken),
-}
-
-/// A batch in line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A batch in a queue, as shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueItem {
     /// The batch.
-    pub batch: BatchInfo,
+    pub batch: SyncBatch,
     /// Files it covers; `None` for everything.
     pub files: Option<usize>,
-    /// What it is doing there.
-    pub state: BatchState,
+    /// Under which it syncs; `None` while it waits.
+    pub token: Option<FencingToken>,
     /// It leaves after this, unless its owner renews it.
     pub expires_in: Duration,
 }
 
-/// A line, head first.
-pub type Queue = Vec<Arc<QueueItem>>;
-
-/// A line has changed.
+/// A queue has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LineChange {
+pub struct QueueChange {
     /// Grows with each.
     pub changes: u64,
-    /// The first batch in line now; `None` when that isn't known.
+    /// The first batch now; `None` when that isn't known.
     pub head: Option<BatchId>,
 }
-
-/// Values and their keys.
-pub type Values = Vec<(String, Arc<[u8]>)>;
 
 /// What a server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,49 +186,6 @@ pub struct ServerFacts {
     pub max_memory: Option<u64>,
 }
 
-/// What came of putting a batch in line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Enqueued {
-    /// Nobody was before it: it may sync now.
-    AtHead {
-        /// As it stands in line.
-        batch: SyncBatch,
-        /// As long as it renews this.
-        lease: Lease,
-    },
-    /// It stands there, with this many before it.
-    InLine {
-        /// 0 is the head.
-        position: usize,
-    },
-    /// Its owner had one waiting already, which took its changes in.
-    Joined {
-        /// The one that was waiting.
-        batch: BatchId,
-    },
-}
-
-/// What came of asking for the head.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// The batch, with all that joined it, may sync now.
-    Head {
-        /// As it stands in line.
-        batch: SyncBatch,
-        /// As long as it renews this.
-        lease: Lease,
-    },
-    /// Others are before it, or nobody gets a turn just now.
-    Waiting {
-        /// How many.
-        position: usize,
-        /// The head leaves after this, unless it is renewed.
-        head_expires_in: Duration,
-    },
-    /// It isn't in line (any more).
-    Gone,
-}
-
 /// Counts of one namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceStats {
@@ -266,7 +193,7 @@ pub struct NamespaceStats {
     pub hits: u64,
     /// `get` found none.
     pub misses: u64,
-    /// Values and lines.
+    /// Values and queues.
     pub entries: u64,
     /// Their bytes, keys included.
     pub bytes: u64,
@@ -274,203 +201,178 @@ pub struct NamespaceStats {
 
 /// A key-value store and queue in namespaces. Cheap to clone; clones are the same cache.
 ///
-/// In Redis while that can be used, in this process while it can't: callers don't notice, but for [`Standing`]. What
-/// was in line in the one isn't in the other; whoever waits asks for the head, learns that its batch is gone, and puts
-/// it in line again.
+/// In Redis while that can be used, in this process while it can't: callers don't notice, but for [`FailoverState`]. What
+/// was in a queue in the one isn't in the other; whoever waits asks for the head, learns that its batch is gone, and
+/// enqueues it again.
 #[derive(Clone)]
 pub struct CacheManager {
-    switch: Arc<Switch>,
+    queues: Arc<Queues>,
+    values: Arc<Values>,
 }
 
 impl CacheManager {
     /// A cache in this process.
     pub fn local() -> CacheManager {
-        CacheManager::local_with(Terms::default())
+        CacheManager::local_with(LeaseConfig::default())
     }
 
-    /// A cache in this process, under these terms.
-    pub fn local_with(terms: Terms) -> CacheManager {
-        CacheManager { switch: Switch::local(terms, None) }
+    /// A cache in this process, with these leases.
+    pub fn local_with(leases: LeaseConfig) -> CacheManager {
+        CacheManager::new(leases, None, FailoverState::local(None))
     }
 
-    /// The cache that the settings want. It connects in the background; whatever goes wrong is told by
-    /// [`CacheManager::standing`]. Must be called within a Tokio runtime.
+    /// The cache that the settings want. It connects in the background; whatever goes wrong is said by
+    /// [`CacheManager::failover_state`]. Must be called within a Tokio runtime.
     pub fn open(settings: &QueueSettings) -> CacheManager {
-        let terms = Terms { lease: settings.lease, stale_after: settings.stale_after };
-        let switch = match (settings.backend, &settings.redis_url) {
-            (QueueBackend::Local, _) | (QueueBackend::Auto, None) => Switch::local(terms, None),
+        let leases = LeaseConfig { lease: settings.lease, stale_after: settings.stale_after };
+        let config = match (settings.backend, &settings.redis_url) {
+            (QueueBackend::Local, _) | (QueueBackend::Auto, None) => return CacheManager::local_with(leases),
             (QueueBackend::Redis, None) => {
-                let problem = "queue.backend is redis, but no Redis is named; set queue.redis_url";
-                Switch::local(terms, Some(problem.to_owned()))
+                Err("queue.backend is redis, but no Redis is named; set queue.redis_url".to_owned())
             }
-            (_, Some(url)) => match redis::Door::new(url, settings.redis_ca.as_deref()) {
-                Ok(door) => Switch::shared(terms, door),
-                Err(problem) => Switch::local(terms, Some(problem)),
-            },
+            (_, Some(url)) => redis::ConnectionConfig::new(url, settings.redis_ca.as_deref()),
         };
-        CacheManager { switch }
+        match config {
+            Ok(config) => {
+                let redis = Some(RedisCache::new(config));
+                let cache = CacheManager::new(leases, redis, FailoverState::connecting());
+                tokio::spawn(supervisor::supervise(Arc::downgrade(&cache.queues)));
+                cache
+            }
+            Err(problem) => CacheManager::new(leases, None, FailoverState::local(Some(problem))),
+        }
     }
 
-    /// Where lines and values live now. It is known within a second after the cache was opened.
+    fn new(leases: LeaseConfig, redis: Option<RedisCache>, state: FailoverState) -> CacheManager {
+        let backend = Arc::new(Backend::new(redis, state));
+        CacheManager { queues: Arc::new(Queues::new(leases, backend.clone())), values: Arc::new(Values::new(backend)) }
+    }
+
+    /// Where queues and values live now. It is known within a second after the cache was opened.
     pub fn backend(&self) -> BackendKind {
-        self.switch.standing().borrow().backend()
+        self.queues.backend.state.borrow().backend()
     }
 
-    /// Where lines live, what is wrong with that, and each change of it.
-    pub fn standing(&self) -> watch::Receiver<Standing> {
-        self.switch.standing()
+    /// Where queues live, what is wrong with that, and each change of it.
+    pub fn failover_state(&self) -> watch::Receiver<FailoverState> {
+        self.queues.backend.state.subscribe()
     }
 
-    /// Waits until it is known where lines live, which takes a second at most.
-    pub async fn decided(&self) -> Standing {
-        self.switch.decided().await
+    /// Waits until it is known where queues live, which takes a second at most.
+    pub async fn decided(&self) -> FailoverState {
+        self.queues.backend.decided().await;
+        self.queues.backend.state.borrow().clone()
     }
 
     /// The URL of its Redis, without secrets; `None` when the settings want none.
     pub fn server(&self) -> Option<&str> {
-        self.switch.redis().map(|redis| redis.door().shown())
+        self.queues.backend.redis.as_ref().map(|redis| redis.config().redacted())
     }
 
     /// How long Redis took to answer lately.
     pub fn latency(&self) -> Option<Duration> {
-        self.switch.redis().filter(|_| self.backend() == BackendKind::Redis)?.latency()
+        self.queues.backend.redis.as_ref().filter(|_| self.backend() == BackendKind::Redis)?.latency()
     }
 
     /// What Redis says of itself; `None` when it can't be asked.
     pub async fn server_facts(&self) -> Option<ServerFacts> {
-        self.switch.redis()?.facts().await.ok()
+        self.queues.backend.redis.as_ref()?.facts().await.ok()
     }
 
-    /// How long batches may stay in line.
-    pub fn terms(&self) -> &Terms {
-        self.switch.terms()
+    /// How long batches may stay in a queue.
+    pub fn lease_config(&self) -> &LeaseConfig {
+        &self.queues.leases
     }
 
-    /// The value of `key`, unless it was never set, was deleted, or its lifetime is over.
-    ///
-    /// # Errors
-    /// None so far: what Redis doesn't give is missing.
-    pub async fn get(&self, namespace: Namespace, key: &str) -> Result<Option<Arc<[u8]>>, CacheError> {
-        Ok(self.switch.get_many(namespace, &[key.to_owned()]).await.pop().flatten())
+    /// The value of `key`, unless it was never set, was deleted, or its lifetime is over. What Redis doesn't give is
+    /// missing.
+    pub async fn get(&self, namespace: Namespace, key: &str) -> Option<Arc<[u8]>> {
+        self.get_many(namespace, &[key.to_owned()]).await.pop().flatten()
     }
 
     /// Sets the value of `key`, for the namespace's lifetime. In Redis, values of more than 8 MiB aren't kept.
-    ///
-    /// # Errors
-    /// None so far.
-    pub async fn set(&self, namespace: Namespace, key: &str, value: impl Into<Arc<[u8]>>) -> Result<(), CacheError> {
-        self.switch.set_many(namespace, vec![(key.to_owned(), value.into())]).await;
-        Ok(())
+    pub async fn set(&self, namespace: Namespace, key: &str, value: impl Into<Arc<[u8]>>) {
+        self.set_many(namespace, vec![(key.to_owned(), value.into())]).await;
     }
 
     /// The values of `keys`, in their order.
-    ///
-    /// # Errors
-    /// None so far: what Redis doesn't give is missing.
-    pub async fn get_many(&self, namespace: Namespace, keys: &[String]) -> Result<Vec<Option<Arc<[u8]>>>, CacheError> {
-        Ok(self.switch.get_many(namespace, keys).await)
+    pub async fn get_many(&self, namespace: Namespace, keys: &[String]) -> Vec<Option<Arc<[u8]>>> {
+        self.values.get_many(namespace, keys).await
     }
 
     /// Sets the values of many keys, for the namespace's lifetime.
-    ///
-    /// # Errors
-    /// None so far.
-    pub async fn set_many(&self, namespace: Namespace, values: Values) -> Result<(), CacheError> {
-        self.switch.set_many(namespace, values).await;
-        Ok(())
+    pub async fn set_many(&self, namespace: Namespace, values: Vec<(String, Arc<[u8]>)>) {
+        self.values.set_many(namespace, values).await;
     }
 
     /// Forgets the value of `key`; gives whether there was one.
-    ///
-    /// # Errors
-    /// None so far.
-    pub async fn delete(&self, namespace: Namespace, key: &str) -> Result<bool, CacheError> {
-        Ok(self.switch.delete(namespace, key).await)
+    pub async fn delete(&self, namespace: Namespace, key: &str) -> bool {
+        self.values.delete(namespace, key).await
     }
 
-    /// Forgets every value of a namespace, and its lines; in Redis, the lines that this process waits in. Owners of
-    /// batches in such a line see that theirs is gone.
-    ///
-    /// # Errors
-    /// None so far.
-    pub async fn clear_namespace(&self, namespace: Namespace) -> Result<(), CacheError> {
-        self.switch.clear(namespace).await;
-        Ok(())
+    /// Forgets every value of a namespace, and its queues; in Redis, the queues that this process waits in. Owners of
+    /// batches in such a queue see that theirs is gone.
+    pub async fn clear_namespace(&self, namespace: Namespace) {
+        self.values.clear(namespace).await;
+        self.queues.clear(namespace).await;
     }
 
     /// Counts of every namespace: hits and misses of this process, entries and bytes wherever they live.
-    ///
-    /// # Errors
-    /// None so far.
-    pub async fn get_stats(&self) -> Result<Vec<(Namespace, NamespaceStats)>, CacheError> {
-        Ok(self.switch.stats().await)
+    pub async fn get_stats(&self) -> Vec<(Namespace, NamespaceStats)> {
+        let mut all = Vec::new();
+        for namespace in Namespace::ALL {
+            let mut stats = self.values.stats(namespace).await;
+            self.queues.local.count(namespace, &mut stats);
+            all.push((namespace, stats));
+        }
+        all
     }
 
-    /// Puts a batch at the end of the line `key`, or joins it into the one that its owner has waiting there. It stays
-    /// in line as long as its owner asks for the head again before the lease is over.
+    /// Puts a batch, which covers so many `files` (`None` for all), at the end of the queue `key`. It stays there as long
+    /// as its owner asks for the head again before the lease is over. Another batch of its owner and root that waits
+    /// leaves.
     ///
     /// # Errors
-    /// When the line is full.
+    /// When the queue is full.
     pub async fn enqueue_item(
         &self,
         namespace: Namespace,
         key: &str,
         batch: SyncBatch,
-    ) -> Result<Enqueued, CacheError> {
-        self.switch.enqueue(&LineKey::new(namespace, key), batch).await
+        files: Option<usize>,
+    ) -> Result<Placement, QueueFull> {
+        self.queues.enqueue(&QueueKey::new(namespace, key), batch, files).await
     }
 
-    /// The line `key`, head first.
-    ///
-    /// # Errors
-    /// None so far.
-    pub async fn get_queue(&self, namespace: Namespace, key: &str) -> Result<Queue, CacheError> {
-        Ok(self.switch.queue(&LineKey::new(namespace, key)).await)
+    /// The queue `key`, head first.
+    pub async fn get_queue(&self, namespace: Namespace, key: &str) -> Vec<QueueItem> {
+        self.queues.list(&QueueKey::new(namespace, key)).await
     }
 
-    /// Takes a batch out of the line `key`, whatever it is doing; gives whether it was there.
-    ///
-    /// # Errors
-    /// None so far.
-    pub async fn remove_item(&self, namespace: Namespace, key: &str, id: BatchId) -> Result<bool, CacheError> {
-        Ok(self.switch.leave(&LineKey::new(namespace, key), id).await)
+    /// Takes a batch out of the queue `key`, whatever it is doing; gives whether it was there.
+    pub async fn remove_item(&self, namespace: Namespace, key: &str, id: BatchId) -> bool {
+        self.queues.leave(&QueueKey::new(namespace, key), id).await
     }
 
-    /// Lets a batch sync if it is at the head of the line `key`, and keeps it in line for another lease.
-    ///
-    /// # Errors
-    /// None so far.
-    pub async fn claim_head(&self, namespace: Namespace, key: &str, id: BatchId) -> Result<Claim, CacheError> {
-        Ok(self.switch.claim(&LineKey::new(namespace, key), id).await)
+    /// Lets a batch, which covers so many `files` by now, sync if it is at the head of the queue `key`, and keeps it there
+    /// for another lease.
+    pub async fn claim_head(&self, namespace: Namespace, key: &str, id: BatchId, files: Option<usize>) -> Placement {
+        self.queues.claim(&QueueKey::new(namespace, key), id, files).await
     }
 
-    /// Renews the lease of the batch at the head of the line `key`; `None` when it is lost, and nothing may be
+    /// Renews the lease of the batch at the head of the queue `key`; `false` when it is lost, and nothing may be
     /// committed under it any more.
-    ///
-    /// # Errors
-    /// None so far.
-    pub async fn renew_lease(
-        &self,
-        namespace: Namespace,
-        key: &str,
-        id: BatchId,
-        lease: &Lease,
-    ) -> Result<Option<Lease>, CacheError> {
-        Ok(self.switch.renew(&LineKey::new(namespace, key), id, lease).await)
-    }
-
-    /// Whether a lease is still worth something, without asking the line: it is fresh, and the line that gave it counts.
-    pub fn is_held(&self, lease: &Lease) -> bool {
-        lease.is_fresh() && self.switch.is_current(lease)
+    pub async fn renew_lease(&self, namespace: Namespace, key: &str, id: BatchId, lease: &Lease) -> bool {
+        self.queues.renew(&QueueKey::new(namespace, key), id, lease).await
     }
 
     /// Tokens given from now on are above this one.
     pub fn raise_token_floor(&self, token: FencingToken) {
-        self.switch.raise_floor(token);
+        self.queues.raise_floor(token);
     }
 
-    /// Wakes up on every change of the line `key`. Subscribe before looking at the line, and no change is missed.
-    pub fn subscribe(&self, namespace: Namespace, key: &str) -> watch::Receiver<LineChange> {
-        self.switch.bells().subscribe(LineKey::new(namespace, key))
+    /// Wakes up on every change of the queue `key`. Subscribe before asking the queue, and no change is missed.
+    pub fn subscribe(&self, namespace: Namespace, key: &str) -> watch::Receiver<QueueChange> {
+        self.queues.backend.notifier.subscribe(QueueKey::new(namespace, key))
     }
 }

@@ -1,4 +1,4 @@
-//! How a cache does, for people and programs that look at it.
+//! How a cache does, as shown to people and programs.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub struct Counted {
 impl CacheReport {
     /// How `cache` does now.
     pub async fn of(cache: &CacheManager) -> CacheReport {
-        let stats = cache.get_stats().await.unwrap_or_default();
+        let stats = cache.get_stats().await;
         let values = stats.into_iter().map(|(namespace, stats)| Counted { namespace: namespace.to_string(), stats });
         let shared = cache.backend() == BackendKind::Redis;
         CacheReport {

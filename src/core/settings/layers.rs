@@ -15,7 +15,7 @@ use super::problem::{Place, Problem};
 use super::raw::{Entry, Misread, Raw};
 use super::redact::shown;
 use super::{QueueBackend, Settings};
-use crate::core::harmless;
+use crate::core::escape;
 
 /// The file of settings a repository may bring along, in the root.
 pub const REPOSITORY_FILE: &str = ".syncline.toml";
@@ -418,7 +418,7 @@ impl Merge {
 }
 
 fn not_toml(error: Misread) -> Misread {
-    let why = format!("isn't TOML: {}; nothing in this file holds until that is mended", harmless(&error.why));
+    let why = format!("isn't TOML: {}; nothing in this file holds until that is mended", escape(&error.why));
     Misread { line: error.line, why }
 }
 

@@ -22,7 +22,7 @@ pub use redact::redacted_url;
 /// Everything that can be set, after all layers.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Settings {
-    /// The waiting line.
+    /// The queue.
     pub queue: QueueSettings,
     /// When changes become batches.
     pub sync: SyncSettings,

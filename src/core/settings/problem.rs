@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::core::harmless;
+use crate::core::escape;
 
 /// Something in the settings that wasn't taken as it was written. All the other settings hold.
 ///
@@ -52,7 +52,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::File { path, line } => {
-                f.write_str(&harmless(&path.to_string_lossy()))?;
+                f.write_str(&escape(&path.to_string_lossy()))?;
                 line.map_or(Ok(()), |line| write!(f, ":{line}"))
             }
             Place::Editor => f.write_str("editor settings"),

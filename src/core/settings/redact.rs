@@ -1,6 +1,6 @@
 //! What may be shown of values that hold secrets, or that strangers wrote.
 
-use crate::core::harmless;
+use crate::core::escape;
 
 /// Stands for what isn't shown.
 const HIDDEN: &str = "***";
@@ -47,7 +47,7 @@ pub fn redacted_url(url: &str) -> String {
         Some(_) => shown.extend(["#", HIDDEN]),
         None => {}
     }
-    harmless(&shown)
+    escape(&shown)
 }
 
 /// A name or word out of a settings file, for a message: short, without secrets, unable to steer a terminal.
@@ -61,7 +61,7 @@ pub(super) fn shown(word: &str) -> String {
     if short.len() < word.len() {
         short.push('…');
     }
-    harmless(&short)
+    escape(&short)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ fn manifest(generation: u64) -> Manifest {
     let id = SegmentId(Uuid::from_u128(7));
     let name = SegmentRef { id, bytes: 1234, checksum: u64::MAX };
     let mut fences = Fences::default();
-    (1..9).for_each(|line| fences.passed(Fence { line, token: FencingToken(1 << (7 * line)) }));
+    (1..9).for_each(|line| fences.passed(Fence { queue: line, token: FencingToken(1 << (7 * line)) }));
     Manifest {
         generation: Generation(generation),
         segments: [(id, (name, vec![0, 3, 4, 900]))].into(),
@@ -165,7 +165,7 @@ fn a_commit_that_others_have_built_on_is_recognised() {
 
 #[test]
 fn a_commit_under_an_older_token_of_the_same_line_is_refused() {
-    let fence = |line, token| Fence { line, token: FencingToken(token) };
+    let fence = |line, token| Fence { queue: line, token: FencingToken(token) };
     let mut fences = Fences::default();
     assert!(!fences.refuse(fence(1, 0)));
     fences.passed(fence(1, 5));

@@ -60,7 +60,7 @@ impl Answers {
 
     /// There was no batch.
     pub(super) fn failed(&mut self, requests: Vec<oneshot::Sender<SyncOutcome>>, error: &str) {
-        let outcome = SyncOutcome::without_turn(BatchId::new(), Verdict::Failed, Some(error.to_owned()));
+        let outcome = SyncOutcome::unsynced(BatchId::new(), Verdict::Failed, Some(error.to_owned()));
         self.ended(requests, &outcome);
     }
 

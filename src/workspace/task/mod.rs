@@ -22,7 +22,7 @@ use super::scan::{PathsScanned, TreeScanned};
 use super::shared::Shared;
 use super::state::{CodebaseState, Phase, QueuedBatch, Stage};
 use crate::core::Dirty;
-use crate::core::cache::{CacheError, LineChange, Queue, Standing};
+use crate::core::cache::{FailoverState, QueueChange, QueueItem};
 use crate::index::symbols::PackId;
 use crate::index::{Generation, IndexError};
 use crate::sync::{Debounce, SyncManager, SyncOutcome, Verdict};
@@ -85,9 +85,8 @@ enum Report {
     GitProbed(bool),
     /// A batch and its position; none when the changes were merged into one that waits already.
     Enqueued(Option<(QueuedBatch, usize)>),
-    NotEnqueued(CacheError, Vec<oneshot::Sender<SyncOutcome>>),
     Ended(Ended),
-    QueueRead(Queue),
+    QueueRead(Vec<QueueItem>),
     QueueMayBeRead,
     Repaired(Result<Dirty, IndexError>),
     RepairPanicked,
@@ -114,8 +113,8 @@ pub(super) struct CodebaseTask {
     reports: mpsc::UnboundedReceiver<Report>,
     /// As many reports come as work was started: for each batch three, for all else two at most.
     report: mpsc::UnboundedSender<Report>,
-    queue_changes: watch::Receiver<LineChange>,
-    backend: watch::Receiver<Standing>,
+    queue_changes: watch::Receiver<QueueChange>,
+    backend: watch::Receiver<FailoverState>,
 
     // What it knows.
     /// The tree has been reconciled since the codebase was opened.
@@ -126,7 +125,7 @@ pub(super) struct CodebaseTask {
     next_poll: Option<Instant>,
     /// The index whose symbols are known.
     symbols_of: Option<Generation>,
-    queue: Queue,
+    queue: Vec<QueueItem>,
     /// A batch of ours was enqueued, and `queue` doesn't show it yet.
     queue_lags: bool,
     last_sync: Option<SyncOutcome>,
@@ -155,8 +154,8 @@ impl CodebaseTask {
             commands,
             reports,
             report,
-            queue_changes: syncs.watch_line(&shared.codebase.id),
-            backend: syncs.cache().standing(),
+            queue_changes: syncs.watch_queue(&shared.codebase.id),
+            backend: syncs.cache().failover_state(),
             tree_seen: false,
             pending: Dirty::nothing(),
             next_poll: None,
@@ -278,11 +277,6 @@ impl CodebaseTask {
                 if let Some((batch, position)) = batch {
                     self.enqueued(batch, position);
                 }
-            }
-            Report::NotEnqueued(error, requests) => {
-                self.agenda.submit.finish();
-                self.failed(error.to_string(), now);
-                self.answers.failed(requests, &error.to_string());
             }
             Report::Ended(ended) => self.ended(ended, now),
             Report::QueueRead(queue) => {

@@ -3,13 +3,12 @@
 use super::CodebaseTask;
 use super::problems::Elsewhere;
 use crate::core::BatchId;
-use crate::core::cache::BatchState;
 use crate::workspace::state::{CodebaseState, IndexState, Phase, QueuedBatch, Stage};
 
 impl CodebaseTask {
     /// Whether the queue, when it was read last, held a batch that syncs.
     pub(super) fn is_syncing(&self, id: BatchId) -> bool {
-        self.queue.iter().any(|item| item.batch.id == id && item.state != BatchState::Waiting)
+        self.queue.iter().any(|item| item.batch.id == id && item.token.is_some())
     }
 
     pub(super) fn state(&self) -> CodebaseState {
@@ -29,7 +28,7 @@ impl CodebaseTask {
         };
         let elsewhere = Elsewhere {
             watcher: self.shared.watcher.trouble(),
-            queue: self.syncs.cache().standing().borrow().problem().map(str::to_owned),
+            queue: self.syncs.cache().failover_state().borrow().problem().map(str::to_owned),
             unlisted: self.shared.watcher.unlisted(),
             settings: self.shared.origin.unread(),
         };
@@ -56,9 +55,9 @@ impl CodebaseTask {
             owner: item.batch.owner.clone(),
             is_own: item.batch.owner == *self.syncs.owner(),
             files: item.files,
-            syncing: item.state != BatchState::Waiting,
+            syncing: item.token.is_some(),
         };
-        self.queue.iter().map(|item| row(item)).collect()
+        self.queue.iter().map(row).collect()
     }
 
     /// By whether the first batch of ours syncs; `None` without one.

@@ -7,9 +7,8 @@ use tokio::time::Instant;
 use super::agenda::{Repair, Work};
 use super::problems::internal_error;
 use super::{COMPARE_PAUSE, CodebaseTask, Ended, Extent, Report};
-use crate::core::cache::Queue;
 use crate::core::{Dirty, Owner};
-use crate::sync::InLine;
+use crate::sync::Enqueued;
 use crate::watch::{Sight, repository};
 use crate::workspace::shared::{Shared, on_background_thread};
 use crate::workspace::state::{Progress, QueuedBatch, Stage};
@@ -124,17 +123,13 @@ impl CodebaseTask {
         }
         let (shared, syncs, report) = (self.shared.clone(), self.syncs.clone(), self.report.clone());
         tokio::spawn(async move {
+            let batch = syncs.enqueue(shared, dirty).await;
+            let position = batch.position;
+            let queued = position.map(|position| (as_queued(&batch, syncs.owner()), position));
             // The task may have ended, here and below.
-            match syncs.enqueue(shared, dirty).await {
-                Ok(batch) => {
-                    let position = batch.position;
-                    let queued = position.map(|position| (as_queued(&batch, syncs.owner()), position));
-                    let _ = report.send(Report::Enqueued(queued));
-                    let outcome = batch.outcome().await;
-                    let _ = report.send(Report::Ended(Ended { outcome, is_merged: position.is_none(), requests }));
-                }
-                Err(error) => drop(report.send(Report::NotEnqueued(error, requests))),
-            }
+            let _ = report.send(Report::Enqueued(queued));
+            let outcome = batch.outcome().await;
+            let _ = report.send(Report::Ended(Ended { outcome, is_merged: position.is_none(), requests }));
         });
     }
 
@@ -142,12 +137,8 @@ impl CodebaseTask {
         let pause = POLL_PAUSE * u32::try_from(self.queue.len() / 20).unwrap_or(u32::MAX).min(MOST_POLL_PAUSES);
         let (syncs, id, report) = (self.syncs.clone(), self.shared.codebase.id.clone(), self.report.clone());
         tokio::spawn(async move {
-            let queue = syncs.line(&id).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "can't read the queue");
-                Queue::new()
-            });
             // The task may have ended, here and below.
-            let _ = report.send(Report::QueueRead(queue));
+            let _ = report.send(Report::QueueRead(syncs.queue(&id).await));
             tokio::time::sleep(pause).await;
             let _ = report.send(Report::QueueMayBeRead);
         });
@@ -167,7 +158,7 @@ fn compact(shared: &Shared) {
     }
 }
 
-fn as_queued(batch: &InLine, owner: &Owner) -> QueuedBatch {
+fn as_queued(batch: &Enqueued, owner: &Owner) -> QueuedBatch {
     QueuedBatch {
         id: batch.batch,
         created_at: batch.since,

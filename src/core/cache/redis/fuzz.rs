@@ -2,41 +2,36 @@
 
 use std::sync::Arc;
 
-use redis::{FromRedisValue, RedisError, Value};
+use redis::{FromRedisValue, Value};
 
-use super::door::Door;
-use super::trouble::Trouble;
-use super::{facts, head_of, items, packed, place, seal, unpacked};
-use crate::core::cache::line::Place;
+use super::connection::ConnectionConfig;
+use super::error::RedisError;
+use super::queues::{head_of, items, reply};
+use super::{facts, seal};
 use crate::core::{Owner, SyncBatch};
 
 /// What a server sends is an answer, or is refused by a sentence that is fit to be shown.
 pub fn replies(data: &[u8]) {
     let value = match redis::parse_redis_value(data) {
-        Ok(Value::ServerError(error)) => return told(&error.into()),
+        Ok(Value::ServerError(error)) => return explained(&error.into()),
         Ok(value) => value,
-        Err(error) => return told(&error),
+        Err(error) => return explained(&error),
     };
     let fields = Vec::<Vec<u8>>::from_redis_value(value.clone());
     match &fields {
         Ok(fields) => {
-            if let Some(Place::Head(batch, _)) = place(fields) {
-                is_harmless(&batch.owner.host);
-                let (n, paths) = packed(&batch.dirty);
-                let again = unpacked(n.as_bytes(), &paths);
-                assert!(again == batch.dirty || again.len().is_none(), "a batch may only grow on its way");
-            }
+            let _ = reply(fields);
             for item in items(fields).unwrap_or_default() {
-                is_harmless(&item.batch.owner.host);
+                is_escaped(&item.batch.owner.host);
             }
             let _ = fields.first().map(|payload| head_of(payload));
         }
-        Err(error) => told(&RedisError::from(error.clone())),
+        Err(error) => explained(&redis::RedisError::from(error.clone())),
     }
     if let Ok(text) = String::from_redis_value(value.clone()) {
         let facts = facts(&text);
-        is_harmless(&facts.version);
-        facts.eviction.iter().for_each(|policy| is_harmless(policy));
+        is_escaped(&facts.version);
+        facts.eviction.iter().for_each(|policy| is_escaped(policy));
     }
     // As the other commands take their answers.
     let _ = Vec::<Option<Vec<u8>>>::from_redis_value(value.clone());
@@ -44,24 +39,21 @@ pub fn replies(data: &[u8]) {
     let _ = (u64::from_redis_value(value.clone()), <(u64, u64)>::from_redis_value(value));
 }
 
-fn told(error: &RedisError) {
-    let door = Door::new("redis://:s3cret@host", None).unwrap_or_else(|problem| panic!("{problem}"));
-    let trouble = Trouble::new(error, &door);
-    is_harmless(&trouble.sentence);
-    assert!(trouble.sentence.len() < 2000, "{}", trouble.sentence);
+fn explained(error: &redis::RedisError) {
+    let config = ConnectionConfig::new("redis://:s3cret@host", None).unwrap_or_else(|problem| panic!("{problem}"));
+    let error = RedisError::new(error, &config);
+    is_escaped(&error.sentence);
+    assert!(error.sentence.len() < 2000, "{}", error.sentence);
 }
 
-fn is_harmless(text: &str) {
-    assert_eq!(crate::core::harmless(text), text);
+fn is_escaped(text: &str) {
+    assert_eq!(crate::core::escape(text), text);
 }
 
 /// Seeds of [`replies`]: answers of the script, of `INFO` and of `MGET`, and errors.
 pub fn replies_seeds() -> Vec<Vec<u8>> {
-    let paths = [&b"a/b"[..], b"c"].iter().filter_map(|path| crate::core::RelPath::from_bytes(path)).collect();
-    let (info, dirty) = SyncBatch::new("/root".into(), Owner::new(), paths).into_parts();
-    let about = serde_json::to_vec(&info).unwrap_or_default();
-    let (n, packed) = packed(&dirty);
-    let id = info.id.to_string();
+    let batch = SyncBatch::new("/root".into(), Owner::new());
+    let (about, id) = (serde_json::to_vec(&batch).unwrap_or_default(), batch.id.to_string());
     let bulk = |fields: &[&[u8]]| {
         let mut out = format!("*{}\r\n", fields.len()).into_bytes();
         for field in fields {
@@ -72,9 +64,9 @@ pub fn replies_seeds() -> Vec<Vec<u8>> {
         out
     };
     vec![
-        bulk(&[b"head", b"170000", &about, n.as_bytes(), &packed]),
+        bulk(&[b"head", b"170000"]),
         bulk(&[b"waiting", b"3", b"1500"]),
-        bulk(&[b"joined", id.as_bytes()]),
+        bulk(&[b"yes"]),
         bulk(&[b"gone"]),
         bulk(&[&about, b"2", b"170000", b"1500", &about, b"*", b"", b"9"]),
         bulk(&[id.as_bytes()]),
@@ -104,8 +96,8 @@ pub fn sealed(value: &[u8]) -> Vec<u8> {
 
 /// A URL is one of a Redis, or is refused by a sentence that is fit to be shown.
 pub fn url(text: &str) {
-    match Door::new(text, None) {
-        Ok(door) => is_harmless(door.shown()),
-        Err(problem) => is_harmless(&problem),
+    match ConnectionConfig::new(text, None) {
+        Ok(config) => is_escaped(config.redacted()),
+        Err(problem) => is_escaped(&problem),
     }
 }

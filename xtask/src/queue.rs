@@ -1,11 +1,11 @@
-//! `cargo xtask history` and `cargo xtask bench-line`: the waiting line in long runs, and what it costs.
+//! `cargo xtask history` and `cargo xtask bench-queue`: the queue in long runs, and what it costs.
 
 use anyhow::Result;
 
 use crate::tools::REDIS;
 use crate::workspace::{Workspace, run as run_command};
 
-/// Long runs of many owners that are killed, stopped and cut off; a checker looks for broken promises.
+/// Long runs of many owners that are killed, stopped and cut off; a checker of the promises.
 #[derive(clap::Args)]
 pub(crate) struct History {
     /// How many runs, each with faults of its own.
@@ -27,7 +27,7 @@ pub(crate) fn history(options: &History) -> Result<()> {
     let workspace = Workspace::locate()?;
     let redis = REDIS.ensure(&workspace)?;
     eprintln!("with {}", redis.label);
-    let mut command = workspace.cargo(&["test", "--test", "line_history", "--", "--nocapture", "--test-threads=1"]);
+    let mut command = workspace.cargo(&["test", "--test", "queue_history", "--", "--nocapture", "--test-threads=1"]);
     command.env("SYNCLINE_TEST_REDIS", &redis.program);
     command.env("SYNCLINE_HISTORY_SEEDS", options.seeds.to_string());
     command.env("SYNCLINE_HISTORY_SECONDS", options.seconds.to_string());
@@ -40,7 +40,7 @@ pub(crate) fn history(options: &History) -> Result<()> {
     run_command(&mut command)
 }
 
-/// Measure what the waiting line costs, in this process and through Redis, alone and with a thousand owners.
+/// Measure what the queue costs, in this process and through Redis, alone and with a thousand owners.
 #[derive(clap::Args)]
 pub(crate) struct Bench {}
 
@@ -49,6 +49,6 @@ pub(crate) fn bench(_: &Bench) -> Result<()> {
     let workspace = Workspace::locate()?;
     let redis = REDIS.ensure(&workspace)?;
     eprintln!("with {}", redis.label);
-    let mut command = workspace.cargo(&["bench", "--bench", "line"]);
+    let mut command = workspace.cargo(&["bench", "--bench", "queue"]);
     run_command(command.env("SYNCLINE_TEST_REDIS", &redis.program))
 }

@@ -1,9 +1,9 @@
-//! Real runs of many owners, with crashes, stalls and cut links; what happened is recorded, and a checker looks for broken
-//! promises in it.
+//! Real runs of many owners, with crashes, stalls and cut links; what happened is recorded, and a checker of the promises
+//! reads it.
 //!
-//! Owners of several processes bring one index up to date, in turns that they take in one Redis, each process over a link
-//! of its own. All that happens is recorded in another Redis, in one order; commits have the index's own order, their
-//! generation. The same owners in one process, on the line there, are the second instance.
+//! Owners of several processes bring two indexes up to date, of two roots whose batches are in one queue in one Redis, each
+//! process over a link of its own. All that happens is recorded in another Redis, in one order; commits have the index's own order, their
+//! generation. The same owners in one process, on the queue there, are the second instance.
 //!
 //! `SYNCLINE_TEST_SEED` repeats one run, `SYNCLINE_HISTORY_SEEDS` makes that many, `SYNCLINE_HISTORY_SECONDS` makes each
 //! longer, and `SYNCLINE_HISTORY_BREAK=1` leaves the fencing out, which the checker must notice.
@@ -25,7 +25,7 @@ use redis_server::proxy::{Link, Proxy};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use support::Random;
-use syncline::core::cache::{CacheManager, Namespace, Terms};
+use syncline::core::cache::{CacheManager, LeaseConfig, Namespace};
 use syncline::core::{Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
 use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
@@ -34,25 +34,27 @@ use tokio_util::sync::CancellationToken;
 /// Short, so that much happens.
 const LEASE: Duration = Duration::from_millis(300);
 /// Longest that a change may take once nothing disturbs any more.
-const PATIENCE: Duration = Duration::from_secs(40);
-const LINE: &str = "history";
+const TIMEOUT: Duration = Duration::from_secs(40);
+const QUEUE: &str = "history";
+/// Roots of each owner.
+const ROOTS: usize = 2;
 
 /// What is recorded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Event {
     /// An owner has changed a file and asks for a sync.
     Put { owner: String, file: String },
-    /// It stands in line.
-    InLine { owner: String, batch: String },
-    /// It has its turn.
-    Turn { batch: String, line: u64, token: u64 },
+    /// Its batch is in the queue.
+    Queued { owner: String, batch: String },
+    /// It is at the head.
+    Head { batch: String, queue: u64, token: u64 },
     /// It has committed.
-    Commit { batch: String, line: u64, token: u64, generation: u64 },
-    /// It was told that its turn is lost.
+    Commit { batch: String, root: usize, queue: u64, token: u64, generation: u64 },
+    /// It has learned that its lease is lost.
     Refused { token: u64 },
     /// A change is synced, or isn't.
     Done { batch: String, file: String, synced: bool, returns: u32, error: Option<String> },
-    /// The line had this many batches.
+    /// The queue had this many batches.
     Length(usize),
     /// Something was broken on purpose.
     Fault(String),
@@ -80,8 +82,9 @@ impl Recorder {
     }
 }
 
-/// A host's index of the tree, and who works on it.
+/// A host's index of a tree, and who works on it.
 struct Target {
+    root: usize,
     codebase: Codebase,
     index: Arc<Index>,
     overlay: Overlay,
@@ -102,27 +105,27 @@ impl SyncTarget for Target {
         &self.codebase
     }
 
-    async fn sync(self: Arc<Self>, batch: SyncBatch, head: Head) -> Result<Synced, String> {
+    async fn sync(self: Arc<Self>, batch: SyncBatch, dirty: Dirty, head: Head) -> Result<Synced, String> {
         let (id, token) = (batch.id.to_string(), head.token.0);
         let Ok(fence) = head.confirm().await else {
             self.recorder.record(Event::Refused { token });
-            return Err("the turn is lost".to_owned());
+            return Err("the lease is lost".to_owned());
         };
-        self.recorder.record(Event::Turn { batch: id.clone(), line: fence.line, token });
+        self.recorder.record(Event::Head { batch: id.clone(), queue: fence.queue, token });
         if self.chance(20) {
-            // The owner stands still, with all that would renew its turn.
+            // The owner stands still, with all that would renew its lease.
             std::thread::sleep(LEASE * 3 / 2);
         }
         let runtime = tokio::runtime::Handle::current();
-        let (target, turn) = (self.clone(), head.clone());
+        let (target, held) = (self.clone(), head.clone());
         let updated = tokio::task::spawn_blocking(move || {
             let permit = || {
                 if target.broken {
                     return Ok(None);
                 }
-                let fence = runtime.block_on(turn.confirm()).map_err(|_| IndexError::TurnLost)?;
+                let fence = runtime.block_on(held.confirm()).map_err(|_| IndexError::LeaseLost)?;
                 if target.chance(20) {
-                    // It stands still at the worst moment: when it has just been told that it may commit.
+                    // It stands still at the worst moment: when it has just learned that it may commit.
                     std::thread::sleep(LEASE * 3 / 2);
                 }
                 Ok(Some(fence))
@@ -134,14 +137,14 @@ impl SyncTarget for Target {
                 max_file_bytes: 1 << 20,
                 memory: 400_000_000,
                 threads: 1,
-                cancel: if target.broken { &CancellationToken::new() } else { &turn.cancel.clone() },
+                cancel: if target.broken { &CancellationToken::new() } else { &held.cancel.clone() },
                 progress: &|_, _| {},
                 permit: &permit,
             };
-            let updated = update.run(&batch.dirty);
+            let updated = update.run(&dirty);
             let generation = updated.as_ref().map_or(0, |updated| updated.generation.0);
             if target.chance(5) {
-                // As a workspace does now and then: a commit without a turn.
+                // As a workspace does now and then: a commit without a lease.
                 target.index.merge(&target.overlay).unwrap();
             }
             (updated, (generation > 0).then_some(generation))
@@ -150,12 +153,18 @@ impl SyncTarget for Target {
         match updated {
             Ok(updated) => {
                 if let Some(generation) = generation {
-                    self.recorder.record(Event::Commit { batch: id, line: fence.line, token, generation });
+                    self.recorder.record(Event::Commit {
+                        batch: id,
+                        root: self.root,
+                        queue: fence.queue,
+                        token,
+                        generation,
+                    });
                 }
                 Ok(Synced { files: updated.files })
             }
             Err(error) => {
-                if matches!(error, IndexError::TurnLost) {
+                if matches!(error, IndexError::LeaseLost) {
                     self.recorder.record(Event::Refused { token });
                     head.give_up();
                 }
@@ -168,15 +177,24 @@ impl SyncTarget for Target {
 /// Where everything is.
 #[derive(Clone, Serialize, Deserialize)]
 struct Setting {
-    tree: PathBuf,
-    index: PathBuf,
+    folder: PathBuf,
     recorder: u16,
-    /// The link to the line's Redis; none for the line in this process.
+    /// The link to the queue's Redis; none for the queue in this process.
     redis: Option<String>,
     owners: usize,
     seed: u64,
     seconds: f64,
     broken: bool,
+}
+
+impl Setting {
+    fn tree(&self, root: usize) -> PathBuf {
+        self.folder.join(format!("tree-{root}"))
+    }
+
+    fn index(&self, root: usize) -> PathBuf {
+        self.folder.join(format!("index-{root}"))
+    }
 }
 
 /// Owners at work, each with a thread and a runtime of its own, until the time is over and all is synced.
@@ -211,36 +229,38 @@ async fn live(setting: &Setting, cache: CacheManager, recorder: Recorder, seed: 
     let owner = Owner::new();
     let name = owner.session.simple().to_string();
     let syncs = SyncManager::new(cache, owner);
-    let codebase = Codebase::new(CodebaseRoot::open(&setting.tree).unwrap(), Some(LINE));
-    let index = Arc::new(Index::open(&setting.index).0);
-    let (random, overlay) = (Mutex::new(Random::new(seed + 7)), Overlay::default());
-    let target =
-        Arc::new(Target { codebase, index, overlay, recorder: recorder.clone(), random, broken: setting.broken });
+    let targets = std::array::from_fn::<_, ROOTS, _>(|root| {
+        let codebase = Codebase::new(CodebaseRoot::open(&setting.tree(root)).unwrap(), Some(QUEUE));
+        let (index, overlay) = (Arc::new(Index::open(&setting.index(root)).0), Overlay::default());
+        let (recorder, random) = (recorder.clone(), Mutex::new(Random::new(seed + 7 + root as u64)));
+        Arc::new(Target { root, codebase, index, overlay, recorder, random, broken: setting.broken })
+    });
     let mut random = Random::new(seed + 11);
     for change in 0.. {
         if Instant::now() >= until {
             break;
         }
-        let mut lines = Vec::new();
-        // A second one may join the first.
-        for part in 0..=usize::from(random.below(3) == 0) {
+        let mut batches = Vec::new();
+        // The next one may be merged into the first, or be another root's.
+        for part in 0..=random.below(3) {
+            let target = &targets[random.below(ROOTS)];
             let file = format!("{name}-{change}-{part}.txt");
-            std::fs::write(setting.tree.join(&file), &file).unwrap();
+            std::fs::write(target.codebase.root.as_path().join(&file), &file).unwrap();
             let path = RelPath::new(file.as_ref()).unwrap();
             target.overlay.mark([(path.clone(), syncline::index::Verdict::Read)]);
             recorder.record(Event::Put { owner: name.clone(), file: file.clone() });
-            let line = syncs.enqueue(target.clone(), Dirty::from_iter([path])).await.unwrap();
-            if line.position.is_some() {
-                recorder.record(Event::InLine { owner: name.clone(), batch: line.batch.to_string() });
+            let enqueued = syncs.enqueue(target.clone(), Dirty::from_iter([path])).await;
+            if enqueued.position.is_some() {
+                recorder.record(Event::Queued { owner: name.clone(), batch: enqueued.batch.to_string() });
             }
-            lines.push((file, line));
+            batches.push((file, enqueued));
         }
-        for (file, line) in lines {
-            let batch = line.batch.to_string();
-            let outcome = tokio::time::timeout(PATIENCE, line.outcome()).await;
+        for (file, enqueued) in batches {
+            let batch = enqueued.batch.to_string();
+            let outcome = tokio::time::timeout(TIMEOUT, enqueued.outcome()).await;
             let Ok(outcome) = outcome else {
-                let (standing, line) = (syncs.cache().standing(), syncs.line(&target.codebase.id).await);
-                panic!("{file}, {batch} isn't synced after {PATIENCE:?}; {:?}, {line:#?}", standing.borrow());
+                let (state, queue) = (syncs.cache().failover_state(), syncs.queue(&targets[0].codebase.id).await);
+                panic!("{file}, {batch} isn't synced after {TIMEOUT:?}; {:?}, {queue:#?}", state.borrow());
             };
             let (synced, returns) = (outcome.verdict == Verdict::Synced, outcome.returns);
             recorder.record(Event::Done { batch, file, synced, returns, error: outcome.error });
@@ -248,14 +268,16 @@ async fn live(setting: &Setting, cache: CacheManager, recorder: Recorder, seed: 
         tokio::time::sleep(Duration::from_millis(random.below(30) as u64)).await;
     }
     // What failed is tried again, as a workspace does.
-    while !target.overlay.view().is_empty() {
-        let outcome = syncs.sync_codebase(target.clone(), Dirty::Everything).await.unwrap();
-        if outcome.verdict != Verdict::Synced {
-            tokio::time::sleep(LEASE).await;
+    for target in targets {
+        while !target.overlay.view().is_empty() {
+            let outcome = syncs.sync_codebase(target.clone(), Dirty::Everything).await;
+            if outcome.verdict != Verdict::Synced {
+                tokio::time::sleep(LEASE).await;
+            }
         }
     }
     syncs.cancel_all();
-    syncs.left_all(PATIENCE).await;
+    syncs.left_all(TIMEOUT).await;
 }
 
 /// One process of owners; started by the test below, which tells it what to do.
@@ -287,17 +309,18 @@ fn seeds() -> Vec<u64> {
     }
 }
 
-fn setting(tree: &Path, recorder: &RedisServer, seed: u64) -> Setting {
-    Setting {
-        tree: tree.join("tree"),
-        index: tree.join("index"),
+fn setting(folder: &Path, recorder: &RedisServer, seed: u64) -> Setting {
+    let setting = Setting {
+        folder: folder.to_owned(),
         recorder: recorder.port,
         redis: None,
         owners: 4,
         seed,
         seconds: number("SYNCLINE_HISTORY_SECONDS").unwrap_or(5.0),
         broken: number("SYNCLINE_HISTORY_BREAK").is_some(),
-    }
+    };
+    (0..ROOTS).for_each(|root| std::fs::create_dir(setting.tree(root)).unwrap());
+    setting
 }
 
 #[test]
@@ -307,7 +330,6 @@ fn histories_of_processes_on_redis_keep_every_promise() {
         let (mut server, recorder) = (RedisServer::start(), RedisServer::start());
         let folder = tempfile::tempdir().unwrap();
         let setting = setting(folder.path(), &recorder, seed);
-        std::fs::create_dir(&setting.tree).unwrap();
         let record = Recorder::at(recorder.port);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let links: Vec<_> = (0..PROCESSES).map(|_| runtime.block_on(Proxy::to(server.port))).collect();
@@ -367,8 +389,8 @@ fn histories_of_processes_on_redis_keep_every_promise() {
             let _entered = runtime.enter();
             CacheManager::open(&redis_server::queue_settings(&server.url(), LEASE))
         };
-        support::wait_for("the line is empty: nothing is left in it for longer than a lease", || {
-            runtime.block_on(cache.get_queue(Namespace::SyncBatches, LINE)).unwrap().is_empty()
+        support::wait_for("the queue is empty: nothing is left in it for longer than a lease", || {
+            runtime.block_on(cache.get_queue(Namespace::SyncBatches, QUEUE)).is_empty()
         });
         check(seed, &record.all(), &setting);
     }
@@ -380,9 +402,8 @@ fn histories_of_owners_in_one_process_keep_every_promise() {
         let recorder = RedisServer::start();
         let folder = tempfile::tempdir().unwrap();
         let setting = Setting { owners: 8, ..setting(folder.path(), &recorder, seed) };
-        std::fs::create_dir(&setting.tree).unwrap();
         let record = Recorder::at(recorder.port);
-        let cache = CacheManager::local_with(Terms { lease: LEASE, ..Terms::default() });
+        let cache = CacheManager::local_with(LeaseConfig { lease: LEASE, ..LeaseConfig::default() });
         let done = Arc::new(AtomicBool::new(false));
         let watching = {
             let (cache, done) = (cache.clone(), done.clone());
@@ -390,7 +411,7 @@ fn histories_of_owners_in_one_process_keep_every_promise() {
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 while !done.load(Ordering::Relaxed) {
-                    let queue = runtime.block_on(cache.get_queue(Namespace::SyncBatches, LINE)).unwrap();
+                    let queue = runtime.block_on(cache.get_queue(Namespace::SyncBatches, QUEUE));
                     record.record(Event::Length(queue.len()));
                     std::thread::sleep(Duration::from_millis(20));
                 }
@@ -400,33 +421,33 @@ fn histories_of_owners_in_one_process_keep_every_promise() {
         done.store(true, Ordering::Relaxed);
         watching.join().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        support::wait_for("the line is empty: nothing is left in it for longer than a lease", || {
-            runtime.block_on(cache.get_queue(Namespace::SyncBatches, LINE)).unwrap().is_empty()
+        support::wait_for("the queue is empty: nothing is left in it for longer than a lease", || {
+            runtime.block_on(cache.get_queue(Namespace::SyncBatches, QUEUE)).is_empty()
         });
         check(seed, &record.all(), &setting);
     }
 }
 
-/// Looks for broken promises.
+/// Checks every promise.
 fn check(seed: u64, events: &[Event], setting: &Setting) {
     let again = format!("seed {seed} (SYNCLINE_TEST_SEED={seed} repeats it)");
-    let mut commits: BTreeMap<u64, (u64, u64, &str)> = BTreeMap::new();
-    let mut turns: HashMap<&str, Vec<(u64, u64)>> = HashMap::new();
+    let mut commits: BTreeMap<(usize, u64), (u64, u64, &str)> = BTreeMap::new();
+    let mut leases: HashMap<&str, Vec<(u64, u64)>> = HashMap::new();
     let mut holders: HashMap<(u64, u64), &str> = HashMap::new();
-    let (mut put, mut in_line) = (HashMap::<&str, usize>::new(), Vec::new());
+    let (mut put, mut queued) = (HashMap::<&str, usize>::new(), Vec::new());
     let (mut returns, mut synced) = (HashMap::<&str, u32>::new(), BTreeSet::new());
     let (mut refused, mut longest, mut faults) = (0, 0, 0);
     for (at, event) in events.iter().enumerate() {
         match event {
             Event::Put { owner, .. } => drop(put.insert(owner, at)),
-            Event::InLine { owner, batch } => in_line.push((batch.as_str(), put[owner.as_str()], at)),
-            Event::Turn { batch, line, token } => {
-                let holder = holders.insert((*line, *token), batch);
+            Event::Queued { owner, batch } => queued.push((batch.as_str(), put[owner.as_str()], at)),
+            Event::Head { batch, queue, token } => {
+                let holder = holders.insert((*queue, *token), batch);
                 assert!(holder.is_none_or(|holder| holder == batch), "{again}: a token was given twice");
-                turns.entry(batch).or_default().push((*line, *token));
+                leases.entry(batch).or_default().push((*queue, *token));
             }
-            Event::Commit { batch, line, token, generation } => {
-                let twice = commits.insert(*generation, (*line, *token, batch));
+            Event::Commit { batch, root, queue, token, generation } => {
+                let twice = commits.insert((*root, *generation), (*queue, *token, batch));
                 assert!(twice.is_none(), "{again}: generation {generation} was committed twice");
             }
             Event::Done { batch, file, synced: true, returns: times, .. } => {
@@ -440,51 +461,54 @@ fn check(seed: u64, events: &[Event], setting: &Setting) {
         }
     }
 
-    // One at the head: by the order in which they came to be, no commit follows one of a later turn.
-    let mut last: HashMap<u64, (u64, &str)> = HashMap::new();
-    for (generation, (line, token, batch)) in &commits {
-        if let Some((before, holder)) = last.insert(*line, (*token, batch)) {
+    // One at the head: by the order in which they came to be, no commit follows one of a later lease.
+    let mut last: HashMap<(usize, u64), (u64, &str)> = HashMap::new();
+    for ((root, generation), (queue, token, batch)) in &commits {
+        if let Some((before, holder)) = last.insert((*root, *queue), (*token, batch)) {
             assert!(
                 before <= *token && (before != *token || holder == *batch),
-                "{again}: generation {generation} was committed by the turn {token}, after one of the turn {before}"
+                "{again}: generation {generation} was committed under {token}, after one under {before}"
             );
         }
     }
 
-    // Tokens grow: whoever has one turn after the other has it under a greater token.
-    for (batch, turns) in &turns {
-        let mut by_line: HashMap<u64, u64> = HashMap::new();
-        for (line, token) in turns {
-            assert!(by_line.insert(*line, *token).is_none_or(|last| last < *token), "{again}: {batch}: {turns:?}");
+    // Tokens grow: whoever is at the head again is there under a greater token.
+    for (batch, leases) in &leases {
+        let mut by_queue: HashMap<u64, u64> = HashMap::new();
+        for (queue, token) in leases {
+            assert!(by_queue.insert(*queue, *token).is_none_or(|last| last < *token), "{again}: {batch}: {leases:?}");
         }
     }
 
-    // First come, first served: whoever was in line before another had asked, and kept its place, had its turn before it.
-    let kept: Vec<_> = in_line
+    // First come, first served: whoever was queued before another had asked, and kept its place, was at the head before it.
+    let kept: Vec<_> = queued
         .iter()
-        .filter(|(batch, ..)| returns.get(batch) == Some(&0) && turns.get(batch).is_some_and(|turns| turns.len() == 1))
-        .map(|(batch, asked, stood)| (*batch, *asked, *stood, turns[batch][0]))
+        .filter(|(batch, ..)| {
+            returns.get(batch) == Some(&0) && leases.get(batch).is_some_and(|leases| leases.len() == 1)
+        })
+        .map(|(batch, asked, stood)| (*batch, *asked, *stood, leases[batch][0]))
         .collect();
-    for (first, _, stood, (line, token)) in &kept {
-        for (second, asked, _, (other_line, later)) in &kept {
+    for (first, _, stood, (queue, token)) in &kept {
+        for (second, asked, _, (other_queue, later)) in &kept {
             assert!(
-                stood >= asked || line != other_line || token < later,
-                "{again}: {second} had its turn before {first}, which came first"
+                stood >= asked || queue != other_queue || token < later,
+                "{again}: {second} was at the head before {first}, which came first"
             );
         }
     }
 
-    // No lost change: whatever was said to be synced is in the index.
-    let snapshot = Index::read(&setting.index).expect("an index");
-    let indexed: BTreeSet<_> = snapshot.paths().iter().map(ToString::to_string).collect();
+    // No lost change: whatever was said to be synced is in an index.
+    let snapshots = (0..ROOTS).map(|root| Index::read(&setting.index(root)).expect("an index"));
+    let paths = snapshots.flat_map(|snapshot| snapshot.paths().iter().map(ToString::to_string).collect::<Vec<_>>());
+    let indexed: BTreeSet<_> = paths.collect();
     let lost: Vec<_> = synced.difference(&indexed).collect();
     assert!(lost.is_empty(), "{again}: lost: {lost:?}");
 
-    // A bounded line: at most one batch of each owner syncs, and one waits.
-    assert!(longest <= 2 * setting.owners, "{again}: {longest} batches in line");
+    // A bounded queue: one batch syncs at most, and one waits for each root of each owner.
+    assert!(longest <= 1 + ROOTS * setting.owners, "{again}: {longest} batches in the queue");
 
     println!(
-        "seed {seed}: {} events, {} turns, {} commits, {refused} refused, {faults} faults, {} files, {} batches that kept \
+        "seed {seed}: {} events, {} leases, {} commits, {refused} refused, {faults} faults, {} files, {} batches that kept \
          their place",
         events.len(),
         holders.len(),

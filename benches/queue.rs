@@ -1,7 +1,7 @@
-//! What the waiting line costs: `cargo xtask bench-line`.
+//! What the queue costs: `cargo xtask bench-queue`.
 //!
 //! Overhead of one batch whose sync does nothing but commit nothing, in this process and through Redis, with the number
-//! of round trips as the server counts them; then many owners on one line, over several connections.
+//! of round trips as the server counts them; then many owners on one queue, over several connections.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../tests/redis_server/mod.rs"]
@@ -23,10 +23,10 @@ const OWNERS: usize = 1_000;
 const EACH: usize = 5;
 const CONNECTIONS: usize = 4;
 
-/// Notes when turns begin and end.
+/// Notes when syncs begin and end.
 struct Target {
     codebase: Codebase,
-    turns: Mutex<Vec<(Instant, Instant)>>,
+    syncs: Mutex<Vec<(Instant, Instant)>>,
 }
 
 impl SyncTarget for Target {
@@ -34,10 +34,10 @@ impl SyncTarget for Target {
         &self.codebase
     }
 
-    async fn sync(self: Arc<Self>, _: SyncBatch, head: Head) -> Result<Synced, String> {
+    async fn sync(self: Arc<Self>, _: SyncBatch, _: Dirty, head: Head) -> Result<Synced, String> {
         let began = Instant::now();
         head.confirm().await.map_err(|error| error.to_string())?;
-        self.turns.lock().unwrap().push((began, Instant::now()));
+        self.syncs.lock().unwrap().push((began, Instant::now()));
         Ok(Synced::default())
     }
 }
@@ -61,7 +61,7 @@ fn main() {
 fn target() -> (tempfile::TempDir, Arc<Target>) {
     let folder = tempfile::tempdir().unwrap();
     let codebase = Codebase::new(CodebaseRoot::open(folder.path()).unwrap(), Some("bench"));
-    (folder, Arc::new(Target { codebase, turns: Mutex::default() }))
+    (folder, Arc::new(Target { codebase, syncs: Mutex::default() }))
 }
 
 fn dirty(number: usize) -> Dirty {
@@ -75,7 +75,7 @@ async fn alone(cache: CacheManager) -> String {
     let mut took = Vec::new();
     for number in 0..ALONE {
         let start = Instant::now();
-        let outcome = owner.sync_codebase(target.clone(), dirty(number)).await.unwrap();
+        let outcome = owner.sync_codebase(target.clone(), dirty(number)).await;
         took.push(start.elapsed());
         assert_eq!(outcome.verdict, Verdict::Synced);
     }
@@ -83,7 +83,7 @@ async fn alone(cache: CacheManager) -> String {
     format!("{}; the first tenth {first:.0} µs, the last {last:.0} µs on average", spread(took))
 }
 
-/// Many owners on one line.
+/// Many owners on one queue.
 async fn crowd(server: &RedisServer) {
     let (_folder, target) = target();
     let mut caches = Vec::new();
@@ -102,9 +102,9 @@ async fn crowd(server: &RedisServer) {
             tokio::spawn(async move {
                 for batch in 0..EACH {
                     let asked = Instant::now();
-                    let line = owner.enqueue(target.clone(), dirty(batch)).await.unwrap();
+                    let enqueued = owner.enqueue(target.clone(), dirty(batch)).await;
                     answered.lock().unwrap().push(asked.elapsed());
-                    let outcome = line.outcome().await;
+                    let outcome = enqueued.outcome().await;
                     assert_eq!((outcome.verdict, outcome.returns), (Verdict::Synced, 0), "{outcome:?}");
                     waited.lock().unwrap().push(outcome.waited);
                 }
@@ -116,14 +116,14 @@ async fn crowd(server: &RedisServer) {
     }
     let took = start.elapsed();
     let after = Counts::of(server);
-    let mut turns = std::mem::take(&mut *target.turns.lock().unwrap());
-    turns.sort();
-    let handed_over = turns.windows(2).map(|pair| pair[1].0.saturating_duration_since(pair[0].1)).collect();
+    let mut syncs = std::mem::take(&mut *target.syncs.lock().unwrap());
+    syncs.sort();
+    let handed_over = syncs.windows(2).map(|pair| pair[1].0.saturating_duration_since(pair[0].1)).collect();
     println!("{OWNERS} owners over {CONNECTIONS} connections, {EACH} batches each: {:.1} s", took.as_secs_f64());
     println!("  asked, position known: {}", spread(std::mem::take(&mut answered.lock().unwrap())));
     println!("  one ends, the next one knows: {}", spread(handed_over));
     let waited = std::mem::take(&mut *waited.lock().unwrap());
-    println!("  in line: {}", spread(waited));
+    println!("  in the queue: {}", spread(waited));
     println!("  {}", after.since(&before, OWNERS * EACH));
 }
 
@@ -146,11 +146,8 @@ struct Counts {
 
 impl Counts {
     fn of(server: &RedisServer) -> Counts {
-        let info = ["cpu", "stats", "commandstats"].map(|section| match server.command(&["INFO", section]).unwrap() {
-            redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
-            redis::Value::VerbatimString { text, .. } => text,
-            other => panic!("{other:?}"),
-        });
+        let info = ["cpu", "stats", "commandstats"]
+            .map(|section| redis_server::text_of(server.command(&["INFO", section]).unwrap()));
         let info = info.concat();
         let field = |name: &str| -> f64 {
             let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or("0");

@@ -1,4 +1,4 @@
-//! What a codebase does when its Redis fails: it goes on with its own line within a second, says so, and returns.
+//! What a codebase does when its Redis fails: it goes on with a queue of its own within a second, says so, and returns.
 //!
 //! Two owners, each with an index of its own, work on one tree through one Redis, as two hosts on a shared folder do.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -14,26 +14,27 @@ use std::time::{Duration, Instant};
 
 use lsp_client::Client;
 use redis_server::proxy::{Link, Proxy};
-use redis_server::{RedisServer, command_at, free_port, queue_settings};
+use redis_server::{RedisServer, command_at, free_port, queue_settings, text_of};
 use serde_json::{Value, json};
 use support::{DEADLINE, Fixture, until_state};
-use syncline::core::cache::{BackendKind, CacheManager, Enqueued, Namespace};
+use syncline::core::cache::{BackendKind, CacheManager, Namespace, Placement};
 use syncline::core::settings::Settings;
-use syncline::core::{Dirty, Owner, SyncBatch};
+use syncline::core::{Owner, SyncBatch};
 use syncline::workspace::{CodebaseState, Engine, Health, Workspace};
 
-/// Short, so that nobody waits for long for those who died.
+const QUEUES: Namespace = Namespace::SyncBatches;
+/// Short, so that those who died are soon done with.
 const LEASE: Duration = Duration::from_secs(1);
 
-type Told = Vec<(BackendKind, Health)>;
+type Seen = Vec<(BackendKind, Health)>;
 
 /// Two owners on one tree.
 struct Team {
     fixture: Fixture,
     engines: Vec<Engine>,
     owners: Vec<Workspace>,
-    /// All that each owner told, as far as where its line is.
-    told: Vec<Arc<Mutex<Told>>>,
+    /// All states that each owner published, as far as where its queue is.
+    seen: Vec<Arc<Mutex<Seen>>>,
     written: usize,
 }
 
@@ -41,27 +42,35 @@ impl Team {
     /// Each owner reaches Redis by its own URL.
     fn new(urls: [&str; 2]) -> Team {
         let fixture = Fixture::new(&[("first.txt", "needle 0\n")]);
-        let mut team = Team { fixture, engines: Vec::new(), owners: Vec::new(), told: Vec::new(), written: 0 };
+        let mut team = Team { fixture, engines: Vec::new(), owners: Vec::new(), seen: Vec::new(), written: 0 };
         for (host, url) in urls.iter().enumerate() {
             let settings = settings(&team.fixture, url, &format!("host-{host}"));
             let engine = Engine::new(&settings);
             let owner = engine.open(&team.fixture.root, &settings).unwrap();
-            let told = Arc::new(Mutex::new(Told::new()));
-            let (mut states, tell) = (owner.state(), told.clone());
+            let seen = Arc::new(Mutex::new(Seen::new()));
+            let (mut states, note) = (owner.state(), seen.clone());
             tokio::spawn(async move {
                 while states.changed().await.is_ok() {
                     let state = states.borrow_and_update().clone();
                     let now = (state.backend, state.health.clone());
-                    let mut told = tell.lock().unwrap();
-                    if told.last() != Some(&now) {
-                        told.push(now);
+                    let mut seen = note.lock().unwrap();
+                    if seen.last() != Some(&now) {
+                        seen.push(now);
                     }
                 }
             });
-            team.told.push(told);
+            team.seen.push(seen);
             team.engines.push(engine);
             team.owners.push(owner);
         }
+        team
+    }
+
+    /// Two owners that have worked through one Redis.
+    async fn on(url: &str) -> Team {
+        let mut team = Team::new([url, url]);
+        team.shared().await;
+        team.work().await;
         team
     }
 
@@ -90,21 +99,28 @@ impl Team {
         self.all(|state| state.backend == BackendKind::Redis && state.health == Health::Ok).await;
     }
 
-    /// Each owner has its own line, and says why.
+    /// Each owner has a queue of its own, and says why.
     async fn apart(&self, sentence: &str) {
         self.all(|state| {
-            let told =
-                matches!(&state.health, Health::Degraded(told) if told.contains(sentence) && told.contains("; "));
-            state.backend == BackendKind::Local && told
+            let seen =
+                matches!(&state.health, Health::Degraded(seen) if seen.contains(sentence) && seen.contains("; "));
+            state.backend == BackendKind::Local && seen
         })
         .await;
     }
 
     /// How often an owner came back to Redis.
     fn returns(&self, owner: usize) -> usize {
-        let told = self.told[owner].lock().unwrap();
-        let backends: Vec<_> = told.iter().map(|(backend, _)| *backend).collect();
+        let seen = self.seen[owner].lock().unwrap();
+        let backends: Vec<_> = seen.iter().map(|(backend, _)| *backend).collect();
         backends.windows(2).filter(|pair| *pair == [BackendKind::Local, BackendKind::Redis]).count()
+    }
+
+    /// In the end all work through Redis again.
+    async fn end(mut self) {
+        self.shared().await;
+        self.work().await;
+        self.close().await;
     }
 
     async fn close(self) {
@@ -124,34 +140,31 @@ fn settings(fixture: &Fixture, url: &str, host: &str) -> Settings {
     settings
 }
 
-/// A Redis breaks, and is mended: the owners work before, meanwhile and after.
+/// A Redis breaks, and is repaired: the owners work before, meanwhile and after.
 async fn breaks(
     mut server: RedisServer,
     sentence: &str,
     fault: impl FnOnce(&mut RedisServer),
-    mend: impl FnOnce(&mut RedisServer),
+    repair: impl FnOnce(&mut RedisServer),
 ) {
-    let url = server.url();
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
-    team.work().await;
+    let mut team = Team::on(&server.url()).await;
     fault(&mut server);
     // Some faults show only when there is something to do.
     team.work().await;
     team.apart(sentence).await;
     team.work().await;
-    mend(&mut server);
+    repair(&mut server);
     team.shared().await;
     team.work().await;
-    assert_eq!([team.returns(0), team.returns(1)], [1, 1], "{:#?}", team.told);
+    assert_eq!([team.returns(0), team.returns(1)], [1, 1], "{:#?}", team.seen);
     // A batch leaves a moment after it has committed.
     let cache = server.cache(LEASE);
     let emptied = async {
-        while !cache.get_queue(Namespace::SyncBatches, "team").await.unwrap().is_empty() {
+        while !cache.get_queue(QUEUES, "team").await.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(DEADLINE, emptied).await.expect("the line is empty");
+    tokio::time::timeout(DEADLINE, emptied).await.expect("the queue is empty");
     team.close().await;
 }
 
@@ -170,9 +183,7 @@ async fn redis_is_killed_and_comes_back_with_its_data() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_runs_out_of_memory() {
-    let set = |server: &mut RedisServer, bytes: &str| {
-        server.command(&["CONFIG", "SET", "maxmemory", bytes]).unwrap();
-    };
+    let set = |server: &mut RedisServer, bytes| drop(server.command(&["CONFIG", "SET", "maxmemory", bytes]).unwrap());
     breaks(RedisServer::start(), "raise its maxmemory", |s| set(s, "1"), |s| set(s, "0")).await;
 }
 
@@ -180,12 +191,8 @@ async fn redis_runs_out_of_memory() {
 async fn redis_becomes_a_read_only_replica() {
     let primary = RedisServer::start();
     let port = primary.port.to_string();
-    let follow = |server: &mut RedisServer| {
-        server.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
-    };
-    let lead = |server: &mut RedisServer| {
-        server.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
-    };
+    let follow = |server: &mut RedisServer| drop(server.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap());
+    let lead = |server: &mut RedisServer| drop(server.command(&["REPLICAOF", "NO", "ONE"]).unwrap());
     breaks(RedisServer::start(), "name its primary", follow, lead).await;
 }
 
@@ -194,54 +201,32 @@ async fn redis_asks_for_another_password() {
     let lock = |server: &mut RedisServer| {
         server.command(&["CONFIG", "SET", "requirepass", "other"]).unwrap();
         // Those that are in stay in, so they are thrown out. They listen, and count as such.
-        let client = redis::Client::open(format!("redis://:other@127.0.0.1:{}", server.port)).unwrap();
-        let mut connection = client.get_connection().unwrap();
-        redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query::<i64>(&mut connection).unwrap();
+        server.command_as("other", &["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
     };
     let unlock = |server: &mut RedisServer| {
-        let client = redis::Client::open(format!("redis://:other@127.0.0.1:{}", server.port)).unwrap();
-        let mut connection = client.get_connection().unwrap();
-        redis::cmd("CONFIG").arg("SET").arg("requirepass").arg("").query::<()>(&mut connection).unwrap();
+        drop(server.command_as("other", &["CONFIG", "SET", "requirepass", ""]).unwrap());
     };
     breaks(RedisServer::start(), "correct both in queue.redis_url", lock, unlock).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_the_line_holds_something_else() {
-    const KEY: &str = "{syncline:team}:sync_batches:order";
-    let spoil = |server: &mut RedisServer| {
-        server.command(&["SET", KEY, "nonsense"]).unwrap();
-    };
-    let mut server = RedisServer::start();
-    let url = server.url();
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
-    team.work().await;
-    spoil(&mut server);
-    // Noticed by whoever next has something to sync.
-    team.work().await;
-    team.apart("delete the keys").await;
-    server.command(&["DEL", KEY]).unwrap();
-    team.shared().await;
-    team.work().await;
-    team.close().await;
+async fn a_key_of_the_queue_holds_something_else() {
+    const KEY: &str = "{syncline:team}:v2:sync_batches:order";
+    let spoil = |server: &mut RedisServer| drop(server.command(&["SET", KEY, "nonsense"]).unwrap());
+    let clean = |server: &mut RedisServer| drop(server.command(&["DEL", KEY]).unwrap());
+    breaks(RedisServer::start(), "delete the keys", spoil, clean).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_stands_still_for_a_while() {
     let server = RedisServer::start();
-    let url = server.url();
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
-    team.work().await;
+    let mut team = Team::on(&server.url()).await;
     let port = server.port;
-    let sleeping = tokio::task::spawn_blocking(move || command_at(port, &["DEBUG", "SLEEP", "3"]));
+    let sleeping = tokio::task::spawn_blocking(move || command_at("", port, &["DEBUG", "SLEEP", "3"]));
     team.apart("it doesn't answer in time").await;
     team.work().await;
     sleeping.await.unwrap().unwrap();
-    team.shared().await;
-    team.work().await;
-    team.close().await;
+    team.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,9 +253,7 @@ async fn there_is_no_redis_at_the_start() {
     team.apart("nothing answers there; start it").await;
     team.work().await;
     assert!(server.spawn());
-    team.shared().await;
-    team.work().await;
-    team.close().await;
+    team.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,38 +278,37 @@ async fn one_owners_link_is_cut_and_another_dies_unnoticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_line_in_this_process_takes_over_within_a_second() {
+async fn the_queue_in_this_process_takes_over_within_a_second() {
     let server = RedisServer::start();
     for link in [Link::Cut, Link::Dead] {
         let proxy = Proxy::to(server.port).await;
         let cache = CacheManager::open(&queue_settings(&proxy.url(), LEASE));
         assert_eq!(cache.decided().await.backend(), BackendKind::Redis);
         proxy.set(link);
-        let batch = SyncBatch::new("/".into(), Owner::new(), Dirty::Everything);
-        let asking = cache.enqueue_item(Namespace::SyncBatches, "c", batch.clone());
+        let batch = SyncBatch::new("/".into(), Owner::new());
+        let asking = cache.enqueue_item(QUEUES, "c", batch.clone(), None);
         // The bound is the promise; machines that are busy get some more.
         let put = tokio::time::timeout(Duration::from_secs(5), asking).await.expect("soon").unwrap();
-        assert!(matches!(put, Enqueued::AtHead { .. }), "{put:?}");
+        assert!(matches!(put, Placement::Head(_)), "{put:?}");
         assert_eq!(cache.backend(), BackendKind::Local);
         let there = server.cache(LEASE);
-        assert!(there.get_queue(Namespace::SyncBatches, "c").await.unwrap().len() <= 1);
+        assert!(there.get_queue(QUEUES, "c").await.len() <= 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_in_this_process_ends_before_redis_is_joined() {
+async fn a_lease_in_this_process_ends_before_redis_is_joined() {
     let mut server = RedisServer::start();
     server.kill();
     let cache = server.cache(Duration::from_secs(60));
-    let line = Namespace::SyncBatches;
-    let batch = SyncBatch::new("/".into(), Owner::new(), Dirty::Everything);
-    let Enqueued::AtHead { lease, .. } = cache.enqueue_item(line, "c", batch.clone()).await.unwrap() else {
+    let batch = SyncBatch::new("/".into(), Owner::new());
+    let Placement::Head(lease) = cache.enqueue_item(QUEUES, "c", batch.clone(), None).await.unwrap() else {
         panic!("at the head")
     };
-    let next = SyncBatch::new("/".into(), Owner::new(), Dirty::Everything);
-    cache.enqueue_item(line, "c", next.clone()).await.unwrap();
+    let next = SyncBatch::new("/".into(), Owner::new());
+    cache.enqueue_item(QUEUES, "c", next.clone(), None).await.unwrap();
     assert!(server.spawn());
-    // Another host works through Redis meanwhile; this one's turn is its own line's, and stays good.
+    // Another host works through Redis meanwhile; this one's lease is its own queue's, and stays good.
     for step in 0..30 {
         match step {
             // Long enough for Redis to have been seen; it goes once more before it could be joined.
@@ -334,23 +316,23 @@ async fn a_turn_in_this_process_ends_before_redis_is_joined() {
             16 => assert!(server.spawn()),
             _ => {}
         }
-        assert!(cache.renew_lease(line, "c", batch.id, &lease).await.unwrap().is_some());
+        assert!(cache.renew_lease(QUEUES, "c", batch.id, &lease).await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(cache.backend(), BackendKind::Local);
-    cache.remove_item(line, "c", batch.id).await.unwrap();
-    let mut standing = cache.standing();
-    let joined = standing.wait_for(|standing| standing.backend() == BackendKind::Redis);
+    cache.remove_item(QUEUES, "c", batch.id).await;
+    let mut state = cache.failover_state();
+    let joined = state.wait_for(|state| state.backend() == BackendKind::Redis);
     tokio::time::timeout(DEADLINE, joined).await.expect("in time").unwrap();
-    assert!(cache.renew_lease(line, "c", batch.id, &lease).await.unwrap().is_none(), "of an earlier line");
-    assert!(matches!(cache.claim_head(line, "c", next.id).await.unwrap(), syncline::core::cache::Claim::Gone));
+    assert!(!cache.renew_lease(QUEUES, "c", batch.id, &lease).await, "of an earlier epoch");
+    assert_eq!(cache.claim_head(QUEUES, "c", next.id, None).await, Placement::Gone);
 }
 
 /// An editor's language server, as a process.
 struct Window {
     child: tokio::process::Child,
     client: Client,
-    told: Vec<Value>,
+    seen: Vec<Value>,
 }
 
 impl Window {
@@ -368,18 +350,18 @@ impl Window {
         let mut child = command.spawn().unwrap();
         let mut client = Client::new(child.stdout.take().unwrap(), child.stdin.take().unwrap());
         client.initialize(&[&fixture.root], json!({}), Value::Null).await;
-        Window { child, client, told: Vec::new() }
+        Window { child, client, seen: Vec::new() }
     }
 
-    /// Waits until the editor is told a state as wanted.
+    /// Waits until the editor is sent a state as wanted.
     async fn until(&mut self, wanted: impl Fn(&Value) -> bool) {
-        let told = &mut self.told;
-        self.client.state_until("a state as wanted", |state| told.push(state.clone()), wanted).await;
+        let seen = &mut self.seen;
+        self.client.state_until("a state as wanted", |state| seen.push(state.clone()), wanted).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_editor_is_told_of_it() {
+async fn an_editor_is_notified() {
     let mut server = RedisServer::start();
     let fixture = Fixture::new(&[("a.txt", "needle\n")]);
     let mut window = Window::open(&fixture, &server.url(), "host").await;
@@ -401,7 +383,7 @@ async fn an_editor_is_told_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn processes_that_are_killed_keep_nobody_waiting() {
+async fn processes_that_are_killed_block_no_others() {
     let server = RedisServer::start();
     let url = server.url();
     let mut team = Team::new([&url, &url]);
@@ -409,7 +391,7 @@ async fn processes_that_are_killed_keep_nobody_waiting() {
     for round in 0..3 {
         let mut window = Window::open(&team.fixture, &url, "host-killed").await;
         window.until(|state| state["backend"] == "redis" && state["index"]["fresh"] == true).await;
-        // It has batches in line as often as not when it dies, at the head or behind.
+        // It has batches in the queue as often as not when it dies, at the head or behind.
         for file in 0..20 {
             team.fixture.write(&format!("dir/{round}-{file}.txt"), format!("needle {file}\n"));
         }
@@ -420,11 +402,11 @@ async fn processes_that_are_killed_keep_nobody_waiting() {
     }
     // One that certainly has: it never asks again.
     let dead = server.cache(LEASE);
-    let batch = SyncBatch::new("/".into(), Owner::new(), Dirty::Everything);
-    dead.enqueue_item(Namespace::SyncBatches, "team", batch).await.unwrap();
+    let batch = SyncBatch::new("/".into(), Owner::new());
+    dead.enqueue_item(QUEUES, "team", batch, None).await.unwrap();
     team.work().await;
-    let mut standing = team.owners[0].cache().standing();
-    assert_eq!(standing.borrow_and_update().backend(), BackendKind::Redis);
+    let mut state = team.owners[0].cache().failover_state();
+    assert_eq!(state.borrow_and_update().backend(), BackendKind::Redis);
     team.close().await;
 }
 
@@ -452,13 +434,11 @@ async fn users_with_few_rights_and_unix_sockets_will_do() {
     server.command(&["ACL", "SETUSER", "me", "-evalsha"]).unwrap();
     team.work().await;
     team.apart("allow the user of queue.redis_url what it needs").await;
-    for told in &team.told {
-        assert!(!format!("{told:?}").contains("s3cret"));
+    for seen in &team.seen {
+        assert!(!format!("{seen:?}").contains("s3cret"));
     }
     server.command(&["ACL", "SETUSER", "me", "+evalsha"]).unwrap();
-    team.shared().await;
-    team.work().await;
-    team.close().await;
+    team.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -475,7 +455,7 @@ async fn tls_will_do_and_its_certificate_counts() {
     let mut team = Team::new([&format!("{url}/#insecure"), &url]);
     until_state(&team.owners[0], |state| state.backend == BackendKind::Redis && state.health == Health::Ok).await;
     until_state(&team.owners[1], |state| {
-        matches!(&state.health, Health::Degraded(told) if told.contains("its certificate isn't trusted; use the name"))
+        matches!(&state.health, Health::Degraded(seen) if seen.contains("its certificate isn't trusted; use the name"))
     })
     .await;
     team.work().await;
@@ -487,24 +467,16 @@ async fn values_that_were_damaged_are_replaced() {
     let server = RedisServer::start();
     let (cache, metadata) = (server.cache(LEASE), Namespace::Metadata);
     const KEY: &str = "{syncline:metadata}:value:k";
-    cache.set(metadata, "k", vec![7; 1_000]).await.unwrap();
-    let sealed = match server.command(&["GET", KEY]).unwrap() {
-        redis::Value::BulkString(bytes) => bytes,
-        other => panic!("{other:?}"),
-    };
+    cache.set(metadata, "k", vec![7; 1_000]).await;
+    let redis::Value::BulkString(sealed) = server.command(&["GET", KEY]).unwrap() else { panic!("a value") };
     assert!(sealed.len() < 200, "compressed: {}", sealed.len());
-    let set = |value: &[u8]| {
-        let client = redis::Client::open(server.url()).unwrap();
-        let mut connection = client.get_connection().unwrap();
-        redis::cmd("SET").arg(KEY).arg(value).query::<()>(&mut connection).unwrap();
-    };
     let mut flipped = sealed.clone();
     flipped[10] ^= 1;
     for poison in [&b""[..], b"nonsense", &sealed[..sealed.len() / 2], &flipped] {
-        set(poison);
-        assert_eq!(cache.get(metadata, "k").await.unwrap(), None);
-        cache.set(metadata, "k", vec![8; 10]).await.unwrap();
-        assert_eq!(cache.get(metadata, "k").await.unwrap().unwrap().to_vec(), [8; 10]);
+        server.command(&[&b"SET"[..], KEY.as_bytes(), poison]).unwrap();
+        assert_eq!(cache.get(metadata, "k").await, None);
+        cache.set(metadata, "k", vec![8; 10]).await;
+        assert_eq!(cache.get(metadata, "k").await.unwrap().to_vec(), [8; 10]);
     }
     assert_eq!(cache.backend(), BackendKind::Redis);
 }
@@ -517,24 +489,20 @@ async fn values_take_no_more_than_their_share() {
     for number in 0..40 {
         // A mebibyte that can't be compressed.
         let value: Vec<u8> = (0..1 << 20).map(|_| random.below(256) as u8).collect();
-        cache.set(namespace, &format!("key-{number}"), value).await.unwrap();
+        cache.set(namespace, &format!("key-{number}"), value).await;
     }
-    let stats = cache.get_stats().await.unwrap().into_iter().find(|(n, _)| *n == namespace).unwrap().1;
+    let stats = cache.get_stats().await.into_iter().find(|(n, _)| *n == namespace).unwrap().1;
     assert!(stats.bytes <= namespace.capacity() && stats.entries < 20, "{stats:?}");
-    assert!(cache.get(namespace, "key-39").await.unwrap().is_some());
-    assert!(cache.get(namespace, "key-0").await.unwrap().is_none());
+    assert!(cache.get(namespace, "key-39").await.is_some());
+    assert!(cache.get(namespace, "key-0").await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sentinels_move_the_line_to_another_server() {
+async fn sentinels_move_the_queue_to_another_server() {
     let mut primary = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
     let port = primary.port.to_string();
     let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]);
-    let info = |port: u16, section: &str| match command_at(port, &["INFO", section]).unwrap() {
-        redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
-        redis::Value::VerbatimString { text, .. } => text,
-        other => panic!("{other:?}"),
-    };
+    let info = |port: u16, section: &str| text_of(command_at("", port, &["INFO", section]).unwrap());
     support::wait_for("the replica follows", || info(replica.port, "replication").contains("master_link_status:up"));
     let sentinel_port = free_port();
     let folder = tempfile::tempdir().unwrap();
@@ -553,9 +521,7 @@ async fn sentinels_move_the_line_to_another_server() {
             && info(sentinel_port, "sentinel").contains("slaves=1")
     });
     let url = format!("redis+sentinel://127.0.0.1:{sentinel_port}/main");
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
-    team.work().await;
+    let mut team = Team::on(&url).await;
     primary.kill();
     team.apart("until then").await;
     team.work().await;
@@ -589,37 +555,30 @@ async fn a_node_of_a_cluster_is_lost() {
     for node in &nodes[1..] {
         node.command(&["CLUSTER", "MEET", "127.0.0.1", &nodes[0].port.to_string()]).unwrap();
     }
-    let text = |node: &RedisServer, words: &[&str]| match node.command(words).unwrap() {
-        redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
-        redis::Value::VerbatimString { text, .. } => text,
-        other => panic!("{other:?}"),
-    };
     support::wait_for("the Cluster is up", || {
         nodes.iter().all(|node| {
-            let info = text(node, &["CLUSTER", "INFO"]);
-            info.contains("cluster_state:ok")
-                && info.contains("cluster_known_nodes:3")
-                && info.contains("cluster_slots_ok:16384")
+            let info = text_of(node.command(&["CLUSTER", "INFO"]).unwrap());
+            ["cluster_state:ok", "cluster_known_nodes:3", "cluster_slots_ok:16384"]
+                .iter()
+                .all(|fact| info.contains(fact))
         })
     });
     let urls: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
     let url = format!("redis+cluster://{}", urls.join(","));
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
-    team.work().await;
-    let slot = match nodes[0].command(&["CLUSTER", "KEYSLOT", "{syncline:team}:sync_batches:order"]).unwrap() {
+    let mut team = Team::on(&url).await;
+    let slot = match nodes[0].command(&["CLUSTER", "KEYSLOT", "{syncline:team}:v2:sync_batches:order"]).unwrap() {
         redis::Value::Int(slot) => usize::try_from(slot).unwrap(),
         other => panic!("{other:?}"),
     };
-    let of_line = (0..3).find(|at| slot < (at + 1) * 16_384 / 3).unwrap();
-    nodes[of_line].kill();
+    let of_queue = (0..3).find(|at| slot < (at + 1) * 16_384 / 3).unwrap();
+    nodes[of_queue].kill();
     team.apart("until then").await;
     team.work().await;
-    assert!(nodes[of_line].spawn());
+    assert!(nodes[of_queue].spawn());
     team.shared().await;
     team.work().await;
-    // A node that the line isn't on doesn't matter.
-    nodes[(of_line + 1) % 3].kill();
+    // A node that the queue isn't on doesn't matter.
+    nodes[(of_queue + 1) % 3].kill();
     team.work().await;
     team.close().await;
 }

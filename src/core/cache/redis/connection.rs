@@ -5,13 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    Pipeline, ProtocolVersion, RedisError, RedisFuture, RedisResult, TlsCertificates, TlsMode, Value,
+    Pipeline, ProtocolVersion, RedisResult, TlsCertificates, TlsMode,
 };
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -23,10 +23,10 @@ use crate::core::settings::redacted_url;
 const ANSWER: Duration = Duration::from_millis(600);
 
 /// Where a Redis is, and how to get in.
-pub(in crate::core::cache) struct Door {
+pub(in crate::core::cache) struct ConnectionConfig {
     kind: Kind,
     /// The URL without its secrets.
-    shown: String,
+    redacted: String,
     /// The file of those who may vouch for it; the system's, when not set.
     authorities: Option<PathBuf>,
 }
@@ -37,25 +37,25 @@ enum Kind {
     Cluster(Vec<ConnectionInfo>),
 }
 
-impl Door {
-    /// The door that a URL names, and the file of those who may vouch for what is behind it.
+impl ConnectionConfig {
+    /// What a URL names, and the file of those who may vouch for what is behind it.
     ///
     /// # Errors
     /// One sentence that says what the URL must be.
-    pub(in crate::core::cache) fn new(url: &str, authorities: Option<&Path>) -> Result<Door, String> {
-        let shown = redacted_url(url);
+    pub(in crate::core::cache) fn new(url: &str, authorities: Option<&Path>) -> Result<ConnectionConfig, String> {
+        let redacted = redacted_url(url);
         let kind = kind(url).map_err(|problem| {
             format!(
-                "queue.redis_url ({shown}) is no URL of a Redis: {problem}; write it as redis://host:6379, rediss://…, \
+                "queue.redis_url ({redacted}) is no URL of a Redis: {problem}; write it as redis://host:6379, rediss://…, \
                  redis+unix:///path, redis+sentinel://host:26379,…/service or redis+cluster://host:6379,…"
             )
         })?;
-        Ok(Door { kind, shown, authorities: authorities.map(Path::to_owned) })
+        Ok(ConnectionConfig { kind, redacted, authorities: authorities.map(Path::to_owned) })
     }
 
     /// The URL without its secrets.
-    pub(in crate::core::cache) fn shown(&self) -> &str {
-        &self.shown
+    pub(in crate::core::cache) fn redacted(&self) -> &str {
+        &self.redacted
     }
 
     /// Whether it is a Cluster's.
@@ -63,12 +63,16 @@ impl Door {
         matches!(self.kind, Kind::Cluster(_))
     }
 
-    /// A new connection, which gives what the server sends by itself to `pushes`. It takes `patience` at most.
-    pub(super) async fn connect(&self, pushes: impl AsyncPushSender + Clone, patience: Duration) -> RedisResult<Link> {
+    /// A new connection, which gives what the server sends by itself to `pushes`. It takes `timeout` at most.
+    pub(super) async fn connect(
+        &self,
+        pushes: impl AsyncPushSender + Clone,
+        timeout: Duration,
+    ) -> RedisResult<Connection> {
         let connecting = async {
             let certificates = self.certificates().await?;
             let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(patience))
+                .set_connection_timeout(Some(timeout))
                 .set_response_timeout(Some(ANSWER))
                 .set_push_sender(pushes.clone());
             Ok(match &self.kind {
@@ -77,7 +81,7 @@ impl Door {
                         Some(certificates) => Client::build_with_tls(server.clone(), certificates)?,
                         None => Client::open(server.clone())?,
                     };
-                    Link::Server(client.get_multiplexed_async_connection_with_config(&config).await?)
+                    Connection::Server(client.get_multiplexed_async_connection_with_config(&config).await?)
                 }
                 Kind::Sentinels { sentinels, service, server, tls } => {
                     let settings = server.redis_settings();
@@ -97,7 +101,7 @@ impl Door {
                     if let Some(certificates) = certificates {
                         builder = builder.set_client_to_redis_certificates(certificates);
                     }
-                    Link::Server(builder.build()?.get_async_connection_with_config(&config).await?)
+                    Connection::Server(builder.build()?.get_async_connection_with_config(&config).await?)
                 }
                 Kind::Cluster(nodes) => {
                     let mut builder = ClusterClientBuilder::new(nodes.clone());
@@ -106,18 +110,18 @@ impl Door {
                     }
                     let client: ClusterClient = builder
                         .use_protocol(ProtocolVersion::RESP3)
-                        .connection_timeout(patience)
+                        .connection_timeout(timeout)
                         .response_timeout(ANSWER)
                         .overall_response_timeout(Some(ANSWER))
                         .retries(2)
                         .push_sender(pushes)
                         .build()?;
-                    Link::Cluster(client.get_async_connection().await?)
+                    Connection::Cluster(client.get_async_connection().await?)
                 }
             })
         };
-        let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
-        tokio::time::timeout(patience, connecting).await.unwrap_or_else(|_| Err(late()))
+        let late = || redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        tokio::time::timeout(timeout, connecting).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Those who may vouch for it, when it speaks TLS and a file names them.
@@ -129,7 +133,7 @@ impl Door {
         };
         let Some(path) = self.authorities.clone().filter(|_| is_tls) else { return Ok(None) };
         let shown = path.display().to_string();
-        let unreadable = |why: String| RedisError::from((ErrorKind::InvalidClientConfig, NO_AUTHORITIES, why));
+        let unreadable = |why: String| redis::RedisError::from((ErrorKind::InvalidClientConfig, NO_AUTHORITIES, why));
         let read = tokio::task::spawn_blocking(move || usable_certificates(&path)).await;
         match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(found) if found.is_empty() => Err(unreadable(format!("{shown} has none"))),
@@ -139,7 +143,7 @@ impl Door {
     }
 }
 
-/// What an error says that is about [`Door::authorities`].
+/// What an error says that is about [`ConnectionConfig::authorities`].
 pub(super) const NO_AUTHORITIES: &str = "no certificates";
 
 /// The certificates in the file at `path` that can vouch for a server, one after the other. Bundles hold others, too,
@@ -216,59 +220,37 @@ fn info(url: &str) -> Result<ConnectionInfo, String> {
 
 /// A connection. Cheap to clone; clones send over the same one.
 #[derive(Clone)]
-pub(super) enum Link {
+pub(super) enum Connection {
     Server(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
-impl Link {
+impl Connection {
     pub(super) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
-        command.query_async(self).await
+        match self {
+            Connection::Server(connection) => command.query_async(connection).await,
+            Connection::Cluster(connection) => command.query_async(connection).await,
+        }
     }
 
-    pub(super) async fn ask_all<T: FromRedisValue>(&mut self, commands: &Pipeline) -> RedisResult<T> {
-        commands.query_async(self).await
+    pub(super) async fn ask_all(&mut self, commands: &Pipeline) -> RedisResult<()> {
+        match self {
+            Connection::Server(connection) => commands.query_async(connection).await,
+            Connection::Cluster(connection) => commands.query_async(connection).await,
+        }
     }
 
     pub(super) async fn subscribe(&mut self, channel: &str) -> RedisResult<()> {
         match self {
-            Link::Server(connection) => connection.subscribe(channel).await,
-            Link::Cluster(connection) => connection.subscribe(channel).await,
+            Connection::Server(connection) => connection.subscribe(channel).await,
+            Connection::Cluster(connection) => connection.subscribe(channel).await,
         }
     }
 
     pub(super) async fn unsubscribe(&mut self, channel: &str) -> RedisResult<()> {
         match self {
-            Link::Server(connection) => connection.unsubscribe(channel).await,
-            Link::Cluster(connection) => connection.unsubscribe(channel).await,
-        }
-    }
-}
-
-impl ConnectionLike for Link {
-    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Link::Server(connection) => connection.req_packed_command(command),
-            Link::Cluster(connection) => connection.req_packed_command(command),
-        }
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        commands: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Link::Server(connection) => connection.req_packed_commands(commands, offset, count),
-            Link::Cluster(connection) => connection.req_packed_commands(commands, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Link::Server(connection) => connection.get_db(),
-            Link::Cluster(connection) => connection.get_db(),
+            Connection::Server(connection) => connection.unsubscribe(channel).await,
+            Connection::Cluster(connection) => connection.unsubscribe(channel).await,
         }
     }
 }
@@ -281,10 +263,10 @@ mod tests {
     #[test]
     fn every_form_of_url_is_read() {
         for url in ["redis://h", "rediss://u:p@h:1/2", "redis+unix:///run/r.sock?db=1", "unix:///run/r.sock"] {
-            assert!(matches!(Door::new(url, None).unwrap().kind, Kind::Server(_)), "{url}");
+            assert!(matches!(ConnectionConfig::new(url, None).unwrap().kind, Kind::Server(_)), "{url}");
         }
         let Kind::Sentinels { sentinels, service, server, tls } =
-            Door::new("rediss+sentinel://u:p%40@h1,h2:7/main/3", None).unwrap().kind
+            ConnectionConfig::new("rediss+sentinel://u:p%40@h1,h2:7/main/3", None).unwrap().kind
         else {
             panic!("Sentinels")
         };
@@ -292,7 +274,7 @@ mod tests {
         let settings = server.redis_settings();
         assert_eq!((service.as_str(), settings.db(), tls), ("main", 3, true));
         assert_eq!((settings.username(), settings.password()), (Some("u"), Some("p@")));
-        let Kind::Cluster(nodes) = Door::new("redis+cluster://:p@h1:1,h2:2", None).unwrap().kind else {
+        let Kind::Cluster(nodes) = ConnectionConfig::new("redis+cluster://:p@h1:1,h2:2", None).unwrap().kind else {
             panic!("a Cluster")
         };
         assert_eq!(nodes.iter().map(|n| n.addr().to_string()).collect::<Vec<_>>(), ["h1:1", "h2:2"]);
@@ -302,7 +284,7 @@ mod tests {
     #[test]
     fn what_is_no_url_is_refused_without_its_secrets() {
         for url in ["redis+sentinel://:s3cret@h", "http://:s3cret@h", "redis+cluster://:s3cret@h:x,y", "s3cret"] {
-            let problem = Door::new(url, None).err().unwrap();
+            let problem = ConnectionConfig::new(url, None).err().unwrap();
             assert!(problem.contains("write it as") && !problem.contains("s3cret"), "{problem}");
         }
     }

@@ -19,7 +19,7 @@ const INSIDE: &str = "SYNCLINE_TEST_INSIDE";
 struct Host {
     number: u8,
     child: Child,
-    told: Arc<Mutex<Vec<Value>>>,
+    seen: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Host {
@@ -44,26 +44,26 @@ impl Host {
         command.env("SYNCLINE_QUEUE_REDIS_URL", format!("redis://10.77.{number}.1:{port}"));
         command.env("SYNCLINE_QUEUE_CODEBASE", "shared").env("SYNCLINE_QUEUE_LEASE_MS", "1000");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let (lines, tell) = (BufReader::new(child.stdout.take().unwrap()).lines(), told.clone());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (lines, note) = (BufReader::new(child.stdout.take().unwrap()).lines(), seen.clone());
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                tell.lock().unwrap().push(serde_json::from_str(&line).unwrap());
+                note.lock().unwrap().push(serde_json::from_str(&line).unwrap());
             }
         });
-        Host { number, child, told }
+        Host { number, child, seen }
     }
 
     fn link(&self, state: &str) {
         sh(&format!("ip link set link{} {state}", self.number));
     }
 
-    /// Waits until what it told last is as wanted.
+    /// Waits until the state that it printed last is as wanted.
     fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) {
-        wait_for(&format!("host {}: {what}", self.number), || self.told.lock().unwrap().last().is_some_and(&wanted));
+        wait_for(&format!("host {}: {what}", self.number), || self.seen.lock().unwrap().last().is_some_and(&wanted));
     }
 
-    /// Waits until its index is equal to the tree of so many files, with its line there.
+    /// Waits until its index is equal to the tree of so many files, with its queue there.
     fn holds(&self, files: usize, backend: &str, health: &str) {
         self.until(&format!("{files} files, {backend}, {health}"), |state| {
             state["index"]["fresh"] == true
@@ -119,7 +119,7 @@ fn two_hosts_go_on_apart_and_together_again_when_a_link_is_cut_and_healed() {
         let now = write();
         hosts[0].holds(now, "redis", "ok");
         hosts[1].holds(now, "local", "degraded");
-        let last = hosts[1].told.lock().unwrap().last().cloned().unwrap();
+        let last = hosts[1].seen.lock().unwrap().last().cloned().unwrap();
         assert!(last["message"].as_str().unwrap().contains("see that it"), "{last}");
         hosts[1].link("up");
         let now = write();
@@ -129,6 +129,6 @@ fn two_hosts_go_on_apart_and_together_again_when_a_link_is_cut_and_healed() {
         let batches = state["queue"].as_array().unwrap().iter();
         batches.map(|batch| batch["owner"]["host"].as_str().unwrap().to_owned()).collect()
     };
-    let seen: Vec<_> = hosts[0].told.lock().unwrap().iter().flat_map(owners).collect();
+    let seen: Vec<_> = hosts[0].seen.lock().unwrap().iter().flat_map(owners).collect();
     assert!(seen.iter().any(|host| host == "host2"), "one host sees the other's batches: {seen:?}");
 }
