@@ -92,7 +92,7 @@ fn status_names_files_that_differ() {
     );
 }
 
-/// Something else that is amiss, here a Redis that isn't there, let symbols be left out.
+/// Something else that is wrong, here a Redis that isn't there, let symbols be left out.
 #[test]
 fn symbols_are_waited_for_though_something_else_is_amiss() {
     let fixture = Fixture::new(&[]);

@@ -141,7 +141,7 @@ fn queue_and_status_show_the_line_of_all_hosts_and_why_a_batch_waits() {
     let shown = String::from_utf8(syncline(&fixture, Some(&url), &["queue"]).stdout).unwrap();
     assert!(shown.contains(&url) && shown.contains("answers in"), "{shown}");
     assert!(
-        shown.contains("pid 4711 on one") && shown.contains(&format!("turn {token}, its lease ends in")),
+        shown.contains("pid 4711 on one") && shown.contains(&format!("token {token}, its lease ends in")),
         "{shown}"
     );
     assert!(shown.contains("for pid 4711 on one") && !shown.contains('\u{1b}'), "{shown}");

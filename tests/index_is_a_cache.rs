@@ -80,9 +80,10 @@ async fn damage_under_an_open_index_is_noticed_and_mended() {
         file.set_len(16).unwrap();
     }
     assert_eq!(search(&workspace, "number 7").await, ripgrep(&fixture.root, "number 7"), "from a cut index");
-    let mended = |state: &syncline::workspace::CodebaseState| state.index.fresh && state.health == Health::Ok;
-    until_state(&workspace, |state| mended(state) && state.index.files == 60 && state.index.generation > before).await;
-    assert_eq!(search(&workspace, "number 7").await, ripgrep(&fixture.root, "number 7"), "once it was mended");
+    let is_repaired = |state: &syncline::workspace::CodebaseState| state.index.fresh && state.health == Health::Ok;
+    until_state(&workspace, |state| is_repaired(state) && state.index.files == 60 && state.index.generation > before)
+        .await;
+    assert_eq!(search(&workspace, "number 7").await, ripgrep(&fixture.root, "number 7"), "once it was repaired");
 
     std::fs::remove_dir_all(&fixture.index_dir).unwrap();
     assert_eq!(search(&workspace, "line").await, ripgrep(&fixture.root, "line"), "from an index that was deleted");

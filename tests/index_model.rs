@@ -225,7 +225,7 @@ impl World {
         match update.run(dirty) {
             Ok(_) | Err(IndexError::LeaseLost) => {}
             // As after damage: what can't be used is left out, and the tree looked at again.
-            Err(IndexError::Segment(_)) => self.mend(who),
+            Err(IndexError::Segment(_)) => self.repair(who),
             Err(error) => panic!("{error}"),
         }
         // What is in doubt is looked at.
@@ -235,12 +235,12 @@ impl World {
     fn merge(&self, who: usize) {
         match self.processes[who].index.merge(&self.processes[who].overlay) {
             Ok(_) => {}
-            Err(IndexError::Segment(_)) => self.mend(who),
+            Err(IndexError::Segment(_)) => self.repair(who),
             Err(error) => panic!("{error}"),
         }
     }
 
-    fn mend(&self, who: usize) {
+    fn repair(&self, who: usize) {
         let Process { index, overlay } = &self.processes[who];
         index.forget_damaged(overlay).unwrap();
     }
@@ -393,7 +393,7 @@ impl World {
         let candidates = view.candidates(&query.plan, |_| true);
         let found = self.search(&query, &candidates.files);
         if !candidates.damaged.is_empty() {
-            self.mend(who);
+            self.repair(who);
         }
         found
     }

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use support::{Fixture, Random, open, ripgrep, search, until_fresh, until_state};
 use syncline::workspace::{Engine, Health, Workspace};
@@ -282,6 +283,30 @@ fn is_inside(name: &str, options: &[&str]) -> bool {
 fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A scan that is under way has read the rules that a new link leads to before they change, and notes so only when it is
+/// over: comparing what was noted before says nothing of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_a_new_link_leads_to_count_at_once() {
+    let outside = Fixture::new(&[("rules", "*.no\n")]);
+    let (fixture, engine, workspace) = opened(&[("a.txt", "needle\n"), ("b.no", "needle\n")]).await;
+    // A scan takes a few milliseconds.
+    (0..4000).for_each(|file| fixture.write(&format!("d/{}/{file}.txt", file % 200), "other\n"));
+    assert_equal(&fixture, &workspace, "at first").await;
+    let (link, mut random) = (fixture.root.join(".ignore"), Random::new(5));
+    for round in 0..30 {
+        symlink(outside.root.join("rules"), &link).unwrap();
+        // Somewhere in the scan that this begins.
+        std::thread::sleep(Duration::from_micros(random.below(12_000) as u64));
+        outside.write("rules", ["*.no\n", "*.txt\n"][round % 2]);
+        assert_equal(&fixture, &workspace, &format!("round {round}")).await;
+        fs::remove_file(&link).unwrap();
+        assert_equal(&fixture, &workspace, &format!("round {round}, without")).await;
+        // What was written so long ago isn't doubted.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    engine.shutdown().await;
 }
 
 /// Something is mounted over a folder; a disk goes and another comes. Nothing tells but the table of mounts.

@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
-use super::show::harmless;
+use super::show::escape;
 use crate::core::CodebaseRoot;
 use crate::core::error::RootError;
 use crate::core::settings::{self, Loaded, Settings, Sources, log_filter};
@@ -148,7 +148,7 @@ pub async fn until_interrupted() -> io::Result<()> {
 pub fn fail(error: impl Display) -> ExitCode {
     let error = error.to_string();
     // What is wrong with a pattern is shown beneath it.
-    eprintln!("syncline: {}", error.lines().map(harmless).collect::<Vec<_>>().join("\n"));
+    eprintln!("syncline: {}", error.lines().map(escape).collect::<Vec<_>>().join("\n"));
     ExitCode::from(2)
 }
 

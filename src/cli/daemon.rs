@@ -180,7 +180,7 @@ pub(super) fn lines(state: &DaemonState) -> String {
     }
     for open in &state.codebases {
         let (index, phase) = (&open.state.index, show::word(&open.state.phase));
-        let path = open.state.codebase.root.to_path().map_or_else(String::new, |path| show::harmless(path.display()));
+        let path = open.state.codebase.root.to_path().map_or_else(String::new, |path| show::escape(path.display()));
         let users = match open.clients {
             0 => paint.dim("nobody works on it; it is closed soon").to_string(),
             1 => "1 client".to_owned(),

@@ -1,4 +1,4 @@
-//! `syncline doctor`: what it needs from this machine, and how to mend what is missing.
+//! `syncline doctor`: what it needs from this machine, and how to fix what is missing.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{CommonArgs, codebase_of, end};
 use super::daemon::shared_engine;
-use super::line::{Line, wants_redis};
+use super::shared_queue::{SharedQueue, wants_redis};
 use super::show::{self, Paint};
 use crate::core::CodebaseRoot;
 use crate::core::settings::Settings;
@@ -43,7 +43,7 @@ struct Check {
     /// What: `settings`, `codebase`, `index`, `disk`, `watches`, `redis`, `engine`.
     name: &'static str,
     state: State,
-    /// What was found, and how to mend it where that is needed.
+    /// What was found, and how to fix it where that is needed.
     message: String,
 }
 
@@ -135,7 +135,7 @@ fn text(report: &Report) -> String {
             State::Warning => paint.warn("warning"),
             State::Error => paint.warn("error  "),
         };
-        out += &format!("{mark}  {name:<9} {}\n", show::harmless(message));
+        out += &format!("{mark}  {name:<9} {}\n", show::escape(message));
     }
     let (errors, warnings) = [State::Error, State::Warning]
         .map(|wanted| report.checks.iter().filter(|check| check.state == wanted).count())
@@ -143,7 +143,7 @@ fn text(report: &Report) -> String {
     out + &match (errors, warnings) {
         (0, 0) => format!("{}\n", paint.good("all is well")),
         (0, warnings) => format!("it works; {warnings} could be better\n"),
-        (errors, _) => format!("{}\n", paint.warn(format!("{errors} to be mended"))),
+        (errors, _) => format!("{}\n", paint.warn(format!("{errors} to be fixed"))),
     }
 }
 
@@ -198,14 +198,14 @@ fn disk(folder: &Path) -> Option<Check> {
     let space = rustix::fs::statvfs(folder).ok()?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     let message = format!("{} free where indexes live", show::bytes(free));
-    let mend = "free some, or set index.dir to another disk";
+    let fix = "free some, or set index.dir to another disk";
     Some(match free {
         // Some file systems don't count files.
         _ if space.f_files > 0 && space.f_favail == 0 => {
-            error("disk", format!("no more files can be made where indexes live; {mend}"))
+            error("disk", format!("no more files can be made where indexes live; {fix}"))
         }
-        ..LEAST => error("disk", format!("{message}; {mend}")),
-        LEAST..ENOUGH => warning("disk", format!("{message}; {mend}")),
+        ..LEAST => error("disk", format!("{message}; {fix}")),
+        LEAST..ENOUGH => warning("disk", format!("{message}; {fix}")),
         _ => ok("disk", message),
     })
 }
@@ -266,22 +266,22 @@ fn watches(_: &Settings, _: &CodebaseRoot) -> Option<Check> {
 
 /// Whether Redis can be used, when the settings want it.
 fn redis(settings: &Settings, root: &CodebaseRoot) -> Check {
-    /// What evicts values before lines, or nothing.
+    /// What evicts values before queues, or nothing.
     const KIND_TO_LINES: [&str; 5] = ["noeviction", "volatile-ttl", "volatile-lru", "volatile-lfu", "volatile-random"];
     if !wants_redis(&settings.queue) {
-        return ok("redis", "not used; batches wait in each engine's own line");
+        return ok("redis", "not used; each engine has a queue of its own");
     }
-    let Some(line) = Line::open(settings, root) else {
+    let Some(queue) = SharedQueue::open(settings, root) else {
         return error("redis", "can't start what connects to it; free memory or raise the limit of threads");
     };
-    let view = line.look();
+    let view = queue.read();
     if let Some(problem) = view.problem {
         return error("redis", problem);
     }
     let server = view.server.unwrap_or_default();
     let latency = view.latency_ms.unwrap_or_default();
     let mut found = format!("{server} can be used, answers in {latency:.1} ms");
-    let Some(facts) = line.facts() else {
+    let Some(facts) = queue.facts() else {
         return warning("redis", format!("{found}; it doesn't say what it is, since its user may not ask (INFO)"));
     };
     found = format!("{} {} at {found}", facts.name, facts.version);
@@ -289,7 +289,7 @@ fn redis(settings: &Settings, root: &CodebaseRoot) -> Check {
         Some(policy) if facts.max_memory != Some(0) && !KIND_TO_LINES.contains(&policy) => warning(
             "redis",
             format!(
-                "{found}; when full it evicts anything ({policy}), lines too; set its maxmemory-policy to volatile-ttl"
+                "{found}; when full it evicts anything ({policy}), queues too; set its maxmemory-policy to volatile-ttl"
             ),
         ),
         _ if latency > 50.0 => {

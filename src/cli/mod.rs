@@ -4,12 +4,12 @@ mod context;
 mod daemon;
 mod doctor;
 mod index;
-mod line;
 mod lsp;
 mod pause;
 mod presence;
 mod queue;
 mod search;
+mod shared_queue;
 mod show;
 mod status;
 mod symbols;
@@ -44,7 +44,7 @@ enum Command {
     Search(search::SearchArguments),
     /// Find definitions by name
     Symbols(symbols::Args),
-    /// Show the waiting line of a codebase
+    /// Show the queue of a codebase
     Queue(queue::Args),
     /// Show engines, codebases, how fresh they are, and what is wrong
     Status(status::Args),
@@ -56,7 +56,7 @@ enum Command {
     Resume(pause::Args),
     /// The engine that all windows and terminals of a user share
     Daemon(daemon::Args),
-    /// Check what it needs (settings, disk, watches, Redis), and say how to mend it
+    /// Check what it needs (settings, disk, watches, Redis), and say how to fix it
     Doctor(doctor::Args),
     /// Speak LSP on standard input and output, as an editor starts it
     Lsp(lsp::Args),

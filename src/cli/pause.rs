@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::context::{CommonArgs, end, fail};
-use super::show::{harmless, say};
+use super::show::{escape, say};
 use crate::daemon::wire::{DaemonState, Purpose, Question};
 use crate::daemon::{Client, Session};
 use crate::lsp::ext::{FileUri, commands};
@@ -46,7 +46,7 @@ fn command(common: &CommonArgs, args: &Args, client: &'static str, command: &str
     let reach = common.reach(client, &settings).map_err(|error| error.to_string())?;
     let find = |purpose| reach.find(purpose).map_err(|error| error.to_string());
     let not_open = || {
-        let root = harmless(root.as_path().display());
+        let root = escape(root.as_path().display());
         format!("the shared engine hasn't {root} open, so there is nothing to {client}; an editor or `watch` opens it")
     };
     // Looked up first: a session would open it.
@@ -61,5 +61,5 @@ fn command(common: &CommonArgs, args: &Args, client: &'static str, command: &str
     let mut session = Session::open(stream, &root).map_err(|error| error.to_string())?;
     let params = json!({ "command": command, "arguments": [] });
     session.request("workspace/executeCommand", params, |_| Ok(())).map_err(|error| error.to_string())?;
-    Ok(harmless(root.as_path().display()))
+    Ok(escape(root.as_path().display()))
 }

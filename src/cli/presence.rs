@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::show::harmless;
+use super::show::escape;
 use crate::core::cache::CacheReport;
 use crate::core::settings::Settings;
 use crate::core::{CodebaseRoot, Owner, UnixMillis};
@@ -47,7 +47,7 @@ pub struct Engine {
 impl Engine {
     /// Which, for people.
     pub fn name(&self) -> String {
-        format!("engine of pid {} on {}", self.pid, harmless(&self.host))
+        format!("engine of pid {} on {}", self.pid, escape(&self.host))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `syncline queue`: the waiting line of a codebase.
+//! `syncline queue`: the queue of a codebase.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::context::{CommonArgs, end, fail};
 use super::daemon::Daemon;
-use super::line::{Line, LineView};
 use super::presence::{Engine, engines};
+use super::shared_queue::{QueueView, SharedQueue};
 use super::show::{self, Paint};
 use crate::core::{CodebaseRoot, UnixMillis, settings::Settings};
 use crate::lsp::ext;
@@ -42,7 +42,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
 
 fn look(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) -> io::Result<()> {
     let mut before = None;
-    let line = Line::open(settings, root);
+    let queue = SharedQueue::open(settings, root);
     // Whoever keeps looking at a terminal sees one picture that changes.
     let anew = if args.watch && !args.json && io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     loop {
@@ -56,8 +56,8 @@ fn look(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) 
                 let states: Vec<&ext::QueueState> = engines.iter().map(|engine| &engine.state).collect();
                 serde_json::to_string(&states)? + "\n"
             }
-            false => match &line {
-                Some(line) => shared(&line.look(), &engines, root),
+            false => match &queue {
+                Some(queue) => shared(&queue.read(), &engines, root),
                 None => table(&engines, root),
             },
         };
@@ -72,28 +72,28 @@ fn look(args: &Args, settings: &Settings, root: &CodebaseRoot, daemon: &Daemon) 
     }
 }
 
-/// The line of all hosts, and the engines here that aren't in it.
-fn shared(line: &LineView, engines: &[Engine], root: &CodebaseRoot) -> String {
+/// The queue of all hosts, and the engines here that aren't in it.
+fn shared(queue: &QueueView, engines: &[Engine], root: &CodebaseRoot) -> String {
     let paint = Paint::stdout();
-    let mut out = format!("{}\n{}", paint.bold(show::harmless(root.as_path().display())), line.text(paint));
-    for engine in engines.iter().filter(|engine| line.problem.is_some() || engine.state.backend == ext::Backend::Local)
+    let mut out = format!("{}\n{}", paint.bold(show::escape(root.as_path().display())), queue.text(paint));
+    for engine in engines.iter().filter(|engine| queue.problem.is_some() || engine.state.backend == ext::Backend::Local)
     {
-        out += &format!("  {} waits in a line of its own: {} in it\n", engine.name(), engine.state.queue.len());
+        out += &format!("  {} has a queue of its own: {} in it\n", engine.name(), engine.state.queue.len());
     }
     out
 }
 
-/// The lines of all engines. Engines of one process share a line; others each have their own.
+/// The queues of all engines. Engines of one process share a queue; others each have their own.
 fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
     let paint = Paint::stdout();
-    let mut out = format!("{}\n", paint.bold(show::harmless(root.as_path().display())));
+    let mut out = format!("{}\n", paint.bold(show::escape(root.as_path().display())));
     if engines.is_empty() {
         out += "  no engine has this codebase open, so nothing waits; start one: syncline watch, or an editor\n";
     }
     for engine in engines {
         let state = &engine.state;
         if state.queue.is_empty() {
-            out += &format!("  {} · {}\n", engine.name(), paint.dim("the line is empty"));
+            out += &format!("  {} · {}\n", engine.name(), paint.dim("the queue is empty"));
         }
         for (position, batch) in state.queue.iter().enumerate() {
             let files = match &batch.files {
@@ -101,7 +101,7 @@ fn table(engines: &[Engine], root: &CodebaseRoot) -> String {
                 ext::FileCount::All(_) => "the tree".to_owned(),
             };
             let age = show::time(Duration::from_millis(UnixMillis::now().since(batch.created_at)));
-            let owner = format!("pid {} on {}", batch.owner.pid, show::harmless(&batch.owner.host));
+            let owner = format!("pid {} on {}", batch.owner.pid, show::escape(&batch.owner.host));
             out += &format!("  {position}  {:<8} {files:>12}  {age:>8}  {owner}\n", show::word(&batch.state));
         }
     }

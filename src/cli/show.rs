@@ -87,7 +87,7 @@ pub fn word(value: &impl Serialize) -> String {
 }
 
 /// A text for a terminal, less what would command it: names of files, of hosts and of what is in files may be anybody's.
-pub fn harmless(text: impl fmt::Display) -> String {
+pub fn escape(text: impl fmt::Display) -> String {
     crate::core::escape(&text.to_string())
 }
 

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{CommonArgs, end, fail};
 use super::daemon::Daemon;
-use super::line::{Line, LineView};
 use super::presence::{Engine, engines};
+use super::shared_queue::{QueueView, SharedQueue};
 use super::show::{self, Paint};
 use crate::core::cache::NamespaceStats;
 use crate::core::settings::Settings;
@@ -88,9 +88,9 @@ struct CodebaseStatus {
     unasked: Option<String>,
     /// The engines that have it open.
     engines: Vec<Engine>,
-    /// The line of all hosts; nothing when the settings name no Redis.
+    /// The queue of all hosts; nothing when the settings name no Redis.
     #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<LineView>,
+    line: Option<QueueView>,
 }
 
 #[derive(Serialize)]
@@ -113,7 +113,7 @@ pub fn run(common: &CommonArgs, args: &Args) -> ExitCode {
         Err(error) => return fail(error),
     };
     let daemon = Daemon::new(common, "status", &settings);
-    let line = Line::open(&settings, &root);
+    let line = SharedQueue::open(&settings, &root);
     let mut settings = settings;
     loop {
         let daemon = daemon.state();
@@ -149,7 +149,7 @@ fn look(
     settings: &Settings,
     root: &CodebaseRoot,
     daemon: Option<&DaemonState>,
-    line: Option<&Line>,
+    line: Option<&SharedQueue>,
 ) -> Result<CodebaseStatus, String> {
     let folder = index_folder(settings, root);
     let index = match folder.as_deref().and_then(Index::read) {
@@ -177,7 +177,7 @@ fn look(
             })
         }
     };
-    let (engines, line) = (engines(settings, root, daemon), line.map(Line::look));
+    let (engines, line) = (engines(settings, root, daemon), line.map(SharedQueue::read));
     let unasked = may_open(root, settings).err().map(|error| error.to_string());
     Ok(CodebaseStatus { root: root.as_path().to_owned(), index_folder: folder, index, unasked, engines, line })
 }
@@ -193,15 +193,15 @@ fn text(
     let mut out = format!("{} {}\n", paint.bold("syncline"), super::VERSION);
     match daemon {
         Ok(Some(daemon)) => out += &super::daemon::lines(daemon),
-        Err(problem) => out += &format!("shared    {}\n", paint.warn(show::harmless(problem))),
+        Err(problem) => out += &format!("shared    {}\n", paint.warn(show::escape(problem))),
         Ok(None) => out += "shared    no engine runs\n",
     }
     out.push('\n');
-    out += &format!("codebase  {}\n", show::harmless(codebase.root.display()));
+    out += &format!("codebase  {}\n", show::escape(codebase.root.display()));
     match &codebase.index {
         None if codebase.unasked.is_some() => {
             let why = codebase.unasked.as_deref().unwrap_or_default();
-            out += &format!("index     {}; {}\n", paint.warn("none"), show::harmless(why));
+            out += &format!("index     {}; {}\n", paint.warn("none"), show::escape(why));
         }
         None => {
             out += &format!(
@@ -218,7 +218,7 @@ fn text(
             let (files, bytes) = (show::files(index.files), show::bytes(index.bytes));
             out += &format!("index     {files} · {bytes} on disk · generation {} · {fresh}\n", index.generation);
             for path in index.differing_paths.iter().take(NAMED) {
-                out += &format!("          {}\n", paint.dim(show::harmless(path)));
+                out += &format!("          {}\n", paint.dim(show::escape(path)));
             }
             if index.differing > NAMED {
                 let more = show::number(index.differing - NAMED);
@@ -227,7 +227,7 @@ fn text(
         }
     }
     if let Some(folder) = &codebase.index_folder {
-        out += &format!("          {}\n", paint.dim(show::harmless(folder.display())));
+        out += &format!("          {}\n", paint.dim(show::escape(folder.display())));
     }
     if let Some(disk) = disk {
         let (bytes, most) = (show::bytes(disk.bytes), show::bytes(disk.most_bytes));
@@ -247,7 +247,7 @@ fn text(
         let (phase, health) = (show::word(&state.phase), show::word(&state.health));
         out += &format!("engine    {} · up {up} · {phase} · health {health}\n", engine.name());
         if let Some(message) = &state.message {
-            out += &format!("          {}\n", paint.warn(show::harmless(message)));
+            out += &format!("          {}\n", paint.warn(show::escape(message)));
         }
         let backend = match (&engine.cache.server, engine.cache.latency_ms) {
             (Some(server), Some(ms)) => format!("{server}, {ms:.1} ms away"),

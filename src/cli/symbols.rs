@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{CommonArgs, block_on, end, fail, start_log, until_interrupted};
 use super::index::{Patience, sync, until_symbols_known};
-use super::show::{Paint, advance, harmless, new_bar};
+use super::show::{Paint, advance, escape, new_bar};
 use crate::core::settings::{Settings, WatchMode};
 use crate::core::{CodebaseRoot, RelPath};
 use crate::daemon::wire::{FoundSymbol, PathText, Purpose, Question, Symbols, SymbolsParams};
@@ -226,14 +226,9 @@ fn print(answer: &SymbolAnswer, json: bool) -> io::Result<()> {
         let place = format!("{path}:{}:{}", symbol.line + 1, symbol.column.utf8 + 1);
         let container = match symbol.container.as_str() {
             "" => String::new(),
-            container => format!(" {}", paint.dim(format!("in {}", harmless(container)))),
+            container => format!(" {}", paint.dim(format!("in {}", escape(container)))),
         };
-        writeln!(
-            out,
-            "{place}: {} {}{container}",
-            paint.dim(symbol.kind.as_str()),
-            paint.bold(harmless(&symbol.name))
-        )?;
+        writeln!(out, "{place}: {} {}{container}", paint.dim(symbol.kind.as_str()), paint.bold(escape(&symbol.name)))?;
     }
     Ok(())
 }

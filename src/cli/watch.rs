@@ -151,7 +151,7 @@ struct Screen {
     ready: bool,
     health: Health,
     last: Option<BatchId>,
-    /// Batches of this engine that were in line, as they were first seen.
+    /// Batches of this engine that were in the queue, as they were first seen.
     in_line: HashMap<BatchId, (FileCount, usize, UnixMillis)>,
     /// Nobody reads it any more.
     is_broken: bool,
@@ -166,7 +166,7 @@ impl Screen {
     fn new(root: &CodebaseRoot, json: bool) -> io::Result<Screen> {
         let paint = Paint::stdout();
         if !json {
-            show::say(format_args!("{} {}\n", paint.bold("syncline"), show::harmless(root.as_path().display())))?;
+            show::say(format_args!("{} {}\n", paint.bold("syncline"), show::escape(root.as_path().display())))?;
         }
         Ok(Screen {
             json,
@@ -194,7 +194,7 @@ impl Screen {
         self.progress(state);
         let mut lines = Vec::new();
         if state.health != self.health {
-            let sentence = show::harmless(state.message.as_deref().unwrap_or_default());
+            let sentence = show::escape(state.message.as_deref().unwrap_or_default());
             lines.push(match state.health {
                 Health::Ok => self.paint.good("all is well again").to_string(),
                 Health::Degraded => format!("{} {sentence}", self.paint.warn("degraded:")),
@@ -261,7 +261,7 @@ impl Screen {
                 format!(
                     "{}{covered}: {}",
                     self.paint.warn("failed"),
-                    show::harmless(sync.error.as_deref().unwrap_or("no reason given"))
+                    show::escape(sync.error.as_deref().unwrap_or("no reason given"))
                 )
             }
             Outcome::Superseded => format!("{}{covered}{place}", self.paint.dim("superseded")),

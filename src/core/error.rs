@@ -1,4 +1,4 @@
-//! Errors of the ground. Each says what, where and how to mend it, in one sentence.
+//! Errors of the lowest layer. Each says what, where and how to fix it, in one sentence.
 
 use std::io;
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ use super::life::Life;
 
 /// The client's answer, unless it takes longer than `patience`.
 ///
-/// An answer that comes when nobody waits for it any more would have tower-lsp panic, and end the session. So the waiting
+/// An answer that comes after its waiter has given up would have tower-lsp panic, and end the session. So the waiting
 /// goes on, apart from whoever has asked, for as long as the client can be heard.
 pub async fn ask<R>(client: &Client, life: &Life, params: R::Params, patience: Duration) -> Option<Result<R::Result>>
 where

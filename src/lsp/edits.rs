@@ -32,7 +32,7 @@ impl LostText {
 
 /// Tidies `textDocument/didOpen` and `textDocument/didChange`; gives whether something was changed. What can't be
 /// understood becomes a [`LOST_TEXT`].
-pub fn tidy(method: &str, message: &mut Value) -> bool {
+pub fn normalize(method: &str, message: &mut Value) -> bool {
     let read = match method {
         "textDocument/didOpen" => opened,
         "textDocument/didChange" => changed,
@@ -40,7 +40,7 @@ pub fn tidy(method: &str, message: &mut Value) -> bool {
     };
     let Some(params) = message.get_mut("params") else { return false };
     match read(params) {
-        Ok(is_tidied) => is_tidied,
+        Ok(is_changed) => is_changed,
         Err(why) => {
             let uri = params.get_mut("textDocument").and_then(|document| document.get_mut("uri")).map(Value::take);
             let lost = LostText { uri: uri.unwrap_or_default(), why: format!("{method}: {why}") };
@@ -64,13 +64,13 @@ fn opened(params: &mut Value) -> Result<bool, String> {
 }
 
 fn changed(params: &mut Value) -> Result<bool, String> {
-    let mut is_tidied = tidy_version(document(params)?);
+    let mut is_changed = tidy_version(document(params)?);
     let changes = params.get_mut("contentChanges").and_then(Value::as_array_mut);
     for (at, change) in changes.ok_or("it has no contentChanges")?.iter_mut().enumerate() {
-        let tidied = change.as_object_mut().ok_or("is no edit").and_then(tidy_change);
-        is_tidied |= tidied.map_err(|why| format!("contentChanges[{at}] {why}"))?;
+        let normalized = change.as_object_mut().ok_or("is no edit").and_then(normalize_change);
+        is_changed |= normalized.map_err(|why| format!("contentChanges[{at}] {why}"))?;
     }
-    Ok(is_tidied)
+    Ok(is_changed)
 }
 
 fn document(params: &mut Value) -> Result<&mut Map<String, Value>, String> {
@@ -91,7 +91,7 @@ fn tidy_version(document: &mut Map<String, Value>) -> bool {
     true
 }
 
-fn tidy_change(change: &mut Map<String, Value>) -> Result<bool, &'static str> {
+fn normalize_change(change: &mut Map<String, Value>) -> Result<bool, &'static str> {
     if !change.get("text").is_some_and(Value::is_string) {
         return Err("has no text");
     }
@@ -110,15 +110,15 @@ fn tidy_change(change: &mut Map<String, Value>) -> Result<bool, &'static str> {
 
 fn tidy_position(range: &mut Value, which: &str) -> Result<bool, &'static str> {
     let position = range.get_mut(which).ok_or("has a range that is none")?;
-    let mut is_tidied = false;
+    let mut is_changed = false;
     for name in ["line", "character"] {
         let number = position.get_mut(name).filter(|number| number.is_number()).ok_or("has a range that is none")?;
         if !is_number(number) {
             *number = json!(number.as_f64().and_then(nearest).ok_or("has a position that is none")?);
-            is_tidied = true;
+            is_changed = true;
         }
     }
-    Ok(is_tidied)
+    Ok(is_changed)
 }
 
 /// Whether it is one of the protocol's numbers, with one bit to spare.
@@ -140,11 +140,11 @@ mod tests {
 
     use super::*;
 
-    fn tidied(method: &str, params: Value) -> Value {
+    fn normalized(method: &str, params: Value) -> Value {
         let mut message = json!({"method": method, "params": params});
         let before = message.clone();
-        let is_tidied = tidy(method, &mut message);
-        assert_eq!(is_tidied, message != before, "{before}");
+        let is_changed = normalize(method, &mut message);
+        assert_eq!(is_changed, message != before, "{before}");
         message
     }
 
@@ -158,12 +158,13 @@ mod tests {
         let range = json!({"start": {"line": 0, "character": 1.0}, "end": {"line": 9_007_199_254_740_991_u64, "character": 1e300}});
         for version in [json!(null), json!(1u64 << 31), json!("x"), json!(-7), json!({})] {
             let change = json!({"range": range, "rangeLength": -1, "text": "x"});
-            let mut message = tidied("textDocument/didChange", change_of(version, change));
+            let mut message = normalized("textDocument/didChange", change_of(version, change));
             let params: DidChangeTextDocumentParams = serde_json::from_value(message["params"].take()).unwrap();
             let range = Range::new(Position::new(0, 1), Position::new(u32::MAX, u32::MAX));
             assert_eq!(params.content_changes[0].range, Some(range));
         }
-        let mut message = tidied("textDocument/didOpen", json!({"textDocument": {"uri": "file:///a", "text": "x"}}));
+        let mut message =
+            normalized("textDocument/didOpen", json!({"textDocument": {"uri": "file:///a", "text": "x"}}));
         let params: DidOpenTextDocumentParams = serde_json::from_value(message["params"].take()).unwrap();
         assert_eq!(params.text_document.text, "x");
     }
@@ -177,7 +178,7 @@ mod tests {
             json!({"range": range, "rangeLength": 7, "text": "x", "more": [1]}),
         ] {
             let params = change_of(json!(-3), change);
-            assert_eq!(tidied("textDocument/didChange", params.clone())["params"], params);
+            assert_eq!(normalized("textDocument/didChange", params.clone())["params"], params);
         }
     }
 
@@ -203,13 +204,13 @@ mod tests {
         ];
         lost.extend(changes.map(|change| ("textDocument/didChange", change_of(json!(1), change))));
         for (method, params) in lost {
-            let message = tidied(method, params.clone());
+            let message = normalized(method, params.clone());
             assert_eq!(message["method"], LOST_TEXT, "{params}");
             let lost: LostText = serde_json::from_value(message["params"].clone()).unwrap();
             assert_eq!(lost.uri().unwrap().as_str(), "file:///a");
             assert!(lost.why.starts_with(method), "{}", lost.why);
         }
-        let nameless = tidied("textDocument/didChange", json!({"contentChanges": []}));
+        let nameless = normalized("textDocument/didChange", json!({"contentChanges": []}));
         assert_eq!(serde_json::from_value::<LostText>(nameless["params"].clone()).unwrap().uri(), None);
     }
 }

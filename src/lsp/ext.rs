@@ -26,7 +26,7 @@ pub const SYNC: &str = "syncline/sync";
 pub mod commands {
     /// Syncs what differs; gives a list of [`super::LastSync`].
     pub const SYNC: &str = "syncline.sync";
-    /// Puts no batch in line until resumed; gives null.
+    /// Enqueues no batch until resumed; gives null.
     pub const PAUSE: &str = "syncline.pause";
     /// Goes on; gives null.
     pub const RESUME: &str = "syncline.resume";
@@ -103,12 +103,12 @@ pub struct QueueState {
     pub backend: Backend,
     /// Whether all is well.
     pub health: Health,
-    /// When it isn't: one sentence that says what, why, and how to mend it.
+    /// When it isn't: one sentence that says what, why, and how to fix it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// What its batches are doing.
     pub phase: Phase,
-    /// Of the own batch in line: 0 is the head, null is none in line.
+    /// Of the own batch in the queue: 0 is the head, null is none there.
     pub position: Option<usize>,
     /// The line, head first.
     pub queue: Vec<Batch>,
@@ -160,17 +160,17 @@ pub enum Health {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
-    /// None is in line.
+    /// None is in the queue.
     Idle,
     /// One waits.
     Waiting,
     /// One syncs, or the tree is being compared with the index.
     Syncing,
-    /// None is put in line until the codebase is resumed.
+    /// None is enqueued until the codebase is resumed.
     Paused,
 }
 
-/// A batch in line.
+/// A batch in the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Batch {
@@ -263,7 +263,7 @@ pub struct LastSync {
     pub files: usize,
     /// Time of the sync itself, waiting not counted, ms.
     pub duration_ms: u64,
-    /// When it left the line, Unix ms.
+    /// When it left the queue, Unix ms.
     pub finished_at: UnixMillis,
     /// What went wrong, in one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -278,7 +278,7 @@ pub enum Outcome {
     Synced,
     /// They aren't, and still are to be synced.
     Failed,
-    /// It left the line without a turn; its changes still are to be synced.
+    /// It left the queue without syncing; its changes still are to be synced.
     Superseded,
 }
 

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::pin::pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, from_value, json};
+use tokio::runtime::Runtime;
 use tower_lsp::jsonrpc::{Request, Response};
 use tower_lsp::lsp_types::{
     DidChangeConfigurationParams, DidChangeTextDocumentParams, DidChangeWatchedFilesParams,
@@ -27,6 +29,10 @@ use crate::index::symbols::{Fit, SymbolQuery};
 
 /// The bodies on a stream of any bytes.
 pub fn bodies(data: &[u8]) -> Vec<Vec<u8>> {
+    // Large messages wait for room, by a clock.
+    static CLOCK: LazyLock<Option<Runtime>> =
+        LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_time().build().ok());
+    let _clock = CLOCK.as_ref().map(Runtime::enter);
     let mut frames = FrameReader::new(data);
     let mut bodies = Vec::new();
     // Reading from memory never waits.

@@ -72,11 +72,11 @@ pub(super) fn accept(mut body: Vec<u8>) -> Result<Incoming, Response> {
     if method == "exit" {
         return Ok(Incoming::Exit);
     }
-    let is_tidied = tidy_params(&method, &mut message) | edits::tidy(&method, &mut message);
-    let body = if is_tidied { message.to_string().into_bytes() } else { body };
+    let is_changed = normalize_params(&method, &mut message) | edits::normalize(&method, &mut message);
+    let body = if is_changed { message.to_string().into_bytes() } else { body };
     // The bytes, not the value: a name that comes twice is lost in that, but ends tower-lsp's session.
     match serde_json::from_slice::<Request>(&body) {
-        // Those may be passed over, but only when nobody waits for an answer.
+        // Those may be passed over, but only when no answer is expected.
         Ok(request) if method.starts_with("$/") && request.id().is_some() => {
             let id = request.id().cloned().unwrap_or_default();
             Err(refusal(id, Error::method_not_found(), &format!("there is no request {method}")))
@@ -87,9 +87,9 @@ pub(super) fn accept(mut body: Vec<u8>) -> Result<Incoming, Response> {
 }
 
 /// Clients differ in what they send where there is nothing to say. Gives whether something was changed.
-fn tidy_params(method: &str, message: &mut Value) -> bool {
+fn normalize_params(method: &str, message: &mut Value) -> bool {
     let Some(fields) = message.as_object_mut() else { return false };
-    let is_tidied = match (method, fields.get("params")) {
+    let is_changed = match (method, fields.get("params")) {
         ("shutdown", Some(_)) => fields.remove("params").is_some(),
         ("shutdown", None) => false,
         (_, None | Some(Value::Null)) => {
@@ -98,7 +98,7 @@ fn tidy_params(method: &str, message: &mut Value) -> bool {
         }
         _ => false,
     };
-    reduce(method, fields) | is_tidied
+    reduce(method, fields) | is_changed
 }
 
 fn not_jsonrpc(message: &Value, error: &serde_json::Error) -> Response {

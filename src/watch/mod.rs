@@ -271,6 +271,12 @@ impl Watcher {
         self.shared.folders.lock().holds(folder)
     }
 
+    /// Which state of what no event tells [`Watcher::compare_unseen`] compares now. When a scan has noted more since a
+    /// comparison, that has to be compared as well: it may have changed between being noted and the comparison.
+    pub fn unseen_version(&self) -> u64 {
+        self.unseen.lock().version()
+    }
+
     /// Compares what no event tells with what it was, and takes note of what has changed; gives whether all of that can be
     /// compared. Blocks for a few dozen looks at files, and one at each that has several names.
     pub fn compare_unseen(&self) -> bool {

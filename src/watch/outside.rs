@@ -62,6 +62,17 @@ impl Outside {
         self.seen.extend(other.seen.drain(..).take(room));
     }
 
+    /// Whether nothing was noted.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty() && !self.overflowed
+    }
+
+    /// Whether the same was noted, in whatever order.
+    pub fn is_like(&self, other: &Outside) -> bool {
+        let sum = |outside: &Outside| outside.seen.iter().map(Seen::sum).fold(0, u64::wrapping_add);
+        (self.seen.len(), self.overflowed, sum(self)) == (other.seen.len(), other.overflowed, sum(other))
+    }
+
     /// Something that isn't any more what it was, or may not be.
     pub fn changed(&self) -> Option<&Path> {
         let differs = |seen: &&Seen| match seen.what {
@@ -81,13 +92,23 @@ impl Outside {
 
     /// Puts all of it into a checksum.
     pub fn feed(&self, sum: &mut Xxh3) {
-        for Seen { path, what } in &self.seen {
-            sum.update(path.as_os_str().as_encoded_bytes());
-            match what {
-                What::Stat { stat, .. } => sum.update(format!("{stat:?}").as_bytes()),
-                What::Presence(present) => sum.update(&[u8::from(*present)]),
-            }
+        self.seen.iter().for_each(|seen| seen.feed(sum));
+    }
+}
+
+impl Seen {
+    fn feed(&self, sum: &mut Xxh3) {
+        sum.update(self.path.as_os_str().as_encoded_bytes());
+        match self.what {
+            What::Stat { stat, .. } => sum.update(format!("{stat:?}").as_bytes()),
+            What::Presence(present) => sum.update(&[u8::from(present)]),
         }
+    }
+
+    fn sum(&self) -> u64 {
+        let mut sum = Xxh3::new();
+        self.feed(&mut sum);
+        sum.digest()
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Unseen {
     /// Files with several names: who writes by another name raises no event at this one.
     linked: BTreeMap<RelPath, Linked>,
     overflowed: bool,
+    /// Grows with everything that is noted and wasn't known.
+    version: u64,
 }
 
 struct Linked {
@@ -48,6 +50,7 @@ impl Unseen {
             outside: Outside::default(),
             linked: BTreeMap::new(),
             overflowed: false,
+            version: 0,
         }
     }
 
@@ -77,6 +80,11 @@ impl Unseen {
         if changed.is_empty() { Changed::Nothing } else { Changed::Files(changed) }
     }
 
+    /// Which state of what is noted is compared: a scan that began before a comparison may note more after it.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
     /// Whether all of it is compared.
     pub(super) fn is_whole(&self) -> bool {
         !self.overflowed && self.outside.is_whole()
@@ -84,13 +92,19 @@ impl Unseen {
 
     /// What a walk of the whole tree has found, in place of what was known.
     pub(super) fn replace(&mut self, tree: &mut Tree) {
-        (self.outside, self.overflowed) = (Outside::default(), false);
-        self.linked.clear();
+        let (version, outside) = (self.version, std::mem::take(&mut self.outside));
+        let linked = std::mem::take(&mut self.linked);
+        self.overflowed = false;
         self.append(tree);
+        let same_links = self.linked.iter().map(|(path, linked)| (path, linked.stat));
+        let is_same =
+            self.outside.is_like(&outside) && same_links.eq(linked.iter().map(|(path, linked)| (path, linked.stat)));
+        self.version = version + u64::from(!is_same);
     }
 
     /// What a walk of a part has found.
     pub(super) fn append(&mut self, tree: &mut Tree) {
+        self.version += u64::from(!tree.met.outside.is_empty());
         self.outside.append(&mut tree.met.outside);
         for file in tree.linked.drain(..) {
             self.insert(file.path, file.stat);
@@ -112,6 +126,7 @@ impl Unseen {
             self.overflowed = true;
             return;
         }
+        self.version += u64::from(self.linked.get(&path).is_none_or(|linked| linked.stat != stat));
         self.linked.insert(path, Linked { stat, racy: stat.is_racy(now_ns()) });
     }
 

@@ -37,6 +37,10 @@ use reread::count_alike;
 use shared::Shared;
 use task::Command;
 
+/// How often what no event tells is compared for one answer, if scans go on noting more of it. Then the answer isn't
+/// called fresh.
+const MOST_COMPARISONS: usize = 8;
+
 /// An open codebase. Cheap to clone; clones are the same, and of the same user. It closes when the last clone is gone.
 #[derive(Clone)]
 pub struct Workspace {
@@ -167,11 +171,18 @@ impl Workspace {
             // Nobody has looked, so nobody knows.
             return FreshView { view: shared.view(unsaved), fresh: false };
         }
-        let looks = shared.clone();
-        let unseen = tokio::task::spawn_blocking(move || scan::unseen(&looks));
-        let (seen, compared) = tokio::join!(shared.watcher.catch_up(), unseen);
-        let certain = self.caught_up().await;
-        FreshView { view: shared.view(unsaved), fresh: seen && compared.unwrap_or(false) && certain }
+        for _ in 0..MOST_COMPARISONS {
+            let version = shared.watcher.unseen_version();
+            let compares = shared.clone();
+            let unseen = tokio::task::spawn_blocking(move || scan::unseen(&compares));
+            let (seen, compared) = tokio::join!(shared.watcher.catch_up(), unseen);
+            let fresh = self.caught_up().await && seen && compared.unwrap_or(false);
+            if !fresh || shared.watcher.unseen_version() == version {
+                return FreshView { view: shared.view(unsaved), fresh };
+            }
+            // Scans have noted what wasn't compared, and may have changed before that.
+        }
+        FreshView { view: shared.view(unsaved), fresh: false }
     }
 
     /// The files in `folder` (canonical) that may fulfil `plan`, by its paths, when they are certain to be those that
@@ -299,7 +310,7 @@ impl Workspace {
         SyncOutcome::unsynced(BatchId::new(), Verdict::Superseded, Some("the codebase was closed".to_owned()))
     }
 
-    /// Puts no batch in line until [`Workspace::resume`]; answers stay right meanwhile. What it gives comes when the state
+    /// Enqueues no batch until [`Workspace::resume`]; answers stay right meanwhile. What it gives comes when the state
     /// shows it.
     pub fn pause(&self) -> oneshot::Receiver<()> {
         let (shown, wait) = oneshot::channel();

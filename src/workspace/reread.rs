@@ -215,7 +215,7 @@ impl Engine {
             }
             let Some(open) = open.upgrade() else { return };
             let engine = Engine { managers, cancel, open, opening, keeps };
-            // Reading the index's files blocks. Nobody waits for it: who comes first does it.
+            // Reading the index's files blocks. It holds nobody up: who comes first does it.
             drop(tokio::task::spawn_blocking(move || engine.renew(&root)));
         });
     }

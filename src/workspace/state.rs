@@ -17,7 +17,7 @@ pub struct CodebaseState {
     pub settings_problems: Vec<String>,
     /// What its batches are doing.
     pub phase: Phase,
-    /// Of this engine's first batch in line: 0 is the head, `None` is no batch.
+    /// Of this engine's first batch in the queue: 0 is the head, `None` is no batch.
     pub position: Option<usize>,
     /// The line, head first.
     pub queue: Vec<QueuedBatch>,
@@ -33,7 +33,7 @@ pub struct CodebaseState {
     pub symbols_pending: bool,
 }
 
-/// Whether all is well, and if not, one sentence that says what, why, and how to mend it.
+/// Whether all is well, and if not, one sentence that says what, why, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
     /// All is well.
@@ -47,17 +47,17 @@ pub enum Health {
 /// What a codebase's batches are doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// None is in line.
+    /// None is in the queue.
     Idle,
     /// One waits.
     Waiting,
     /// One syncs, or the tree is being compared with the index.
     Syncing,
-    /// None is put in line until the codebase is resumed.
+    /// None is enqueued until the codebase is resumed.
     Paused,
 }
 
-/// A batch in line, as shown.
+/// A batch in the queue, as shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedBatch {
     /// Its name.

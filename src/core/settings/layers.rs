@@ -221,7 +221,7 @@ impl Merge {
         self.problems[first..].sort_by_key(|problem| problem.place.line());
         if let Some(place) = self.problems.last().map(|p| p.place.clone()).filter(|_| self.untold > 0) {
             let place = if let Place::File { path, .. } = place { Place::File { path, line: None } } else { place };
-            let message = format!("{} more problems; mend the first, and the next will be shown", self.untold);
+            let message = format!("{} more problems; fix the first, and the next will be shown", self.untold);
             self.problems.push(Problem { place, message });
         }
         (self.told, self.untold) = (0, 0);
@@ -311,11 +311,11 @@ impl Merge {
 
     fn unknown(&mut self, layer: &Layer, name: &str, line: Option<usize>) {
         self.problem(layer.at(line), || {
-            let mend = layer.spelling.nearest(name).map_or_else(
+            let fix = layer.spelling.nearest(name).map_or_else(
                 || "take it out, or look it up in the table of settings, docs/settings.md".to_owned(),
                 |near| format!("did you mean {near}?"),
             );
-            format!("there is no setting {}; {mend}", shown(name))
+            format!("there is no setting {}; {fix}", shown(name))
         });
     }
 
@@ -418,7 +418,7 @@ impl Merge {
 }
 
 fn not_toml(error: Misread) -> Misread {
-    let why = format!("isn't TOML: {}; nothing in this file holds until that is mended", escape(&error.why));
+    let why = format!("isn't TOML: {}; nothing in this file holds until that is fixed", escape(&error.why));
     Misread { line: error.line, why }
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with a setting, where, and how to mend it.
+//! What is wrong with a setting, where, and how to fix it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,13 +7,13 @@ use crate::core::escape;
 
 /// Something in the settings that wasn't taken as it was written. All the other settings hold.
 ///
-/// Shown, it is one sentence: where, what, and how to mend it. It never holds a secret, and nothing that steers a
+/// Shown, it is one sentence: where, what, and how to fix it. It never holds a secret, and nothing that steers a
 /// terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where it stands.
     pub place: Place,
-    /// What is wrong, and how to mend it.
+    /// What is wrong, and how to fix it.
     pub message: String,
 }
 

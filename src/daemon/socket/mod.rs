@@ -41,7 +41,7 @@
 //!
 //! Ending is the same as dying for those who come later: the listening socket closes, knocking is refused, and the next
 //! generation begins. Clients that were waiting to be let in see their connection close before a word was said, and
-//! knock anew.
+//! connect anew.
 
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(not(unix), path = "elsewhere.rs")]

@@ -22,12 +22,12 @@ pub type AsyncStream = tokio::net::UnixStream;
 const LONGEST_PATH: usize = 100;
 /// How often one tries to become the daemon while others come and go.
 const ATTEMPTS: usize = 100;
-/// How long a daemon may be too busy to have one more client knock.
+/// How long a daemon may be too busy to have one more client connect.
 const BUSY: Duration = Duration::from_secs(2);
 /// How long a socket must go on refusing before it counts as dead: where the system refuses for one reason only, not at
 /// all. See the module's notes.
 const REFUSING: Duration = if cfg!(target_os = "linux") { Duration::ZERO } else { Duration::from_millis(500) };
-/// Between two knocks at a door that isn't opened.
+/// Between two attempts to connect to a daemon that is too busy.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The folder of this user's sockets.
@@ -59,9 +59,9 @@ pub struct Name {
 }
 
 /// What knocking came to.
-enum Knock {
+enum Probe {
     Open(Stream),
-    /// More knock than the daemon lets in.
+    /// More want in than the daemon lets in.
     Busy,
     Dead,
     /// There is no such name any more.
@@ -129,14 +129,14 @@ impl Place {
         let deadline = Instant::now() + BUSY;
         loop {
             let Some(generation) = self.newest()? else { return Ok(None) };
-            match self.knock(generation)? {
-                Knock::Open(stream) => return Ok(Some(stream)),
-                Knock::Dead => return Ok(None),
-                Knock::Gone => {}
-                Knock::Busy if Instant::now() > deadline => {
+            match self.probe(generation)? {
+                Probe::Open(stream) => return Ok(Some(stream)),
+                Probe::Dead => return Ok(None),
+                Probe::Gone => {}
+                Probe::Busy if Instant::now() > deadline => {
                     return Err(io::Error::new(io::ErrorKind::TimedOut, "the engine takes nobody in"));
                 }
-                Knock::Busy => std::thread::sleep(PAUSE),
+                Probe::Busy => std::thread::sleep(PAUSE),
             }
         }
     }
@@ -150,10 +150,10 @@ impl Place {
         for _ in 0..ATTEMPTS {
             let newest = self.newest().map_err(failed)?;
             if let Some(newest) = newest {
-                match self.knock(newest).map_err(failed)? {
-                    Knock::Open(_) | Knock::Busy => return Ok(Claim::Taken),
-                    Knock::Gone => continue,
-                    Knock::Dead => {}
+                match self.probe(newest).map_err(failed)? {
+                    Probe::Open(_) | Probe::Busy => return Ok(Claim::Taken),
+                    Probe::Gone => continue,
+                    Probe::Dead => {}
                 }
             }
             let generation = newest.map_or(1, |newest| newest + 1);
@@ -205,17 +205,17 @@ impl Place {
     }
 
     /// Knocks, and where a refusal may pass, again until it doesn't.
-    fn knock(&self, generation: u64) -> io::Result<Knock> {
+    fn probe(&self, generation: u64) -> io::Result<Probe> {
         let since = Instant::now();
         loop {
-            match self.knock_once(generation)? {
-                Knock::Dead if since.elapsed() < REFUSING => std::thread::sleep(PAUSE),
-                knock => return Ok(knock),
+            match self.probe_once(generation)? {
+                Probe::Dead if since.elapsed() < REFUSING => std::thread::sleep(PAUSE),
+                probe => return Ok(probe),
             }
         }
     }
 
-    fn knock_once(&self, generation: u64) -> io::Result<Knock> {
+    fn probe_once(&self, generation: u64) -> io::Result<Probe> {
         use rustix::io::Errno;
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
@@ -226,14 +226,14 @@ impl Place {
                 stream.set_nonblocking(false)?;
                 let user = peer_user(&stream)?;
                 if user == geteuid().as_raw() {
-                    return Ok(Knock::Open(stream));
+                    return Ok(Probe::Open(stream));
                 }
                 tracing::warn!(user, socket = %self.name(generation).display(), "another user listens there; passed over");
-                Ok(Knock::Dead)
+                Ok(Probe::Dead)
             }
-            Err(Errno::AGAIN | Errno::INPROGRESS) => Ok(Knock::Busy),
-            Err(Errno::CONNREFUSED) => Ok(Knock::Dead),
-            Err(Errno::NOENT) => Ok(Knock::Gone),
+            Err(Errno::AGAIN | Errno::INPROGRESS) => Ok(Probe::Busy),
+            Err(Errno::CONNREFUSED) => Ok(Probe::Dead),
+            Err(Errno::NOENT) => Ok(Probe::Gone),
             Err(error) => Err(error.into()),
         }
     }

@@ -107,7 +107,7 @@ impl Faults {
         self.lasting.iter().map(|(lasting, _)| *lasting).collect()
     }
 
-    /// Mends it.
+    /// Undoes it.
     pub(super) fn lift(&mut self, lasting: Lasting) -> Result<()> {
         self.lasting.retain(|(other, _)| *other != lasting);
         match lasting {

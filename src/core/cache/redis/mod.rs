@@ -9,10 +9,11 @@ mod seal;
 mod values;
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, ServerErrorKind};
 use tokio::sync::watch;
 use tokio::time::Instant;

@@ -1,9 +1,10 @@
 //! Queues on a Redis.
 
 use std::collections::HashSet;
-use std::sync::{LazyLock, MutexGuard, PoisonError};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use parking_lot::MutexGuard;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Answer, Call, NewConnection, RedisCache, RedisError, Script, tag};
@@ -96,7 +97,7 @@ impl RedisCache {
     }
 
     fn ours(&self) -> MutexGuard<'_, HashSet<(QueueKey, BatchId)>> {
-        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ours.lock()
     }
 }
 

@@ -399,7 +399,7 @@ fn a_flood_of_problems_is_counted() {
     assert_eq!(problems[0].split(';').next(), Some(".syncline.toml:1: there is no setting k0"));
     assert_eq!(
         problems[MOST_PROBLEMS],
-        ".syncline.toml: 19980 more problems; mend the first, and the next will be shown"
+        ".syncline.toml: 19980 more problems; fix the first, and the next will be shown"
     );
     assert!(problems[MOST_PROBLEMS + 1].starts_with("editor settings: there is no setting syncline.x;"));
 }
@@ -413,7 +413,7 @@ fn files_that_cannot_be_read_are_one_problem_each_and_the_other_layers_hold() {
     let problems = setup.problems();
     assert_eq!(problems.len(), 2, "{problems:#?}");
     assert!(problems[0].starts_with("config.toml:2: isn't TOML: "), "{problems:#?}");
-    assert!(problems[0].ends_with("; nothing in this file holds until that is mended"), "{problems:#?}");
+    assert!(problems[0].ends_with("; nothing in this file holds until that is fixed"), "{problems:#?}");
     assert!(!problems[0].contains("S3CRET"));
     assert_eq!(problems[1], ".syncline.toml:2: isn't UTF-8; save it as UTF-8");
     assert!(setup.load().settings.index.hidden);

@@ -106,7 +106,7 @@ impl World {
         self.running.len() < before
     }
 
-    /// Once all work has ended and nothing holds it up, nobody waits for anything.
+    /// Once all work has ended and nothing holds it up, nothing is owed to anybody.
     fn comes_to_rest(mut self, now: Instant) {
         let later = now + LATER;
         self.agenda.set_paused(false);

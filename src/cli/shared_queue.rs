@@ -1,4 +1,4 @@
-//! A look at the line of a codebase in Redis, also when no engine here has it open.
+//! The queue of a codebase in Redis, read also when no engine here has it open.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::core::settings::{QueueBackend, QueueSettings, Settings};
 use crate::core::{Codebase, CodebaseRoot, Owner, UnixMillis};
 
 /// A connection to the Redis that the settings name.
-pub(super) struct Line {
+pub(super) struct SharedQueue {
     runtime: Runtime,
     cache: CacheManager,
     codebase: Codebase,
 }
 
-/// The line at one moment.
+/// The queue at one moment.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct LineView {
+pub(super) struct QueueView {
     /// The URL, without secrets.
     pub(super) server: Option<String>,
-    /// Why it can't be looked at, and how to mend that.
+    /// Why it can't be read, and how to fix that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) problem: Option<String>,
     /// Of one question, ms.
@@ -45,9 +45,9 @@ fn shown<S: Serializer>(batches: &[QueueItem], serializer: S) -> Result<S::Ok, S
     }))
 }
 
-impl Line {
+impl SharedQueue {
     /// `None` when the settings name no Redis.
-    pub(super) fn open(settings: &Settings, root: &CodebaseRoot) -> Option<Line> {
+    pub(super) fn open(settings: &Settings, root: &CodebaseRoot) -> Option<SharedQueue> {
         if !wants_redis(&settings.queue) {
             return None;
         }
@@ -56,21 +56,21 @@ impl Line {
         let cache = CacheManager::open(&settings.queue);
         drop(entered);
         let codebase = Codebase::new(root.clone(), settings.queue.codebase.as_deref());
-        Some(Line { runtime, cache, codebase })
+        Some(SharedQueue { runtime, cache, codebase })
     }
 
-    /// The line now. Takes a second at most.
-    pub(super) fn look(&self) -> LineView {
-        let looked = self.runtime.block_on(async {
-            let standing = self.cache.decided().await;
+    /// The queue now. Takes a second at most.
+    pub(super) fn read(&self) -> QueueView {
+        let read = self.runtime.block_on(async {
+            let state = self.cache.decided().await;
             let started = std::time::Instant::now();
             let queue = self.cache.get_queue(Namespace::SyncBatches, self.codebase.id.as_str()).await;
-            let shared = standing.backend() == BackendKind::Redis;
+            let shared = state.backend() == BackendKind::Redis;
             let latency = shared.then(|| started.elapsed());
-            (queue, latency, standing.problem().map(str::to_owned))
+            (queue, latency, state.problem().map(str::to_owned))
         });
-        let (queue, latency, problem) = looked;
-        LineView {
+        let (queue, latency, problem) = read;
+        QueueView {
             server: self.cache.server().map(str::to_owned),
             problem,
             latency_ms: latency.map(|latency| latency.as_secs_f64() * 1e3),
@@ -84,7 +84,7 @@ impl Line {
     }
 }
 
-/// Whether lines are to be in Redis.
+/// Whether queues are to be in Redis.
 pub(super) fn wants_redis(settings: &QueueSettings) -> bool {
     match settings.backend {
         QueueBackend::Local => false,
@@ -93,7 +93,7 @@ pub(super) fn wants_redis(settings: &QueueSettings) -> bool {
     }
 }
 
-impl LineView {
+impl QueueView {
     /// For people, each line of text with its indent.
     pub(super) fn text(&self, paint: Paint) -> String {
         let server = self.server.as_deref().unwrap_or("no Redis is named");
@@ -104,7 +104,7 @@ impl LineView {
             return out + &format!("  {}\n", paint.warn(problem));
         }
         if self.batches.is_empty() {
-            out += &format!("  {}\n", paint.dim("the line is empty"));
+            out += &format!("  {}\n", paint.dim("the queue is empty"));
         }
         let mut before: Option<&QueueItem> = None;
         for (position, batch) in self.batches.iter().enumerate() {
@@ -113,9 +113,9 @@ impl LineView {
             let left = show::time(batch.expires_in);
             let (state, why) = match (batch.token, before) {
                 (Some(FencingToken(token)), _) => {
-                    (paint.good("syncing"), format!("turn {token}, its lease ends in {left} unless renewed"))
+                    (paint.good("syncing"), format!("token {token}, its lease ends in {left} unless renewed"))
                 }
-                (None, None) => (paint.warn("waiting"), "it is next and is about to begin".to_owned()),
+                (None, None) => (paint.warn("waiting"), "it is the head and about to start".to_owned()),
                 (None, Some(before)) => (paint.warn("waiting"), format!("for {}", name(&before.batch.owner))),
             };
             out += &format!(
@@ -130,5 +130,5 @@ impl LineView {
 }
 
 fn name(owner: &Owner) -> String {
-    format!("pid {} on {}", owner.pid, show::harmless(&owner.host))
+    format!("pid {} on {}", owner.pid, show::escape(&owner.host))
 }
