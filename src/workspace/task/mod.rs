@@ -274,11 +274,14 @@ impl CodebaseTask {
             Report::GitProbed(is_rewriting) => self.agenda.git_probed(is_rewriting, now, LONGEST_REWRITE),
             Report::Enqueued(batch) => {
                 self.agenda.submit.finish();
+                self.agenda.poll.request(());
                 if let Some((batch, position)) = batch {
                     self.enqueued(batch, position);
                 }
             }
             Report::Ended(ended) => self.ended(ended, now),
+            // That a batch waits is shown before that it syncs: the queue is read again once it is known where it is.
+            Report::QueueRead(_) if self.agenda.submit.is_running() => {}
             Report::QueueRead(queue) => {
                 // Unless it was read too early to hold it.
                 self.queue_lags &= self.agenda.poll.is_wanted();
@@ -375,7 +378,6 @@ impl CodebaseTask {
         waiting.queue.insert(position.min(waiting.queue.len()), batch);
         self.publisher.add(waiting);
         self.queue_lags = true;
-        self.agenda.poll.request(());
     }
 
     fn ended(&mut self, Ended { outcome, is_merged, requests }: Ended, now: Instant) {
