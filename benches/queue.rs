@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use redis_server::RedisServer;
 use syncline::core::cache::CacheManager;
 use syncline::core::{Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
-use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
+use syncline::sync::{Head, SyncManager, SyncStatus, SyncTarget, Synced};
 
 const LEASE: Duration = Duration::from_secs(15);
 /// Batches, one after the other.
@@ -77,7 +77,7 @@ async fn alone(cache: CacheManager) -> String {
         let start = Instant::now();
         let outcome = owner.sync_codebase(target.clone(), dirty(number)).await;
         took.push(start.elapsed());
-        assert_eq!(outcome.verdict, Verdict::Synced);
+        assert_eq!(outcome.status, SyncStatus::Synced);
     }
     let (first, last) = (mean(&took[..ALONE / 10]), mean(&took[ALONE - ALONE / 10..]));
     format!("{}; the first tenth {first:.0} µs, the last {last:.0} µs on average", spread(took))
@@ -105,7 +105,7 @@ async fn crowd(server: &RedisServer) {
                     let enqueued = owner.enqueue(target.clone(), dirty(batch)).await;
                     answered.lock().unwrap().push(asked.elapsed());
                     let outcome = enqueued.outcome().await;
-                    assert_eq!((outcome.verdict, outcome.returns), (Verdict::Synced, 0), "{outcome:?}");
+                    assert_eq!((outcome.status, outcome.returns), (SyncStatus::Synced, 0), "{outcome:?}");
                     waited.lock().unwrap().push(outcome.waited);
                 }
             })

@@ -1,9 +1,10 @@
 //! Syncline keeps a codebase's search index fresh in the background, on every save.
 //!
-//! The way of the data: [`watch`] sees what changes, [`workspace`] decides what to do about it, [`sync`] lets batches
-//! take turns in a line that lives in [`core`]'s cache, [`index`] holds what files contain and finds it, and [`lsp`] and
-//! [`cli`] talk to editors and people, by way of the [`daemon`], which all of a user's share. A room uses only rooms that
-//! come after it here: `cli`, `daemon`, `lsp`, `workspace`, `sync`, `watch`, `index`, `core`.
+//! The way of the data: [`watch`] sees what changes, [`workspace`] decides what to do about it, [`sync`] enqueues
+//! batches in a queue that lives in [`core`]'s cache and syncs them at its head, [`index`] holds what files contain and
+//! finds it, and [`lsp`] and [`cli`] talk to editors and people, by way of the [`daemon`], which all of a user's share.
+//! A module uses only those that come after it here: `cli`, `daemon`, `lsp`, `workspace`, `sync`, `watch`, `index`,
+//! `core`.
 
 pub mod cli;
 pub mod core;

@@ -11,7 +11,7 @@ use support::{Fixture, Random, open, ripgrep, search, until_fresh, until_state, 
 use syncline::core::settings::Settings;
 use syncline::index::Index;
 use syncline::index::symbols::SymbolStore;
-use syncline::sync::Verdict;
+use syncline::sync::SyncStatus;
 use syncline::workspace::{Engine, Health, bytes_of_indexes, index_folder};
 
 fn files_of(fixture: &Fixture) -> Vec<PathBuf> {
@@ -385,7 +385,7 @@ async fn what_is_removed_under_an_open_index_is_written_anew() {
             match noticed_by {
                 "a sync" => {
                     let outcome = workspace.sync().await;
-                    assert_eq!((outcome.verdict, outcome.error), (Verdict::Synced, None), "{when}");
+                    assert_eq!((outcome.status, outcome.error), (SyncStatus::Synced, None), "{when}");
                     // It says what the disk has, at once.
                     assert_eq!(Index::read(&folder).map(|index| index.files()), Some(files), "{when}");
                 }
@@ -398,7 +398,7 @@ async fn what_is_removed_under_an_open_index_is_written_anew() {
             if noticed_by == "a search" && !REMOVES_COOKIES.contains(what) {
                 // A search has no way to see that; it is right all the same.
                 let outcome = workspace.sync().await;
-                assert_eq!(outcome.verdict, Verdict::Synced, "{when}");
+                assert_eq!(outcome.status, SyncStatus::Synced, "{when}");
             }
             wait_for(&when, || Index::read(&folder).is_some_and(|index| index.files() == files));
             let state = until_state(&workspace, |state| {
@@ -439,13 +439,13 @@ async fn what_keeps_the_index_from_being_written_is_said() {
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::write(&folder, "somebody's\n").unwrap();
     let outcome = workspace.sync().await;
-    assert_eq!(outcome.verdict, Verdict::Failed);
+    assert_eq!(outcome.status, SyncStatus::Failed);
     let sentence = outcome.error.unwrap();
     assert!(sentence.contains("can't use the index folder") && sentence.contains("index.dir"), "{sentence}");
     assert_eq!(std::fs::read_to_string(&folder).unwrap(), "somebody's\n");
     std::fs::remove_file(&folder).unwrap();
     let outcome = workspace.sync().await;
-    assert_eq!((outcome.verdict, outcome.error), (Verdict::Synced, None));
+    assert_eq!((outcome.status, outcome.error), (SyncStatus::Synced, None));
     assert_eq!(Index::read(&folder).map(|index| index.files()), Some(60));
     until_state(&workspace, |state| state.health == Health::Ok && state.index.fresh).await;
     engine.shutdown().await;
@@ -469,7 +469,7 @@ async fn names_of_manifests_that_are_none_stop_nothing() {
     for number in 0..3 {
         fixture.write("d0/f0.txt", format!("line, saved {number} times\n"));
         let outcome = workspace.sync().await;
-        assert_eq!((outcome.verdict, outcome.error), (Verdict::Synced, None));
+        assert_eq!((outcome.status, outcome.error), (SyncStatus::Synced, None));
     }
     let state = until_fresh(&workspace).await;
     assert_eq!(state.health, Health::Ok);

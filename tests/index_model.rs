@@ -229,7 +229,7 @@ impl World {
             Err(error) => panic!("{error}"),
         }
         // What is in doubt is looked at.
-        overlay.mark(index.take_doubts().into_iter().map(|path| (path, Verdict::Read)));
+        overlay.mark(index.take_rechecks().into_iter().map(|path| (path, Verdict::Read)));
     }
 
     fn merge(&self, who: usize) {

@@ -16,7 +16,7 @@ use syncline::core::cache::{
 };
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
-use syncline::sync::{Enqueued, Head, SyncManager, SyncTarget, Synced, Verdict};
+use syncline::sync::{Enqueued, Head, SyncManager, SyncStatus, SyncTarget, Synced};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -383,7 +383,7 @@ fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 
 async fn synced(enqueued: Enqueued) {
     let outcome = timeout(DEADLINE, enqueued.outcome()).await.expect("in time");
-    assert_eq!((outcome.verdict, &outcome.error), (Verdict::Synced, &None), "{outcome:?}");
+    assert_eq!((outcome.status, &outcome.error), (SyncStatus::Synced, &None), "{outcome:?}");
 }
 
 async fn overlapping_syncs_take_turns(home: Home) {
@@ -484,7 +484,7 @@ async fn who_gives_up_leaves_nothing_behind(home: Home) {
     owner.left_all(DEADLINE).await;
     assert_eq!(target.all(), set(["a"]), "it was synced all the same");
     let outcome = timeout(DEADLINE, owner.sync_codebase(panics, dirty("b"))).await.expect("in time");
-    assert_eq!((outcome.verdict, ids(&cache).await), (Verdict::Failed, vec![]), "{outcome:?}");
+    assert_eq!((outcome.status, ids(&cache).await), (SyncStatus::Failed, vec![]), "{outcome:?}");
     synced(owner.enqueue(target, dirty("b")).await).await;
 }
 

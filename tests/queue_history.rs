@@ -2,8 +2,8 @@
 //! reads it.
 //!
 //! Owners of several processes bring two indexes up to date, of two roots whose batches are in one queue in one Redis, each
-//! process over a link of its own. All that happens is recorded in another Redis, in one order; commits have the index's own order, their
-//! generation. The same owners in one process, on the queue there, are the second instance.
+//! process over a link of its own. All that happens is recorded in another Redis, in one order; commits have the
+//! index's own order, their generation. The same owners in one process, on the queue there, are the second instance.
 //!
 //! `SYNCLINE_TEST_SEED` repeats one run, `SYNCLINE_HISTORY_SEEDS` makes that many, `SYNCLINE_HISTORY_SECONDS` makes each
 //! longer, and `SYNCLINE_HISTORY_BREAK=1` leaves the fencing out, which the checker must notice.
@@ -28,7 +28,7 @@ use support::Random;
 use syncline::core::cache::{CacheManager, LeaseConfig, Namespace};
 use syncline::core::{Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
-use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
+use syncline::sync::{Head, SyncManager, SyncStatus, SyncTarget, Synced};
 use tokio_util::sync::CancellationToken;
 
 /// Short, so that much happens.
@@ -262,7 +262,7 @@ async fn live(setting: &Setting, cache: CacheManager, recorder: Recorder, seed: 
                 let (state, queue) = (syncs.cache().failover_state(), syncs.queue(&targets[0].codebase.id).await);
                 panic!("{file}, {batch} isn't synced after {TIMEOUT:?}; {:?}, {queue:#?}", state.borrow());
             };
-            let (synced, returns) = (outcome.verdict == Verdict::Synced, outcome.returns);
+            let (synced, returns) = (outcome.status == SyncStatus::Synced, outcome.returns);
             recorder.record(Event::Done { batch, file, synced, returns, error: outcome.error });
         }
         tokio::time::sleep(Duration::from_millis(random.below(30) as u64)).await;
@@ -271,7 +271,7 @@ async fn live(setting: &Setting, cache: CacheManager, recorder: Recorder, seed: 
     for target in targets {
         while !target.overlay.view().is_empty() {
             let outcome = syncs.sync_codebase(target.clone(), Dirty::Everything).await;
-            if outcome.verdict != Verdict::Synced {
+            if outcome.status != SyncStatus::Synced {
                 tokio::time::sleep(LEASE).await;
             }
         }

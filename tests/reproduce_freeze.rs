@@ -12,7 +12,7 @@ use support::{Fixture, Random};
 use syncline::core::cache::{CacheManager, FencingToken, Namespace, QueueItem};
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
-use syncline::sync::{Head, SyncManager, SyncTarget, Synced, Verdict};
+use syncline::sync::{Head, SyncManager, SyncStatus, SyncTarget, Synced};
 use tokio_util::sync::CancellationToken;
 
 /// Ends the process when the test hangs: outside the runtime, which may be what hangs.
@@ -118,7 +118,7 @@ fn overlapping_syncs_and_a_storm_on_the_cache_end_with_an_empty_queue_and_every_
         }
         for sync in syncs {
             let outcome = sync.await.unwrap();
-            assert_eq!((outcome.verdict, &outcome.error), (Verdict::Synced, &None), "{outcome:?}");
+            assert_eq!((outcome.status, &outcome.error), (SyncStatus::Synced, &None), "{outcome:?}");
         }
         for task in storm {
             task.await.unwrap();

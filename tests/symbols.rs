@@ -34,7 +34,7 @@ async fn until_known(workspace: &Workspace) {
 }
 
 /// Files whose content the index knows for certain: later looks find nothing to do.
-fn packs(fixture: &Fixture) -> Vec<std::path::PathBuf> {
+fn segments(fixture: &Fixture) -> Vec<std::path::PathBuf> {
     let codebase = std::fs::read_dir(&fixture.index_dir).unwrap().flatten();
     let files = codebase.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten());
     files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "symbols")).collect()
@@ -122,10 +122,10 @@ async fn a_second_worktree_and_another_start_parse_nothing() {
     let (engine, workspace) = open(&fixture);
     until_known(&workspace).await;
     engine.shutdown().await;
-    let first = packs(&fixture);
+    let first = segments(&fixture);
     let (engine, workspace) = open(&fixture);
     until_known(&workspace).await;
-    assert_eq!(packs(&fixture), first, "another start writes nothing");
+    assert_eq!(segments(&fixture), first, "another start writes nothing");
     engine.shutdown().await;
 
     // A copy elsewhere, with the same place for indexes.
@@ -146,7 +146,7 @@ async fn a_second_worktree_and_another_start_parse_nothing() {
         names.dedup();
         names
     };
-    assert_eq!(names(&packs(&fixture)), names(&first), "the copy uses the packs of the first");
+    assert_eq!(names(&segments(&fixture)), names(&first), "the copy uses the segments of the first");
     engine.shutdown().await;
 }
 
@@ -156,15 +156,15 @@ async fn damaged_packs_are_made_again() {
         let fixture = Fixture::new(&[("a.c", "void one(void) {}\n"), ("b.rs", "fn two() {}\n")]);
         let (engine, workspace) = open(&fixture);
         until_known(&workspace).await;
-        let pack = packs(&fixture).pop().unwrap();
-        let mut bytes = std::fs::read(&pack).unwrap();
+        let segment = segments(&fixture).pop().unwrap();
+        let mut bytes = std::fs::read(&segment).unwrap();
         let middle = bytes.len() / 3;
         match damage {
             0 => bytes.truncate(middle),
             1 => bytes[12] ^= 0xff,
             _ => bytes.clear(),
         }
-        std::fs::write(&pack, &bytes).unwrap();
+        std::fs::write(&segment, &bytes).unwrap();
         // Under the open codebase first, then at its next start.
         for _ in 0..2 {
             found(&workspace, "one", Fit::Exact).await;
@@ -196,7 +196,7 @@ async fn another_host_takes_what_the_first_has_parsed() {
     workspace.rebuild();
     until_state(&workspace, |state| state.index.generation.0 >= 3 && state.symbols_known).await;
 
-    // The other host has an index and packs of its own.
+    // The other host has an index and symbol segments of its own.
     settings.index.dir = Some(fixture.root.with_file_name("elsewhere"));
     let second = syncline::workspace::Engine::new(&settings);
     let other = second.open(&fixture.root, &settings).unwrap();
@@ -209,7 +209,7 @@ async fn another_host_takes_what_the_first_has_parsed() {
     second.shutdown().await;
 }
 
-/// Whoever can write to Redis for a moment could plant definitions, which then stayed in the packs for good.
+/// Whoever can write to Redis for a moment could plant definitions, which then stayed in the symbol segments for good.
 #[tokio::test(flavor = "multi_thread")]
 async fn symbols_that_somebody_planted_are_not_taken() {
     let server = RedisServer::start();

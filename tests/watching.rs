@@ -9,7 +9,7 @@ use std::time::Duration;
 use support::{DEADLINE, Fixture, Random, open, ripgrep, search, until_fresh, until_state};
 use syncline::core::settings::WatchMode;
 use syncline::index::Unsaved;
-use syncline::sync::{SyncOutcome, Verdict};
+use syncline::sync::{SyncOutcome, SyncStatus};
 use syncline::workspace::{CodebaseState, Engine, Health, Phase};
 
 /// Asks for every line of the tree, which shows every file that counts.
@@ -85,7 +85,7 @@ async fn two_overlapping_saves_and_a_hundred_are_all_synced() {
             })
             .collect();
         for sync in syncs {
-            assert_eq!(sync.await.unwrap().verdict, Verdict::Synced);
+            assert_eq!(sync.await.unwrap().status, SyncStatus::Synced);
         }
         assert_equal_to_tree(&fixture, &workspace, "after overlapping saves").await;
         let state = until_state(&workspace, |state| state.index.fresh && state.queue.is_empty()).await;
@@ -94,7 +94,7 @@ async fn two_overlapping_saves_and_a_hundred_are_all_synced() {
         assert!(state.index.generation > before);
     }
     fixture.write("a.txt", "line, the last\n");
-    assert_eq!(workspace.sync().await.verdict, Verdict::Synced, "later syncs run");
+    assert_eq!(workspace.sync().await.status, SyncStatus::Synced, "later syncs run");
     engine.shutdown().await;
 }
 
@@ -113,7 +113,7 @@ async fn without_events_a_sync_finds_what_changed() {
     until_fresh(&workspace).await;
     fixture.write("b/c.txt", "line\n");
     assert!(!workspace.view(Arc::new(Unsaved::new()), true).await.fresh, "nobody can promise it here");
-    assert_eq!(workspace.sync().await.verdict, Verdict::Synced);
+    assert_eq!(workspace.sync().await.status, SyncStatus::Synced);
     assert_eq!(until_state(&workspace, |state| state.index.files == 2).await.index.files, 2);
     // What an editor tells is seen.
     fixture.write("a.txt", "line, saved\n");
@@ -371,7 +371,7 @@ async fn a_sync_during_the_first_one_does_not_index_again() {
     support::wait_for("the files' clock goes on", || written.elapsed().as_millis() > 200);
     let (engine, workspace) = open(&fixture);
     let synced = workspace.sync().await;
-    assert_eq!(synced.verdict, Verdict::Synced);
+    assert_eq!(synced.status, SyncStatus::Synced);
     let state = until_state(&workspace, |state| tells_of(state, &synced) && state.index.fresh).await;
     assert_eq!((state.index.files, state.index.generation.0), (50, 1));
     engine.shutdown().await;

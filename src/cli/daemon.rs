@@ -10,7 +10,7 @@ use super::context::{CommonArgs, block_on, end, fail, start_file_log, start_log,
 use super::show::{self, Paint};
 use crate::core::UnixMillis;
 use crate::core::settings::{self, Settings};
-use crate::daemon::socket::{Place, Stream};
+use crate::daemon::socket::{SocketFolder, Stream};
 use crate::daemon::start::{IS_READY, detach, report};
 use crate::daemon::wire::{DaemonState, Purpose, Question};
 use crate::daemon::{Client, DaemonOptions, Ran, Reach, log_file};
@@ -90,7 +90,7 @@ fn be_it(common: &CommonArgs, args: &RunArgs) -> ExitCode {
     };
     let ran = block_on(async {
         let stop = CancellationToken::new();
-        let place = Place::of_user().map_err(|error| error.to_string())?;
+        let place = SocketFolder::of_user().map_err(|error| error.to_string())?;
         let options = DaemonOptions { place, idle, settings, log, stop: stop.clone() };
         let running = crate::daemon::run(options, ready);
         tokio::pin!(running);

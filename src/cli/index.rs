@@ -11,7 +11,7 @@ use super::show::{self, Paint, advance, new_bar};
 use crate::core::CodebaseRoot;
 use crate::core::settings::{Settings, WatchMode};
 use crate::lsp::ext::{Health, LastSync, Outcome, Progress, QueueState};
-use crate::sync::{SyncOutcome, Verdict};
+use crate::sync::{SyncOutcome, SyncStatus};
 use crate::workspace::{CodebaseState, Engine, Workspace};
 
 /// `index`
@@ -90,7 +90,7 @@ pub(super) async fn sync(workspace: &Workspace) -> SyncOutcome {
         last.is_some_and(|last| last.id == outcome.id || last.finished_at >= outcome.finished_at)
     };
     // A codebase that closes tells nothing more; then the state is what it is.
-    let told = states.wait_for(|state| told(state) || outcome.verdict != Verdict::Synced);
+    let told = states.wait_for(|state| told(state) || outcome.status != SyncStatus::Synced);
     let _ = tokio::time::timeout(TOLD_TIME, told).await;
     outcome
 }
@@ -98,7 +98,7 @@ pub(super) async fn sync(workspace: &Workspace) -> SyncOutcome {
 /// As [`sync`], and then waits for the symbols, if they are wanted.
 async fn sync_all(workspace: &Workspace, symbols: bool) -> SyncOutcome {
     let outcome = sync(workspace).await;
-    if symbols && outcome.verdict == Verdict::Synced && !until_symbols_known(workspace).await {
+    if symbols && outcome.status == SyncStatus::Synced && !until_symbols_known(workspace).await {
         eprintln!(
             "syncline: symbols of some files aren't read yet, since files keep changing; they are when next asked for"
         );

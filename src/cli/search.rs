@@ -6,9 +6,9 @@
 //! Where the shared engine has the codebase open and is certain of what the walk would find, it isn't walked ([`warm`]).
 
 mod arguments;
+mod format;
 mod haystacks;
 mod indexes;
-mod look;
 mod mapped;
 mod messages;
 mod output;
@@ -28,9 +28,9 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 pub use self::arguments::SearchArguments;
+use self::format::Format;
 use self::haystacks::{Haystack, Listing, Narrowing};
 use self::indexes::Indexes;
-use self::look::Look;
 use self::messages::complain;
 use self::output::Output;
 use self::surroundings::{guessed_path, unread_configuration};
@@ -96,14 +96,14 @@ fn search(common: &CommonArgs, arguments: &SearchArguments, settings: &Settings)
         return Ok(Outcome::default());
     }
     let query = Query::new(&pattern)?;
-    let look = Look::new(arguments, &paths);
+    let format = Format::new(arguments, &paths);
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
 
     // The answer may go to a file of the tree, which ripgrep's walk leaves out; and JSON tells how much was searched.
-    let can_ask = arguments.walks_plainly() && !look.counts_bytes() && !stdout_is_a_file();
+    let can_ask = arguments.walks_plainly() && !format.counts_bytes() && !stdout_is_a_file();
     let mut warm = Warm::new(common, settings, &pattern, &here, can_ask);
     let mut indexes = Indexes::new(settings.index.dir.clone().or_else(default_index_dir));
-    let (plan, by_size) = (&query.plan, look.counts_bytes());
+    let (plan, by_size) = (&query.plan, format.counts_bytes());
     let mut narrowing = Narrowing { plan, by_size, indexes: &mut indexes, warm: &mut warm };
     let listing = Listing::new(&walk, &paths, &mut narrowing, threads);
     let (files, ruled_out) = (listing.haystacks.len(), listing.ruled_out.files);
@@ -116,11 +116,11 @@ fn search(common: &CommonArgs, arguments: &SearchArguments, settings: &Settings)
         outcome.failed = true;
     }
     let written = match &listing.haystacks[..] {
-        [only] => search_one(&query, &look, only, &mut outcome),
-        many => search_many(&query, &look, many, threads, &mut outcome),
+        [only] => search_one(&query, &format, only, &mut outcome),
+        many => search_many(&query, &format, many, threads, &mut outcome),
     };
     let written = written.and_then(|mut output| {
-        if look.counts_bytes() {
+        if format.counts_bytes() {
             output.summary(&outcome.stats, started.elapsed())?;
         }
         output.flush()
@@ -149,8 +149,8 @@ fn stdout_is_a_file() -> bool {
 }
 
 /// Searches one file and prints what is found at once, however much it is.
-fn search_one(query: &Query, look: &Look, haystack: &Haystack, outcome: &mut Outcome) -> io::Result<Output> {
-    let mut worker = Worker::new(query, look, look.stdout());
+fn search_one(query: &Query, format: &Format, haystack: &Haystack, outcome: &mut Outcome) -> io::Result<Output> {
+    let mut worker = Worker::new(query, format, format.stdout());
     match worker.search(haystack, &On::ALL) {
         Ok(searched) => {
             outcome.found = searched.found;
@@ -162,20 +162,20 @@ fn search_one(query: &Query, look: &Look, haystack: &Haystack, outcome: &mut Out
             outcome.failed = true;
         }
     }
-    Ok(Output::new(look, worker.into_writer()))
+    Ok(Output::new(format, worker.into_writer()))
 }
 
 /// Searches many files on several threads and prints what is found in their order.
 fn search_many(
     query: &Query,
-    look: &Look,
+    format: &Format,
     haystacks: &[Haystack],
     threads: usize,
     outcome: &mut Outcome,
 ) -> io::Result<Output> {
-    let mut output = Output::new(look, look.stdout());
+    let mut output = Output::new(format, format.stdout());
     let mut written = Ok(());
-    let worker = || PieceWorker::new(query, look);
+    let worker = || PieceWorker::new(query, format);
     let work = |worker: &mut PieceWorker<'_>, haystack: &Haystack, parts: &Parts<'_, Part>| {
         worker.search(haystack, parts);
     };

@@ -19,7 +19,7 @@ use crate::daemon::wire::{FoundSymbol, PathText, Purpose, Question, Symbols, Sym
 use crate::daemon::{Client, Reach};
 use crate::index::Unsaved;
 use crate::index::symbols::{Fit, LARGEST_PARSED, SymbolAnswer, SymbolKind, SymbolMatch, SymbolQuery};
-use crate::sync::Verdict;
+use crate::sync::SyncStatus;
 use crate::workspace::{Engine, Workspace};
 
 /// `symbols`
@@ -201,7 +201,7 @@ fn ask_own(settings: &Settings, root: &CodebaseRoot, params: &SymbolsParams) -> 
 /// Brings the index and its symbols up to date, and asks.
 async fn ask(workspace: &Workspace, query: SymbolQuery) -> Result<SymbolAnswer, String> {
     let synced = sync(workspace).await;
-    if synced.verdict == Verdict::Failed {
+    if synced.status == SyncStatus::Failed {
         return Err(synced.error.unwrap_or_else(|| "the index can't be brought up to date".to_owned()));
     }
     until_symbols_known(workspace).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::log::log_says_why;
-use super::socket::{Place, PlaceError, Stream, deadline, peer, set_deadline};
+use super::socket::{PlaceError, SocketFolder, Stream, deadline, peer, set_deadline};
 use super::start::{StartError, start};
 use super::wire::{Answer, ClientSettings, Hello, LONGEST_LINE, PROTOCOL, Purpose, Question, Reply, VERSION, Welcome};
 use crate::core::CodebaseRoot;
@@ -31,7 +31,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 pub enum ReachError {
     /// There is no place for its socket.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    SocketFolder(#[from] PlaceError),
     /// It can't be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -101,7 +101,7 @@ pub enum AskError {
 #[derive(Clone)]
 pub struct Reach {
     /// Where it is.
-    pub place: Place,
+    pub place: SocketFolder,
     /// The subcommand that wants it.
     pub client: &'static str,
     /// What the client's settings are made of.
@@ -118,7 +118,7 @@ impl Reach {
     /// # Errors
     /// When there is no place for its socket.
     pub fn of_user(client: &'static str, sources: &Sources, idle: Duration) -> Result<Reach, PlaceError> {
-        Ok(Reach { place: Place::of_user()?, client, settings: sources.into(), idle, patience: WELCOME_TIME })
+        Ok(Reach { place: SocketFolder::of_user()?, client, settings: sources.into(), idle, patience: WELCOME_TIME })
     }
 
     /// A connection to the daemon that there is; `None` when there is none. Blocks.

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::life::{Away, Life, Present};
 use super::lobby::{Guest, Lobby};
 use super::questions::{Asked, Host, answer_all};
-use super::socket::{AsyncStream, Claim, Listener, Name, Place, PlaceError};
+use super::socket::{AsyncStream, Claim, Listener, Name, PlaceError, SocketFolder};
 use super::wire::{Answer, Hello, LONGEST_LINE, PROTOCOL, Purpose, VERSION, Welcome};
 use crate::core::UnixMillis;
 use crate::core::settings::{Settings, Sources};
@@ -36,7 +36,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How the daemon runs.
 pub struct DaemonOptions {
     /// Where its socket is.
-    pub place: Place,
+    pub place: SocketFolder,
     /// It leaves when nobody has been there for so long.
     pub idle: Duration,
     /// The user's settings, without any codebase's or client's.

@@ -26,7 +26,11 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "segment", check: index::fuzz::segment, seeds: index::fuzz::segment_seeds },
     Target { name: "files", check: index::fuzz::files, seeds: index::fuzz::files_seeds },
     Target { name: "manifest", check: index::fuzz::manifest, seeds: index::fuzz::manifest_seeds },
-    Target { name: "packs", check: index::symbols::fuzz::packs, seeds: index::symbols::fuzz::packs_seeds },
+    Target {
+        name: "symbol_segments",
+        check: index::symbols::fuzz::symbol_segments,
+        seeds: index::symbols::fuzz::symbol_segments_seeds,
+    },
     // What editors and engines say.
     Target { name: "lsp", check: lsp::fuzz::lsp, seeds: lsp::fuzz::lsp_seeds },
     Target { name: "forwarder", check: daemon::fuzz::forwarder, seeds: daemon::fuzz::forwarder_seeds },

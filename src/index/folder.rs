@@ -94,7 +94,7 @@ pub enum Ours {
     /// A segment.
     Segment,
     /// Symbols.
-    Pack,
+    SymbolSegment,
     /// The state of an engine.
     Engine,
     /// What is or was being written.
@@ -124,7 +124,7 @@ impl Ours {
             "unfinished" => Some(Ours::Unfinished),
             "json" => engine.map(|_| Ours::Engine),
             "segment" => engine.is_none().then_some(Ours::Segment),
-            "symbols" => engine.is_none().then_some(Ours::Pack),
+            "symbols" => engine.is_none().then_some(Ours::SymbolSegment),
             _ => None,
         }
     }
@@ -178,7 +178,7 @@ mod tests {
             ("CACHEDIR.TAG".to_owned(), Ours::Mark),
             ("manifest-00000000000000ff".to_owned(), Ours::Manifest(Generation(255))),
             (format!("{id}.segment"), Ours::Segment),
-            (format!("{id}.symbols"), Ours::Pack),
+            (format!("{id}.symbols"), Ours::SymbolSegment),
             (format!("{id}.unfinished"), Ours::Unfinished),
             (format!("engine-{id}.json"), Ours::Engine),
             (format!("engine-{id}.unfinished"), Ours::Unfinished),

@@ -1,17 +1,18 @@
 //! Grams: the short strings a text holds, by which its file is found, and how they are collected.
 //!
-//! There are two kinds. **Trigrams** are all strings of three bytes within a line. **Joints** are the four bytes where one
-//! word ends and the next begins: `le_o` of `file_operations`, `leNa` of `fileName`, `io.r` of `io.read`. Trigrams tell
-//! which words a file holds, joints which of them stand together: of the files of the Linux kernel whose trigrams allow
-//! for `struct file_operations`, joints leave half. They add a tenth to the postings.
+//! There are two kinds. **Trigrams** are all strings of three bytes within a line. **Boundary grams** are the four
+//! bytes where one word ends and the next begins: `le_o` of `file_operations`, `leNa` of `fileName`, `io.r` of
+//! `io.read`. Trigrams tell which words a file holds, boundary grams which of them stand together: of the files of the
+//! Linux kernel whose trigrams allow for `struct file_operations`, boundary grams leave half. They add a tenth to the
+//! postings.
 
-/// A trigram, or a joint; a number below 2²⁴.
+/// A trigram, or a boundary gram; a number below 2²⁴.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Gram(u32);
 
-/// Joints have the numbers that trigrams beginning with a NUL would have. Nothing behind a NUL is searched, so that there
-/// are none.
-const JOINTS: u32 = 1 << 16;
+/// Boundary grams have the numbers that trigrams beginning with a NUL would have. Nothing behind a NUL is searched, so
+/// that there are none.
+const BOUNDARIES: u32 = 1 << 16;
 
 impl Gram {
     /// How many there are.
@@ -22,9 +23,9 @@ impl Gram {
         Gram(u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]]))
     }
 
-    /// The joint of four bytes, if they are one. Joints share their numbers with a few others.
-    pub fn joint(bytes: [u8; 4]) -> Option<Gram> {
-        is_joint(u32::from_be_bytes(bytes.map(class))).then(|| Gram(joint_number(u32::from_be_bytes(bytes))))
+    /// The boundary gram of four bytes, if they are one. Boundary grams share their numbers with a few others.
+    pub fn boundary(bytes: [u8; 4]) -> Option<Gram> {
+        is_boundary(u32::from_be_bytes(bytes.map(class))).then(|| Gram(boundary_number(u32::from_be_bytes(bytes))))
     }
 
     /// The gram of a number, its high byte dropped.
@@ -39,17 +40,17 @@ impl Gram {
 
     /// Whether it is a trigram that spans two lines. A match never does, so such trigrams are neither indexed nor found.
     fn spans_lines(self) -> bool {
-        self.0 >= JOINTS && self.0.to_be_bytes()[1..].contains(&b'\n')
+        self.0 >= BOUNDARIES && self.0.to_be_bytes()[1..].contains(&b'\n')
     }
 }
 
-/// What a byte is at the joint of two words.
+/// What a byte is at the boundary of two words.
 const ALPHANUMERIC: u8 = 1;
 const LOWERCASE: u8 = 2;
 const UPPERCASE: u8 = 4;
 const PUNCTUATION: u8 = 8;
 
-/// The classes of four bytes that are a joint: two words with a mark between them, or a hump of a word.
+/// The classes of four bytes that are a boundary gram: two words with a mark between them, or a hump of a word.
 const MARKED: u32 = u32::from_be_bytes([ALPHANUMERIC, ALPHANUMERIC, PUNCTUATION, ALPHANUMERIC]);
 const HUMPED: u32 = u32::from_be_bytes([ALPHANUMERIC, LOWERCASE, UPPERCASE, ALPHANUMERIC]);
 
@@ -73,18 +74,18 @@ fn class(byte: u8) -> u8 {
     CLASSES[usize::from(byte)]
 }
 
-/// Whether four bytes of these classes are a joint.
-fn is_joint(classes: u32) -> bool {
+/// Whether four bytes of these classes are a boundary gram.
+fn is_boundary(classes: u32) -> bool {
     // Without a branch between the two.
     (classes & MARKED == MARKED) | (classes & HUMPED == HUMPED)
 }
 
 /// Fibonacci hashing: the upper half of a product with 2³² divided by the golden ratio.
-fn joint_number(bytes: u32) -> u32 {
+fn boundary_number(bytes: u32) -> u32 {
     bytes.wrapping_mul(0x9e37_79b1) >> 16
 }
 
-/// Bytes that are looked at for trigrams before they are for joints.
+/// Bytes that are looked at for trigrams before they are for boundary grams.
 const STRETCH: usize = 4096;
 
 /// Collects the distinct grams of one text after another.
@@ -99,8 +100,8 @@ pub struct Collector {
     last_classes: u32,
     /// How many bytes of a trigram's beginning were fed (at most two).
     begun: usize,
-    /// The joints of the stretch that is looked at.
-    joints: Box<[u32; STRETCH]>,
+    /// The boundary grams of the stretch that is looked at.
+    boundaries: Box<[u32; STRETCH]>,
 }
 
 impl Collector {
@@ -113,7 +114,7 @@ impl Collector {
             last: 0,
             last_classes: 0,
             begun: 0,
-            joints: Box::new([0; STRETCH]),
+            boundaries: Box::new([0; STRETCH]),
         }
     }
 
@@ -138,9 +139,9 @@ impl Collector {
     }
 
     /// Takes at most [`STRETCH`] bytes. Without a branch on what is found: in source code a
-    /// trigram is new once in six or seven bytes, a joint comes once in fifteen, and neither can be predicted.
+    /// trigram is new once in six or seven bytes, a boundary gram comes once in fifteen, and neither can be predicted.
     fn feed_stretch(&mut self, stretch: &[u8]) {
-        let Collector { seen, found, joints, .. } = self;
+        let Collector { seen, found, boundaries, .. } = self;
         // On the stack: a field would be written at each byte.
         let (mut count, mut last, mut last_classes) = (self.count, self.last, self.last_classes);
         if found.len() < count + 2 * STRETCH {
@@ -154,15 +155,15 @@ impl Collector {
             count += usize::from(*word & bit == 0);
             *word |= bit;
         };
-        let mut joint_count = 0;
+        let mut boundary_count = 0;
         for &byte in stretch {
             last = last << 8 | u32::from(byte);
             last_classes = last_classes << 8 | u32::from(class(byte));
-            joints[joint_count] = last;
-            joint_count += usize::from(is_joint(last_classes));
+            boundaries[boundary_count] = last;
+            boundary_count += usize::from(is_boundary(last_classes));
             see(last & 0xff_ffff);
         }
-        joints[..joint_count].iter().for_each(|&bytes| see(joint_number(bytes)));
+        boundaries[..boundary_count].iter().for_each(|&bytes| see(boundary_number(bytes)));
         (self.count, self.last, self.last_classes) = (count, last, last_classes);
     }
 
@@ -185,14 +186,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn joints_are_where_a_word_ends_and_the_next_begins() {
-        let joints = |text: &[u8]| -> Vec<String> {
-            let joints = text.windows(4).filter(|w| Gram::joint([w[0], w[1], w[2], w[3]]).is_some());
-            joints.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+    fn boundary_grams_are_where_a_word_ends_and_the_next_begins() {
+        let boundaries = |text: &[u8]| -> Vec<String> {
+            let boundaries = text.windows(4).filter(|w| Gram::boundary([w[0], w[1], w[2], w[3]]).is_some());
+            boundaries.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
         };
-        assert_eq!(joints(b"struct file_operations x9_y"), ["le_o", "x9_y"]);
-        assert_eq!(joints(b"theFileName = io.read(HTTPServer)"), ["heFi", "leNa", "io.r", "ad(H"]);
-        assert_eq!(joints(b"a_b x->y aB __init \xc3\xa9t_\xc3\xa9 ab_\n ab\xc3c"), [""; 0]);
+        assert_eq!(boundaries(b"struct file_operations x9_y"), ["le_o", "x9_y"]);
+        assert_eq!(boundaries(b"theFileName = io.read(HTTPServer)"), ["heFi", "leNa", "io.r", "ad(H"]);
+        assert_eq!(boundaries(b"a_b x->y aB __init \xc3\xa9t_\xc3\xa9 ab_\n ab\xc3c"), [""; 0]);
     }
 
     #[test]
@@ -209,7 +210,7 @@ mod tests {
             let mut grams = BTreeSet::new();
             for line in text.split(|&b| b == b'\n') {
                 grams.extend(line.windows(3).map(|w| Gram::trigram([w[0], w[1], w[2]])));
-                grams.extend(line.windows(4).filter_map(|w| Gram::joint([w[0], w[1], w[2], w[3]])));
+                grams.extend(line.windows(4).filter_map(|w| Gram::boundary([w[0], w[1], w[2], w[3]])));
             }
             grams.into_iter().collect()
         };
@@ -232,16 +233,16 @@ mod tests {
         }
     }
 
-    // The joints' numbers are those of trigrams that can't be, whether or not these would hold a line's end.
+    // The boundary grams' numbers are those of trigrams that can't be, whether or not these would hold a line's end.
     #[test]
-    fn every_joint_is_found() {
+    fn every_boundary_gram_is_found() {
         let words = (b'a'..=b'z').flat_map(|a| (b'0'..=b'9').map(move |b| (a, b)));
         for (a, b) in words {
             let text = [a, b, b'_', a];
             let mut collector = Collector::new();
             collector.feed(&text);
-            let joint = Gram::joint(text).expect("a joint");
-            assert!(collector.found().any(|gram| gram == joint), "{text:?}");
+            let boundary = Gram::boundary(text).expect("a boundary gram");
+            assert!(collector.found().any(|gram| gram == boundary), "{text:?}");
         }
     }
 }

@@ -31,7 +31,8 @@ const MOST_STRINGS: usize = 1024;
 const FEW_STRINGS: usize = 8;
 /// Longest string that is followed, bytes.
 const LONGEST: usize = 256;
-/// Ends of three bytes, which make joints with what is beside them, are followed up to this many; above, only ends of two.
+/// Ends of three bytes, which make boundary grams with what is beside them, are followed up to this many; above, only
+/// ends of two.
 const MOST_LONG_ENDS: usize = 64;
 /// Classes of at most this many characters are spelled out.
 const MOST_CHARACTERS: u32 = 64;
@@ -109,16 +110,16 @@ impl Plan {
         let one_of = |gram: &dyn Fn([u8; 4]) -> Gram| Plan::any(fours().map(|four| Plan::AnyOf(vec![gram(four)])));
         let first = |[a, b, c, _]: [u8; 4]| Gram::trigram([a, b, c]);
         let trigrams = one_of(&first).and(one_of(&|[_, b, c, d]| Gram::trigram([b, c, d])));
-        match fours().any(|four| Gram::joint(four).is_some()) {
-            true => trigrams.and(one_of(&|four| Gram::joint(four).unwrap_or_else(|| first(four)))),
+        match fours().any(|four| Gram::boundary(four).is_some()) {
+            true => trigrams.and(one_of(&|four| Gram::boundary(four).unwrap_or_else(|| first(four)))),
             false => trigrams,
         }
     }
 
     fn of_string(string: &[u8]) -> Plan {
         let trigrams = string.windows(3).map(|w| Gram::trigram([w[0], w[1], w[2]]));
-        let joints = string.windows(4).filter_map(|w| Gram::joint([w[0], w[1], w[2], w[3]]));
-        trigrams.chain(joints).fold(Plan::All, |plan, gram| plan.and(Plan::AnyOf(vec![gram])))
+        let boundaries = string.windows(4).filter_map(|w| Gram::boundary([w[0], w[1], w[2], w[3]]));
+        trigrams.chain(boundaries).fold(Plan::All, |plan, gram| plan.and(Plan::AnyOf(vec![gram])))
     }
 }
 
@@ -397,8 +398,8 @@ mod tests {
         assert_eq!(plan("abc.*xyz"), Plan::And(vec![any_of(&["abc"]), any_of(&["xyz"])]));
         assert_eq!(plan("a(bc)+d"), Plan::And(vec![any_of(&["abc"]), any_of(&["bcd"])]));
         assert_eq!(plan("(?i)abc"), any_of(&["ABC", "ABc", "AbC", "Abc", "aBC", "aBc", "abC", "abc"]));
-        let joint = Plan::AnyOf(vec![Gram::joint(*b"ab_c").expect("a joint")]);
-        assert_eq!(plan("ab_c"), Plan::And(vec![any_of(&["ab_"]), any_of(&["b_c"]), joint]));
+        let boundary = Plan::AnyOf(vec![Gram::boundary(*b"ab_c").expect("a boundary gram")]);
+        assert_eq!(plan("ab_c"), Plan::And(vec![any_of(&["ab_"]), any_of(&["b_c"]), boundary]));
         assert_eq!(plan("ab"), Plan::All);
         assert_eq!(plan("abc|x"), Plan::All);
         assert_eq!(plan(".*"), Plan::All);

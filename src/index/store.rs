@@ -67,8 +67,8 @@ pub struct Index {
     folder: PathBuf,
     current: RwLock<Arc<Snapshot>>,
     changing: Mutex<()>,
-    /// See [`Index::take_doubts`].
-    doubts: Mutex<BTreeSet<RelPath>>,
+    /// See [`Index::take_rechecks`].
+    rechecks: Mutex<BTreeSet<RelPath>>,
 }
 
 /// What a commit changes.
@@ -101,7 +101,7 @@ impl Index {
         let opened = folder::make(folder).and_then(|()| load(folder, &[]));
         let (snapshot, problems) = opened.unwrap_or_else(|error| (Snapshot::default(), failed(error)));
         let current = RwLock::new(Arc::new(snapshot));
-        let index = Index { folder: folder.to_owned(), current, changing: Mutex::new(()), doubts: Mutex::default() };
+        let index = Index { folder: folder.to_owned(), current, changing: Mutex::new(()), rechecks: Mutex::default() };
         // What couldn't be read may name them.
         if problems.is_empty() {
             index.sweep();
@@ -260,8 +260,8 @@ impl Index {
 
     /// Files that changes have put into the overlay, or left there, since this was asked last. They are to be looked at:
     /// another process may not know yet that one is ignored by now, and what was away may be there again.
-    pub fn take_doubts(&self) -> BTreeSet<RelPath> {
-        std::mem::take(&mut *self.doubts.lock())
+    pub fn take_rechecks(&self) -> BTreeSet<RelPath> {
+        std::mem::take(&mut *self.rechecks.lock())
     }
 
     /// One change of the manifest, and its number: `next` makes the parts after it from the snapshot before it, or says
@@ -321,7 +321,7 @@ impl Index {
                 base = Arc::new(load(&self.folder, base.parts()).map_err(failed)?.0);
                 continue;
             };
-            let mut doubts = self.keep(&mut parts, copies)?;
+            let mut rechecks = self.keep(&mut parts, copies)?;
             let snapshot = Arc::new(Snapshot::new(generation, parts, fences, base.ancestry.child()));
             let committed = snapshot.manifest().commit(&self.folder, base.generation).map_err(failed)?;
             let now = match &committed {
@@ -343,12 +343,12 @@ impl Index {
             if own == Own::Known {
                 unlike.retain(|path| snapshot.agrees(&base, path) || !snapshot.agrees(&now, path));
             }
-            doubts.append(&mut unlike);
+            rechecks.append(&mut unlike);
             for other in &done.passed_over {
-                doubts.append(&mut base.unlike(&opened(&self.folder, other, base.parts()).0));
+                rechecks.append(&mut base.unlike(&opened(&self.folder, other, base.parts()).0));
             }
             self.remove_dead(&base, &now);
-            self.adopt(&before, now, doubts, overlay);
+            self.adopt(&before, now, rechecks, overlay);
             return Ok(Some(generation));
         }
         Err(IndexError::Overtaken { path: self.folder.clone() })
@@ -378,20 +378,20 @@ impl Index {
     }
 
     /// Makes `now` the current commit. What is in doubt goes into the overlay before, so that no search misses it.
-    fn adopt(&self, before: &Snapshot, now: Arc<Snapshot>, mut doubts: BTreeSet<RelPath>, overlay: &Overlay) {
+    fn adopt(&self, before: &Snapshot, now: Arc<Snapshot>, mut rechecks: BTreeSet<RelPath>, overlay: &Overlay) {
         // What this process is about to read for the first time needn't be read twice.
         let dirty = overlay.view();
-        doubts.retain(|path| before.find(path).is_some() || !dirty.contains_key(path));
-        if !doubts.is_empty() {
-            overlay.mark(doubts.iter().map(|path| (path.clone(), Verdict::Read)));
-            self.doubt(doubts);
+        rechecks.retain(|path| before.find(path).is_some() || !dirty.contains_key(path));
+        if !rechecks.is_empty() {
+            overlay.mark(rechecks.iter().map(|path| (path.clone(), Verdict::Read)));
+            self.doubt(rechecks);
         }
         *self.current.write() = now;
     }
 
     /// These are in the overlay, and are to be looked at.
     pub(super) fn doubt(&self, paths: impl IntoIterator<Item = RelPath>) {
-        self.doubts.lock().extend(paths);
+        self.rechecks.lock().extend(paths);
     }
 
     /// Removes the files of `base` that `now` needs no more.

@@ -20,7 +20,7 @@ use tower_lsp::lsp_types::{
 use super::edits::{LOST_TEXT, LostText};
 use super::ext::FileUri;
 use super::positions::{BYTE_ORDER_MARK, Encoding};
-use super::roots::Place;
+use super::roots::RootSpelling;
 use crate::core::{CodebaseRoot, RelPath};
 use crate::index::Unsaved;
 use crate::workspace::Workspace;
@@ -284,7 +284,7 @@ impl OpenText {
     }
 
     /// The document's place in the codebase that it was asked for, or `None` when it doesn't belong to it.
-    pub async fn place_in(&self, workspace: &Workspace, place: &Place) -> Option<RelPath> {
+    pub async fn place_in(&self, workspace: &Workspace, place: &RootSpelling) -> Option<RelPath> {
         let places = places(std::slice::from_ref(self), workspace, place).await;
         places.into_iter().next().flatten()
     }
@@ -292,7 +292,7 @@ impl OpenText {
 
 impl Held {
     /// Those of `open` that belong to the codebase for which they were asked. Of several for one file the last counts.
-    pub async fn of(open: &[OpenText], workspace: &Workspace, place: &Place) -> Held {
+    pub async fn of(open: &[OpenText], workspace: &Workspace, place: &RootSpelling) -> Held {
         let places = places(open, workspace, place).await;
         let documents = places.into_iter().zip(open).filter_map(|(path, open)| Some((path?, open.clone())));
         let documents: BTreeMap<_, _> = documents.collect();
@@ -307,7 +307,7 @@ impl Held {
 }
 
 /// Where each document is in the codebase, if it belongs to it. Found out once for the file that it is, and remembered.
-async fn places(open: &[OpenText], workspace: &Workspace, place: &Place) -> Vec<Option<RelPath>> {
+async fn places(open: &[OpenText], workspace: &Workspace, place: &RootSpelling) -> Vec<Option<RelPath>> {
     if open.is_empty() {
         return Vec::new();
     }

@@ -9,7 +9,7 @@ use tower_lsp::lsp_types::{ProgressToken, Range, Url};
 
 use crate::core::cache::BackendKind;
 use crate::core::{BatchId, Codebase, CodebaseId, Owner, UnixMillis};
-use crate::sync::{SyncOutcome, Verdict};
+use crate::sync::{SyncOutcome, SyncStatus};
 use crate::workspace;
 
 /// Version of this protocol, as announced. It grows when a client has to know of a change.
@@ -483,12 +483,12 @@ impl From<&workspace::QueuedBatch> for Batch {
     }
 }
 
-impl From<Verdict> for Outcome {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Synced => Outcome::Synced,
-            Verdict::Failed => Outcome::Failed,
-            Verdict::Superseded => Outcome::Superseded,
+impl From<SyncStatus> for Outcome {
+    fn from(status: SyncStatus) -> Self {
+        match status {
+            SyncStatus::Synced => Outcome::Synced,
+            SyncStatus::Failed => Outcome::Failed,
+            SyncStatus::Superseded => Outcome::Superseded,
         }
     }
 }
@@ -497,7 +497,7 @@ impl From<&SyncOutcome> for LastSync {
     fn from(outcome: &SyncOutcome) -> Self {
         LastSync {
             id: outcome.id,
-            outcome: outcome.verdict.into(),
+            outcome: outcome.status.into(),
             files: outcome.files,
             duration_ms: u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX),
             finished_at: outcome.finished_at,

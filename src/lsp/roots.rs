@@ -24,7 +24,7 @@ pub struct Root {
 
 /// Where a codebase is, for the engine and for the client.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct RootSpelling {
     canonical: PathBuf,
     spelling: PathBuf,
 }
@@ -41,10 +41,10 @@ impl Root {
     }
 
     /// Where it is.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> RootSpelling {
         let canonical = self.canonical().to_owned();
         let spelling = self.spellings.first().unwrap_or(&canonical).clone();
-        Place { canonical, spelling }
+        RootSpelling { canonical, spelling }
     }
 
     /// Whether `name` is its id, or its root as a URI.
@@ -125,7 +125,7 @@ impl Roots {
     }
 }
 
-impl Place {
+impl RootSpelling {
     /// A client's path as the engine spells it.
     pub fn canonical(&self, path: &Path) -> PathBuf {
         // Joining nothing would add a slash.
@@ -156,7 +156,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn paths_go_between_the_client_s_spelling_and_the_engine_s() {
-        let place = Place { canonical: "/real/x".into(), spelling: "/link".into() };
+        let place = RootSpelling { canonical: "/real/x".into(), spelling: "/link".into() };
         assert_eq!(place.canonical(Path::new("/link/a/b")), Path::new("/real/x/a/b"));
         assert_eq!(place.canonical(Path::new("/real/x/a")), Path::new("/real/x/a"));
         assert_eq!(place.canonical(Path::new("/linked/a")), Path::new("/linked/a"));

@@ -16,7 +16,7 @@ use super::ext::{FileUri, SearchChunk, SearchMatch, SearchParams, SearchProgress
 use super::globs::Globs;
 use super::outbox::Outbox;
 use super::positions::{BYTE_ORDER_MARK, Encoding, in_editor_lines};
-use super::roots::Place;
+use super::roots::RootSpelling;
 use crate::core::RelPath;
 use crate::index::{Boundary, Case, FileMatches, MatchedLine, Pattern, Query};
 use crate::workspace::{FreshView, Keep, Workspace};
@@ -55,7 +55,7 @@ pub struct Target {
     /// The codebase.
     pub workspace: Workspace,
     /// Where it is.
-    pub place: Place,
+    pub place: RootSpelling,
     /// Folders in it that are searched as codebases of their own.
     pub inner: Vec<RelPath>,
     /// The documents the client has open.

@@ -22,7 +22,7 @@ use super::edits::LostText;
 use super::ext::{CodebaseParams, LastSync, Outcome, QueueState, SearchParams, SearchResult, commands};
 use super::life::Life;
 use super::outbox::Outbox;
-use super::roots::{Place, Root, Roots};
+use super::roots::{Root, RootSpelling, Roots};
 use super::search::{Search, Target, failed};
 use super::symbols::SymbolSearch;
 use crate::core::RelPath;
@@ -296,7 +296,7 @@ impl Session {
     }
 
     /// Codebases to search, with the documents the client has open there.
-    fn targets(&mut self, places: Places) -> Vec<Target> {
+    fn targets(&mut self, places: RootSpellings) -> Vec<Target> {
         let targets = places.into_iter().map(|(workspace, place, inner)| {
             let root = &workspace.codebase().root;
             let (texts, latest) = (self.documents.texts(root), self.documents.latest(root));
@@ -396,9 +396,9 @@ impl Session {
 }
 
 /// Codebases, where they are, and the folders in each that are codebases of their own.
-type Places = Vec<(Workspace, Place, Vec<RelPath>)>;
+type RootSpellings = Vec<(Workspace, RootSpelling, Vec<RelPath>)>;
 
-fn places(roots: &[&Root]) -> Places {
+fn places(roots: &[&Root]) -> RootSpellings {
     // A file below several roots is answered by the innermost of those that are searched.
     let inner = |root: &Root| roots.iter().filter_map(|other| root.holds(other)).collect();
     roots.iter().map(|root| (root.workspace.clone(), root.place(), inner(root))).collect()

@@ -29,7 +29,7 @@ pub struct SymbolSearch {
 
 /// Where a symbol belongs among others; the least first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum RootSpelling {
     /// By how well it fits.
     Fits(Option<Rank>),
     /// By when its file changed.
@@ -55,11 +55,11 @@ impl SymbolSearch {
             let (workspace, cancel) = (&target.workspace, cancel.clone());
             let here: Vec<_> = if self.query.trim().is_empty() {
                 let latest = workspace.latest_symbols(view, MOST_SYMBOLS, near, cancel).await;
-                latest.into_iter().map(|(changed, symbol)| (Place::Latest(Reverse(changed)), symbol)).collect()
+                latest.into_iter().map(|(changed, symbol)| (RootSpelling::Latest(Reverse(changed)), symbol)).collect()
             } else {
                 let answer = workspace.symbols(view, query.clone().near(near), cancel).await;
                 let mut ranks = query.ranks();
-                let mut place = |symbol: &SymbolMatch| Place::Fits(ranks(&symbol.symbol.name));
+                let mut place = |symbol: &SymbolMatch| RootSpelling::Fits(ranks(&symbol.symbol.name));
                 answer.symbols.into_iter().map(|symbol| (place(&symbol), symbol)).collect()
             };
             let here = here.iter().filter(|(_, symbol)| target.keeps(&symbol.path));

@@ -94,7 +94,7 @@ pub struct Synced {
 
 /// How a batch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum SyncStatus {
     /// It was synced.
     Synced,
     /// It wasn't: its changes are still to be synced.
@@ -109,7 +109,7 @@ pub struct SyncOutcome {
     /// The batch.
     pub id: BatchId,
     /// How it ended.
-    pub verdict: Verdict,
+    pub status: SyncStatus,
     /// Files it covered; `None` for everything.
     pub covered: Option<usize>,
     /// Files that were read anew, or found to be gone.
@@ -128,9 +128,9 @@ pub struct SyncOutcome {
 
 impl SyncOutcome {
     /// Of a batch that wasn't synced.
-    pub fn unsynced(id: BatchId, verdict: Verdict, error: Option<String>) -> SyncOutcome {
+    pub fn unsynced(id: BatchId, status: SyncStatus, error: Option<String>) -> SyncOutcome {
         let (files, returns, time, finished_at) = (0, 0, Duration::ZERO, UnixMillis::now());
-        SyncOutcome { id, verdict, covered: None, files, returns, waited: time, took: time, finished_at, error }
+        SyncOutcome { id, status, covered: None, files, returns, waited: time, took: time, finished_at, error }
     }
 }
 
@@ -179,7 +179,7 @@ impl Enqueued {
     /// Waits for the end. A batch that vanished without one (the runtime is shutting down) counts as superseded.
     pub async fn outcome(mut self) -> SyncOutcome {
         let ended = self.outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
-        ended.unwrap_or_else(|| SyncOutcome::unsynced(self.batch, Verdict::Superseded, None))
+        ended.unwrap_or_else(|| SyncOutcome::unsynced(self.batch, SyncStatus::Superseded, None))
     }
 }
 
@@ -326,7 +326,7 @@ impl Journey {
     /// Waits and syncs, again when the place or the lease is lost.
     async fn go<T: SyncTarget>(&mut self, target: Arc<T>, tell: oneshot::Sender<usize>) -> SyncOutcome {
         let (shared, id, mut tell) = (self.shared.clone(), self.batch.id, Some(tell));
-        let failed = |error: String| SyncOutcome::unsynced(id, Verdict::Failed, Some(error));
+        let failed = |error: String| SyncOutcome::unsynced(id, SyncStatus::Failed, Some(error));
         while self.returns < MAX_RETURNS {
             shared.cache.raise_token_floor(target.last_token());
             self.changes.mark_unchanged();
@@ -358,7 +358,7 @@ impl Journey {
                 }
             }
             if shared.cancel.is_cancelled() || self.entered.elapsed() > shared.cache.lease_config().stale_after {
-                return SyncOutcome::unsynced(id, Verdict::Superseded, None);
+                return SyncOutcome::unsynced(id, SyncStatus::Superseded, None);
             }
             tracing::info!(queue = %self.key.0, batch = %id, "a batch is enqueued again");
             self.returns += 1;
@@ -425,10 +425,10 @@ impl Journey {
                 }
             }
         };
-        let unsynced = |error: String| SyncOutcome::unsynced(head.batch, Verdict::Failed, Some(error));
+        let unsynced = |error: String| SyncOutcome::unsynced(head.batch, SyncStatus::Failed, Some(error));
         match result {
             Ok(Ok(Synced { files })) => {
-                Some(SyncOutcome { files, ..SyncOutcome::unsynced(head.batch, Verdict::Synced, None) })
+                Some(SyncOutcome { files, ..SyncOutcome::unsynced(head.batch, SyncStatus::Synced, None) })
             }
             Ok(Err(_)) if head.cancel.is_cancelled() && !self.shared.cancel.is_cancelled() => None,
             Ok(Err(error)) => Some(unsynced(error)),

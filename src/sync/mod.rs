@@ -4,4 +4,4 @@ mod debounce;
 mod manager;
 
 pub use debounce::Debounce;
-pub use manager::{Enqueued, Head, LeaseLost, SyncManager, SyncOutcome, SyncTarget, Synced, Verdict};
+pub use manager::{Enqueued, Head, LeaseLost, SyncManager, SyncOutcome, SyncStatus, SyncTarget, Synced};

@@ -11,22 +11,22 @@ const MOST_PATHS: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Changes {
     /// Paths to look at, and whether something new may be there.
-    pub paths: HashMap<RelPath, Born>,
+    pub paths: HashMap<RelPath, Hint>,
     /// Look at the whole tree: events were lost, a folder moved, an ignore file changed, or too much happened.
     pub everything: bool,
 }
 
-/// Whether something new may be at a path: created, or moved there.
+/// What an event says of a path: whether something new may be there, created or moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Born {
+pub enum Hint {
     /// What was there changed.
-    No,
+    Changed,
     /// Who may look into a folder changed.
     Access,
     /// It may be a folder that nobody watches yet.
-    Maybe,
+    Appeared,
     /// Somebody else says that a file is there, who may not know that it is ignored by now.
-    Doubtful,
+    Unsure,
 }
 
 impl Changes {
@@ -35,9 +35,9 @@ impl Changes {
         self.paths.is_empty() && !self.everything
     }
 
-    pub(super) fn add(&mut self, path: RelPath, born: Born) {
-        let known = self.paths.entry(path).or_insert(born);
-        *known = born.max(*known);
+    pub(super) fn add(&mut self, path: RelPath, hint: Hint) {
+        let known = self.paths.entry(path).or_insert(hint);
+        *known = hint.max(*known);
         if self.paths.len() > MOST_PATHS {
             self.see_everything();
         }

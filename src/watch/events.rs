@@ -7,7 +7,7 @@ use notify::Event;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 
 use super::Shared;
-use super::changes::Born;
+use super::changes::Hint;
 use super::tree::decides_what_is_ignored;
 use crate::core::RelPath;
 
@@ -28,26 +28,26 @@ impl Shared {
                 self.lose();
             }
             Ok(event) => {
-                let born = match event.kind {
+                let hint = match event.kind {
                     // Our own reading raises these; only the end of a write tells of a change.
-                    EventKind::Access(AccessKind::Close(AccessMode::Write)) => Born::No,
+                    EventKind::Access(AccessKind::Close(AccessMode::Write)) => Hint::Changed,
                     EventKind::Access(_) => return,
                     EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both)) => {
-                        Born::Maybe
+                        Hint::Appeared
                     }
-                    EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any | EventKind::Other => Born::Maybe,
-                    EventKind::Modify(ModifyKind::Metadata(_)) => Born::Access,
-                    EventKind::Modify(_) | EventKind::Remove(_) => Born::No,
+                    EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any | EventKind::Other => Hint::Appeared,
+                    EventKind::Modify(ModifyKind::Metadata(_)) => Hint::Access,
+                    EventKind::Modify(_) | EventKind::Remove(_) => Hint::Changed,
                 };
                 let moved = matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)));
                 let leaves = moved || event.kind.is_remove();
                 for path in &event.paths {
-                    self.take_path(number, path, born, moved, leaves);
+                    self.take_path(number, path, hint, moved, leaves);
                 }
             }
             Err(error) => {
                 // Whatever it was, the next walk finds what it hid.
-                tracing::warn!(%error, "file events had an error; looking at the whole tree");
+                tracing::warn!(%error, "file events had an error; the whole tree is compared");
                 self.lose();
             }
         }
@@ -55,7 +55,7 @@ impl Shared {
     }
 
     /// `moved`: what is there has another name now, or had one before; `leaves`: or it is gone.
-    fn take_path(&self, number: u64, path: &Path, born: Born, moved: bool, leaves: bool) {
+    fn take_path(&self, number: u64, path: &Path, hint: Hint, moved: bool, leaves: bool) {
         if path.starts_with(self.cookies.folder()) {
             if number == self.newest.load(Ordering::SeqCst) {
                 self.cookies.seen(path);
@@ -76,18 +76,18 @@ impl Shared {
         if moved && was_entered {
             return self.changes.lock().see_everything();
         }
-        self.note(path, born);
+        self.note(path, hint);
     }
 
-    pub(super) fn note(&self, path: &Path, born: Born) {
-        self.note_at(path, born);
+    pub(super) fn note(&self, path: &Path, hint: Hint) {
+        self.note_at(path, hint);
         let others = path.parent().map_or_else(Vec::new, |parent| self.folders.lock().other_names(parent));
         for (other, name) in others.iter().zip(std::iter::repeat(path.file_name().unwrap_or_default())) {
-            self.note_at(&other.join(name), born);
+            self.note_at(&other.join(name), hint);
         }
     }
 
-    fn note_at(&self, path: &Path, mut born: Born) {
+    fn note_at(&self, path: &Path, mut hint: Hint) {
         let Some(relative) = RelPath::below(&self.root, path) else { return };
         if decides_what_is_ignored(&relative) {
             return self.changes.lock().see_everything();
@@ -98,16 +98,16 @@ impl Shared {
                 return;
             }
             let is_folder = folders.holds(path) && path.is_dir();
-            match born {
+            match hint {
                 // A folder's own data says nothing about files.
-                Born::No if is_folder => return,
-                Born::Access if !is_folder && !folders.is_unlisted(path) => born = Born::No,
+                Hint::Changed if is_folder => return,
+                Hint::Access if !is_folder && !folders.is_unlisted(path) => hint = Hint::Changed,
                 _ => {}
             }
         }
         let mut changes = self.changes.lock();
         if !changes.everything {
-            changes.add(relative, born);
+            changes.add(relative, hint);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Seeing what changes: file events, where the file system sends them, and walks of the tree.
 //!
-//! A [`Watcher`] folds what happens into [`Changes`]: which paths to look at, nothing more. An event says that a path
-//! is dirty; what became of it is found out by looking.
+//! A [`Watcher`] folds what happens into [`Changes`]: which paths to scan, nothing more. An event says that a path
+//! is dirty; what became of it is found out by a scan.
 
 mod changes;
 mod cookies;
@@ -16,7 +16,7 @@ mod rules;
 pub mod tree;
 mod unseen;
 
-pub use self::changes::{Born, Changes};
+pub use self::changes::{Changes, Hint};
 pub use self::cookies::{MakeFolder, cookie_folder, sweep_cookies};
 
 use std::io;
@@ -47,13 +47,13 @@ const WATCH_PAUSE: Duration = Duration::from_millis(10);
 
 /// How changes are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum Watching {
     /// By events.
     Events,
     /// By walking the tree again and again.
-    Walks,
+    Polling,
     /// Only what is told.
-    Nothing,
+    Off,
 }
 
 /// Watches one codebase.
@@ -61,7 +61,7 @@ pub struct Watcher {
     shared: Arc<Shared>,
     mode: WatchMode,
     /// How changes are to be seen.
-    wanted: Mutex<Sight>,
+    wanted: Mutex<Watching>,
     /// Why it isn't by events at the moment, when it should be. Each walk tries again.
     fallback: Mutex<Option<String>>,
     events: Mutex<Option<Events>>,
@@ -119,29 +119,29 @@ impl Watcher {
         let watcher = Watcher {
             shared: Arc::new(shared),
             mode,
-            wanted: Mutex::new(sight_wanted(mode, root)),
+            wanted: Mutex::new(watching_wanted(mode, root)),
             fallback: Mutex::default(),
             events: Mutex::new(None),
             unseen: Mutex::new(Unseen::new(root)),
             tries: AtomicU32::new(0),
             next_events: AtomicU64::new(0),
         };
-        if *watcher.wanted.lock() == Sight::Events {
+        if *watcher.wanted.lock() == Watching::Events {
             watcher.renew_events();
         }
         watcher
     }
 
     /// How changes are seen.
-    pub fn sight(&self) -> Sight {
+    pub fn watching(&self) -> Watching {
         match *self.wanted.lock() {
-            Sight::Events if self.fallback.lock().is_some() => Sight::Walks,
+            Watching::Events if self.fallback.lock().is_some() => Watching::Polling,
             wanted => wanted,
         }
     }
 
     /// What keeps it from seeing everything by events, and how to fix that.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<String> {
         let folders = self.shared.folders.lock();
         match folders.watching() {
             (_, 0, failed) => self.fallback.lock().clone().or_else(|| failed.map(str::to_owned)),
@@ -158,16 +158,16 @@ impl Watcher {
     /// A walk of the whole tree begins. What is known of the watches stays, unless it is doubtful: then all are set anew.
     /// Nothing goes unseen meanwhile, since each folder is watched before it is listed. Blocks.
     pub fn begin_walk(&self) {
-        let wanted = sight_wanted(self.mode, &self.shared.root);
+        let wanted = watching_wanted(self.mode, &self.shared.root);
         *self.wanted.lock() = wanted;
         let is_lost = self.unseen.lock().ground_changed() | self.shared.is_lost.swap(false, Ordering::SeqCst);
         match wanted {
             // Elsewhere one recursive watch covers all, which a walk sets anew.
-            Sight::Events if is_lost || !cfg!(target_os = "linux") || self.events.lock().is_none() => {
+            Watching::Events if is_lost || !cfg!(target_os = "linux") || self.events.lock().is_none() => {
                 self.renew_events()
             }
-            Sight::Events => {}
-            Sight::Walks | Sight::Nothing => {
+            Watching::Events => {}
+            Watching::Polling | Watching::Off => {
                 *self.events.lock() = None;
                 self.shared.folders.lock().forget_all();
             }
@@ -284,30 +284,30 @@ impl Watcher {
             let mut unseen = self.unseen.lock();
             (unseen.compare(), unseen.is_whole())
         };
-        self.look_at_unlisted();
+        self.recheck_unlisted();
         match changed {
             unseen::Changed::Nothing => return is_whole,
             unseen::Changed::Ground => self.shared.lose(),
             unseen::Changed::Rules => self.shared.changes.lock().see_everything(),
             unseen::Changed::Files(paths) => {
                 let mut changes = self.shared.changes.lock();
-                paths.into_iter().for_each(|path| changes.add(path, Born::No));
+                paths.into_iter().for_each(|path| changes.add(path, Hint::Changed));
             }
         }
         self.shared.changed.notify_one();
         is_whole
     }
 
-    /// Folders that couldn't be listed and can be by now. Events tell of most; of the root of something that is mounted they
-    /// tell that folder's own watch only, which couldn't be set.
-    fn look_at_unlisted(&self) {
+    /// Folders that couldn't be listed and can be by now. Events tell of most; of the root of something that is mounted
+    /// they tell that folder's own watch only, which couldn't be set.
+    fn recheck_unlisted(&self) {
         let unlisted = self.unlisted();
         let Ok(root) = files::RootFolder::open(&self.shared.root) else { return };
         let listed = unlisted.iter().filter_map(|(path, _)| RelPath::below(&self.shared.root, path));
         let listed: Vec<_> = listed.filter(|path| root.folder(Some(path)).is_ok()).collect();
         if !listed.is_empty() {
             let mut changes = self.shared.changes.lock();
-            listed.into_iter().for_each(|path| changes.add(path, Born::Access));
+            listed.into_iter().for_each(|path| changes.add(path, Hint::Access));
             drop(changes);
             self.shared.changed.notify_one();
         }
@@ -325,26 +325,26 @@ impl Watcher {
 
     /// Parts of the tree in which others' changes raise no events.
     pub fn silent_parts(&self) -> Vec<RelPath> {
-        match self.sight() {
-            Sight::Events => self.unseen.lock().silent_parts(),
-            Sight::Walks | Sight::Nothing => Vec::new(),
+        match self.watching() {
+            Watching::Events => self.unseen.lock().silent_parts(),
+            Watching::Polling | Watching::Off => Vec::new(),
         }
     }
 
     /// Takes note of a file that somebody says has changed. Paths outside the codebase's folders are passed over.
-    pub fn tell(&self, path: &Path) {
-        self.shared.note(path, Born::Maybe);
+    pub fn note_written(&self, path: &Path) {
+        self.shared.note(path, Hint::Appeared);
         self.shared.changed.notify_one();
     }
 
     /// Takes note of paths of which other processes say otherwise than this one knew.
-    pub fn doubt(&self, paths: impl IntoIterator<Item = RelPath>) {
+    pub fn recheck(&self, paths: impl IntoIterator<Item = RelPath>) {
         let mut changes = self.shared.changes.lock();
         for path in paths {
             if changes.everything {
                 break;
             }
-            changes.add(path, Born::Doubtful);
+            changes.add(path, Hint::Unsure);
         }
         if !changes.is_empty() {
             self.shared.changed.notify_one();
@@ -373,7 +373,7 @@ impl Watcher {
     /// Events of one watcher come in the order in which things happened, so a file that is made now, in a folder of our
     /// own, is seen after everything that was written before.
     pub async fn catch_up(&self) -> bool {
-        if self.sight() != Sight::Events || self.trouble().is_some() {
+        if self.watching() != Watching::Events || self.problem().is_some() {
             return false;
         }
         let deadline = tokio::time::Instant::now() + COOKIE_WAIT;
@@ -445,12 +445,12 @@ impl Events {
     }
 }
 
-fn sight_wanted(mode: WatchMode, root: &Path) -> Sight {
+fn watching_wanted(mode: WatchMode, root: &Path) -> Watching {
     match mode {
-        WatchMode::Off => Sight::Nothing,
-        WatchMode::Poll => Sight::Walks,
-        WatchMode::Auto if filesystem::is_silent(root) => Sight::Walks,
-        WatchMode::Auto | WatchMode::Native => Sight::Events,
+        WatchMode::Off => Watching::Off,
+        WatchMode::Poll => Watching::Polling,
+        WatchMode::Auto if filesystem::is_silent(root) => Watching::Polling,
+        WatchMode::Auto | WatchMode::Native => Watching::Events,
     }
 }
 

@@ -31,7 +31,7 @@ use crate::core::settings::Settings;
 use crate::core::{BatchId, Codebase, RelPath};
 use crate::index::symbols::{Dated, SymbolAnswer, SymbolQuery};
 use crate::index::{FileMatches, Limits, MatchedLine, Plan, Query, SearchEnd, Unsaved, View, find_matches};
-use crate::sync::{SyncOutcome, Verdict};
+use crate::sync::{SyncOutcome, SyncStatus};
 use crate::watch::tree::{RulesOutside, rules_outside};
 use reread::count_alike;
 use shared::Shared;
@@ -148,7 +148,7 @@ impl Workspace {
     /// Tells of files that have just been written, as an editor does on a save. Paths outside the codebase are ignored.
     pub fn touch(&self, paths: Vec<PathBuf>) {
         for path in paths {
-            self.open.shared.watcher.tell(&canonical(&path));
+            self.open.shared.watcher.note_written(&canonical(&path));
         }
     }
 
@@ -307,7 +307,7 @@ impl Workspace {
         {
             return outcome;
         }
-        SyncOutcome::unsynced(BatchId::new(), Verdict::Superseded, Some("the codebase was closed".to_owned()))
+        SyncOutcome::unsynced(BatchId::new(), SyncStatus::Superseded, Some("the codebase was closed".to_owned()))
     }
 
     /// Enqueues no batch until [`Workspace::resume`]; answers stay right meanwhile. What it gives comes when the state

@@ -1,4 +1,4 @@
-//! Looking: finding out what became of what changed, and telling the overlay.
+//! Scanning: finding out what became of what changed, and marking it in the overlay.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use crate::core::files::{Entry, EntryKind, FolderId, RootFolder};
 use crate::core::{Dirty, RelPath};
 use crate::index::{Dirtied, Snapshot, Verdict};
 use crate::watch::tree::{Enter, Ruling, Tree, WalkError};
-use crate::watch::{Born, Changes};
+use crate::watch::{Changes, Hint};
 
 /// More new folders than this are found by a walk of the whole tree, which is faster then.
 const MOST_FOLDERS: usize = 64;
 /// Parts of the tree that raise no events are compared for each fresh answer as long as that takes no longer.
 const SHORTEST_POLL: Duration = Duration::from_millis(50);
 
-/// What a look at single paths found.
+/// What a scan of single paths found.
 pub(super) enum PathsScanned {
     /// These are dirty.
     Dirty(Dirty),
@@ -25,7 +25,7 @@ pub(super) enum PathsScanned {
     TooMuch,
 }
 
-/// What a look at the whole tree found.
+/// What a reconcile of the whole tree found.
 pub(super) struct TreeScanned {
     /// Files that differ from the index.
     pub(super) differing: usize,
@@ -76,7 +76,7 @@ pub(super) fn reconcile(shared: &Shared) -> Result<TreeScanned, WalkError> {
     }
     let Tree { unreadable, files, met, .. } = tree;
     let (files, took) = (files.len(), started.elapsed());
-    tracing::debug!(files, differing, ?took, "looked at the tree");
+    tracing::debug!(files, differing, ?took, "reconciled the tree");
     Ok(TreeScanned { differing, unreadable, odd: met.odd, lacked_descriptors, took })
 }
 
@@ -86,7 +86,7 @@ fn enter(shared: &Shared) -> Enter {
     Arc::new(move |folder, id: FolderId| watcher.enter(folder, id))
 }
 
-/// Looks at what changed. Blocks.
+/// Scans what changed. Blocks.
 pub(super) fn paths(shared: &Shared, changes: Changes) -> PathsScanned {
     // A walk of the tree tells what became of it.
     let Ok(root) = RootFolder::open(shared.root()) else { return PathsScanned::TooMuch };
@@ -94,7 +94,7 @@ pub(super) fn paths(shared: &Shared, changes: Changes) -> PathsScanned {
         shared.reread_settings();
     }
     let (snapshot, before) = shared.index.with_newer(&shared.overlay);
-    let mut look = Look {
+    let mut scan = PathScan {
         shared,
         root: &root,
         ruling: Ruling::new(&shared.rules, &root),
@@ -110,19 +110,19 @@ pub(super) fn paths(shared: &Shared, changes: Changes) -> PathsScanned {
     let (gone, there): (Vec<_>, Vec<_>) = changes
         .paths
         .into_iter()
-        .map(|(path, born)| (look.what_is_at(&path), path, born))
+        .map(|(path, hint)| (scan.what_is_at(&path), path, hint))
         .partition(|(what, ..)| matches!(what, There::Nothing));
-    for (what, path, born) in gone.into_iter().chain(there) {
-        look.at(what, path, born);
-        if look.walks > MOST_FOLDERS || look.is_unsure || look.ruling.met.lacked_descriptors {
+    for (what, path, hint) in gone.into_iter().chain(there) {
+        scan.at(what, path, hint);
+        if scan.walks > MOST_FOLDERS || scan.is_unsure || scan.ruling.met.lacked_descriptors {
             return PathsScanned::TooMuch;
         }
     }
-    look.find_other_names();
-    let Look { dirty, named, .. } = look;
+    scan.find_other_names();
+    let PathScan { dirty, named, .. } = scan;
     shared.watcher.note_names(named);
     let gone = dirty.values().filter(|verdict| **verdict == Verdict::Gone).count();
-    tracing::debug!(dirty = dirty.len(), gone, "looked at what changed");
+    tracing::debug!(dirty = dirty.len(), gone, "scanned what changed");
     let paths = dirty.keys().cloned().collect();
     if !dirty.is_empty() {
         shared.overlay.mark(dirty);
@@ -193,7 +193,7 @@ fn at_silent(shared: &Shared, parts: &[RelPath]) {
             |path: &RelPath| !found.contains_key(path) && !dirty.get(path).is_some_and(|d| d.verdict == Verdict::Gone);
         let gone = snapshot.below(part).into_iter().filter(is_gone);
         let differs: Vec<_> = differs.map(|(path, _)| path.clone()).chain(gone).collect();
-        shared.watcher.doubt(differs);
+        shared.watcher.recheck(differs);
     }
     shared.note_poll(started.elapsed());
 }
@@ -207,7 +207,7 @@ enum There {
     Nothing,
 }
 
-struct Look<'a> {
+struct PathScan<'a> {
     shared: &'a Shared,
     root: &'a RootFolder,
     ruling: Ruling<'a>,
@@ -225,7 +225,7 @@ struct Look<'a> {
     is_unsure: bool,
 }
 
-impl Look<'_> {
+impl PathScan<'_> {
     fn what_is_at(&self, path: &RelPath) -> There {
         match self.root.entry(path) {
             Ok(None) => There::Nothing,
@@ -241,15 +241,15 @@ impl Look<'_> {
         }
     }
 
-    fn at(&mut self, there: There, path: RelPath, born: Born) {
+    fn at(&mut self, there: There, path: RelPath, hint: Hint) {
         let known = self.snapshot.find(&path).is_some() || self.before.contains_key(&path);
         match there {
             There::File(entry) => {
-                let verdict = match born {
+                let verdict = match hint {
                     // A walk doesn't come there.
                     _ if !self.is_listed(path.parent()) => known.then_some(Verdict::Gone),
-                    Born::Doubtful if !self.ruling.takes_in(&path, false) => Some(Verdict::Gone),
-                    Born::Doubtful => Some(Verdict::Read),
+                    Hint::Unsure if !self.ruling.takes_in(&path, false) => Some(Verdict::Gone),
+                    Hint::Unsure => Some(Verdict::Read),
                     _ => (known || self.ruling.takes_in(&path, false)).then_some(Verdict::Read),
                 };
                 if let Some(verdict) = verdict {
@@ -268,7 +268,7 @@ impl Look<'_> {
                 if known {
                     self.dirty.insert(path.clone(), Verdict::Gone);
                 }
-                self.folder(&path, born);
+                self.folder(&path, hint);
             }
         }
     }
@@ -319,11 +319,11 @@ impl Look<'_> {
         self.dirty.extend(below.map(|p| (p, verdict)));
     }
 
-    fn folder(&mut self, path: &RelPath, born: Born) {
+    fn folder(&mut self, path: &RelPath, hint: Hint) {
         let full = path.to_path(self.root.path());
-        match born {
-            Born::No => return,
-            Born::Access => match self.root.folder(Some(path)) {
+        match hint {
+            Hint::Changed => return,
+            Hint::Access => match self.root.folder(Some(path)) {
                 Ok(Some(_)) if self.shared.watcher.is_entered(&full) => return,
                 Ok(Some(_)) => {}
                 Ok(None) => return self.lose(path),
@@ -332,7 +332,7 @@ impl Look<'_> {
                     return self.shared.watcher.leave_unlisted(&full, error.to_string());
                 }
             },
-            Born::Maybe | Born::Doubtful => {}
+            Hint::Appeared | Hint::Unsure => {}
         }
         if !self.is_listed(path.parent()) || !self.ruling.takes_in(path, true) {
             return self.lose(path);

@@ -8,22 +8,22 @@ use super::shared::Shared;
 use super::state::{Progress, Stage};
 use crate::core::cache::{BackendKind, CacheManager, Namespace};
 use crate::index::Generation;
-use crate::index::symbols::{PackId, Shelf, TextKey, Update};
+use crate::index::symbols::{Shelf, SymbolSegmentId, TextKey, Update};
 
 /// Files between two reports of progress.
 const STEP: usize = 64;
 
-/// Makes the symbols of every text in the index known, those of the packs `damaged` anew, and merges packs where that is
-/// worth it. Gives the generation of the index that it saw. Blocks.
+/// Makes the symbols of every text in the index known, those of the symbol segments `damaged` anew, and merges symbol
+/// segments where that is worth it. Gives the generation of the index that it saw. Blocks.
 ///
 /// # Errors
 /// One sentence that says what went wrong and how to fix it.
 pub(super) fn bring_up_to_date(
     shared: &Shared,
     cache: &CacheManager,
-    damaged: BTreeSet<PackId>,
+    damaged: BTreeSet<SymbolSegmentId>,
 ) -> Result<Generation, String> {
-    damaged.into_iter().for_each(|pack| shared.symbols.forget(pack));
+    damaged.into_iter().for_each(|segment| shared.symbols.forget(segment));
     let snapshot = shared.index.snapshot();
     shared.symbols.refresh();
     let shelf = shelf(cache);
@@ -55,8 +55,8 @@ pub(super) fn bring_up_to_date(
     Ok(snapshot.generation)
 }
 
-/// Where other hosts leave what they have parsed. Within this process packs do that, so that a cache of its own would only
-/// hold everything twice.
+/// Where other hosts leave what they have parsed. Within this process symbol segments do that, so that a cache of its
+/// own would only hold everything twice.
 struct SharedCache<'a> {
     cache: &'a CacheManager,
     runtime: Handle,

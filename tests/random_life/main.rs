@@ -1,4 +1,5 @@
-//! Random life of a tree, and of what lies around and beneath it: whatever happens, a fresh search finds what ripgrep finds.
+//! Random life of a tree, and of what lies around and beneath it: whatever happens, a fresh search finds what ripgrep
+//! finds.
 //!
 //! `SYNCLINE_TEST_SEED=N` repeats the life of one seed and shows its steps, `SYNCLINE_TEST_SEEDS=N` lives as many.
 #![cfg(target_os = "linux")]
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use support::{DEADLINE, Random, open, ripgrep, search_readable, until_fresh, until_state};
 use syncline::index::Unsaved;
-use syncline::sync::Verdict;
+use syncline::sync::SyncStatus;
 use syncline::workspace::Workspace;
 use world::World;
 
@@ -136,8 +137,8 @@ async fn compare(world: &World, workspace: &Workspace) -> Result<(), String> {
 async fn at_rest(world: &World, workspace: &Workspace) -> Result<(), String> {
     compare(world, workspace).await?;
     let synced = workspace.sync().await;
-    if synced.verdict != Verdict::Synced {
-        return Err(format!("{:?}", synced.verdict));
+    if synced.status != SyncStatus::Synced {
+        return Err(format!("{:?}", synced.status));
     }
     let files = ripgrep(&world.fixture.root, "").len();
     until_state(workspace, |state| state.index.fresh && state.index.files == files).await;

@@ -7,7 +7,7 @@ use grep_printer::Stats;
 use serde_json::json;
 use termcolor::WriteColor;
 
-use super::look::Look;
+use super::format::Format;
 
 /// Standard output.
 pub(super) struct Output {
@@ -20,9 +20,9 @@ pub(super) struct Output {
 
 impl Output {
     /// Standard output through `writer`.
-    pub(super) fn new(look: &Look, writer: Box<dyn WriteColor>) -> Output {
-        let between = look.separator().map(|separator| [separator, b"\n"].concat());
-        Output { writer, between, begun: false, watched: look.is_watched() }
+    pub(super) fn new(format: &Format, writer: Box<dyn WriteColor>) -> Output {
+        let between = format.separator().map(|separator| [separator, b"\n"].concat());
+        Output { writer, between, begun: false, watched: format.is_watched() }
     }
 
     /// Prints the answer of the next file.

@@ -10,8 +10,8 @@ use grep_regex::RegexMatcher;
 use grep_searcher::{BinaryDetection, Searcher, Sink, SinkContext, SinkFinish, SinkMatch};
 use termcolor::{Buffer, ColorSpec, WriteColor};
 
+use super::format::{Format, Printer};
 use super::haystacks::{Haystack, Kind};
-use super::look::{Look, Printer};
 use super::mapped::search_as_mapped;
 use crate::core::files::open_regular;
 use crate::index::{Parts, Query, WhileWanted, WholeFile, has_mark, wears_out_a_searcher};
@@ -23,7 +23,7 @@ const PIECE: usize = 64 << 10;
 
 /// A searcher and a printer.
 pub(super) struct Worker<'a, W> {
-    look: &'a Look,
+    format: &'a Format,
     matcher: RegexMatcher,
     by_buffer: bool,
     searcher: Searcher,
@@ -41,14 +41,14 @@ pub(super) struct Searched {
 
 impl<'a, W: WriteColor> Worker<'a, W> {
     /// A worker that prints to `writer`.
-    pub(super) fn new(query: &Query, look: &'a Look, writer: W) -> Self {
+    pub(super) fn new(query: &Query, format: &'a Format, writer: W) -> Self {
         Worker {
-            look,
+            format,
             matcher: query.matcher.clone(),
             by_buffer: query.by_buffer,
-            searcher: look.searcher(),
+            searcher: format.searcher(),
             whole: WholeFile::default(),
-            printer: look.printer(writer),
+            printer: format.printer(writer),
         }
     }
 
@@ -61,8 +61,8 @@ impl<'a, W: WriteColor> Worker<'a, W> {
         let (matcher, path) = (&self.matcher, &haystack.path);
         // The statistics of an answer in JSON tell how a file was read.
         let tells_how = matches!(self.printer, Printer::Json(_));
-        let (searcher, whole, look) = (&mut self.searcher, &mut self.whole, self.look);
-        let source = Source { searcher, whole, matcher, haystack, look, by_buffer: self.by_buffer, tells_how, on };
+        let (searcher, whole, format) = (&mut self.searcher, &mut self.whole, self.format);
+        let source = Source { searcher, whole, matcher, haystack, format, by_buffer: self.by_buffer, tells_how, on };
         match &mut self.printer {
             Printer::Standard(printer) => {
                 let mut sink = printer.sink_with_path(matcher, path);
@@ -110,16 +110,16 @@ impl On<'_> {
 pub(super) struct Piece(Rc<RefCell<Buffer>>);
 
 impl Piece {
-    fn new(look: &Look) -> Piece {
-        Piece(Rc::new(RefCell::new(look.buffer())))
+    fn new(format: &Format) -> Piece {
+        Piece(Rc::new(RefCell::new(format.buffer())))
     }
 
     fn len(&self) -> usize {
         self.0.borrow().len()
     }
 
-    fn take(&self, look: &Look) -> Vec<u8> {
-        self.0.replace(look.buffer()).into_inner()
+    fn take(&self, format: &Format) -> Vec<u8> {
+        self.0.replace(format.buffer()).into_inner()
     }
 }
 
@@ -161,25 +161,25 @@ pub(super) struct PieceWorker<'a> {
 
 impl<'a> PieceWorker<'a> {
     /// Where something stands between the answers of two files, the first piece of each begins with it.
-    pub(super) fn new(query: &Query, look: &'a Look) -> Self {
-        let piece = Piece::new(look);
-        let mut worker = Worker::new(query, look, piece.clone());
-        if let (Printer::Standard(printer), Some(_)) = (&mut worker.printer, look.separator()) {
+    pub(super) fn new(query: &Query, format: &'a Format) -> Self {
+        let piece = Piece::new(format);
+        let mut worker = Worker::new(query, format, piece.clone());
+        if let (Printer::Standard(printer), Some(_)) = (&mut worker.printer, format.separator()) {
             // The printer knows best before what to print it, but does so only once it has printed anything at all.
             // A failure could only leave it unprimed, and writing to memory doesn't fail.
             let matcher = RegexMatcher::new_line_matcher("").ok();
             let primed = matcher.map(|m| Searcher::new().search_slice(&m, b"\n", printer.sink_with_path(&m, "-")));
             debug_assert!(matches!(primed, Some(Ok(()))), "the printer prints a line");
-            piece.take(look);
+            piece.take(format);
         }
         PieceWorker { worker, piece }
     }
 
     /// Searches a file and hands over what is printed.
     pub(super) fn search(&mut self, haystack: &Haystack, parts: &Parts<'_, Part>) {
-        let (piece, look) = (self.piece.clone(), self.worker.look);
+        let (piece, format) = (self.piece.clone(), self.worker.format);
         let give = |searched| {
-            let piece = piece.take(look);
+            let piece = piece.take(format);
             let bytes = piece.len();
             parts.give(Part { piece, searched }, bytes)
         };
@@ -195,7 +195,7 @@ struct Source<'a> {
     whole: &'a mut WholeFile,
     matcher: &'a RegexMatcher,
     haystack: &'a Haystack,
-    look: &'a Look,
+    format: &'a Format,
     /// See [`Query::by_buffer`].
     by_buffer: bool,
     /// The answer tells how the file was read.
@@ -205,7 +205,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn search<S: Sink<Error = io::Error>>(self, sink: S) -> io::Result<()> {
-        let Source { searcher, whole, matcher, haystack, look, by_buffer, tells_how, on } = self;
+        let Source { searcher, whole, matcher, haystack, format, by_buffer, tells_how, on } = self;
         let sink = Between { sink, between: on.between };
         let whole = (!tells_how && !by_buffer).then_some(whole);
         match haystack.kind {
@@ -214,7 +214,7 @@ impl Source<'_> {
                 let mut file = File::open(&haystack.path)?;
                 let size = file.metadata()?.len();
                 // A file without a size is made up as it is read, and can't be mapped.
-                if !look.whole_files || size == 0 {
+                if !format.whole_files || size == 0 {
                     return searcher.search_file(matcher, &file, sink);
                 }
                 let mut beginning = Vec::new();
@@ -222,7 +222,7 @@ impl Source<'_> {
                 file.rewind()?;
                 // With a mark, ripgrep reads it bit by bit as well.
                 if whole.is_some() && !has_mark(&beginning) {
-                    return search_as_mapped(&mut look.searcher(), searcher, matcher, &file, sink);
+                    return search_as_mapped(&mut format.searcher(), searcher, matcher, &file, sink);
                 }
                 if size > LARGEST_WHOLE {
                     return searcher.search_file(matcher, &file, sink);
@@ -240,7 +240,7 @@ impl Source<'_> {
                     }
                     let searched = searcher.search_reader(matcher, WhileWanted::new(&file, on.wanted), sink);
                     if wears_out_a_searcher(&file) {
-                        *searcher = look.searcher();
+                        *searcher = format.searcher();
                     }
                     searched
                 }

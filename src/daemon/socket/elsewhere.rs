@@ -13,7 +13,7 @@ use super::PlaceError;
 
 /// There is none.
 #[derive(Clone, Debug)]
-pub struct Place(Infallible);
+pub struct SocketFolder(Infallible);
 
 /// There is none.
 #[derive(Debug)]
@@ -38,16 +38,16 @@ pub enum Claim {
     Taken,
 }
 
-impl Place {
+impl SocketFolder {
     /// # Errors
     /// Always.
-    pub fn of_user() -> Result<Place, PlaceError> {
+    pub fn of_user() -> Result<SocketFolder, PlaceError> {
         Err(PlaceError::Unsupported)
     }
 
     /// # Errors
     /// Always.
-    pub fn at(_: PathBuf) -> Result<Place, PlaceError> {
+    pub fn at(_: PathBuf) -> Result<SocketFolder, PlaceError> {
         Err(PlaceError::Unsupported)
     }
 

@@ -52,7 +52,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub use platform::{AsyncStream, Claim, Listener, Name, Place, Stream, deadline, peer, set_deadline};
+pub use platform::{AsyncStream, Claim, Listener, Name, SocketFolder, Stream, deadline, peer, set_deadline};
 
 /// Why there is no place for a daemon's socket.
 #[derive(Debug, Error)]

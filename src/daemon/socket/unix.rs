@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// The folder of this user's sockets.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct SocketFolder {
     folder: PathBuf,
 }
 
@@ -53,7 +53,7 @@ pub struct Listener {
 /// The name by which clients find a socket.
 #[derive(Clone)]
 pub struct Name {
-    place: Place,
+    place: SocketFolder,
     generation: u64,
     inode: u64,
 }
@@ -68,13 +68,13 @@ enum Probe {
     Gone,
 }
 
-impl Place {
+impl SocketFolder {
     /// The folder of this user: `syncline` in `$XDG_RUNTIME_DIR`, or in the system's folder for such when that isn't
     /// set; elsewhere `/tmp/syncline-<user id>`. It is made if need be.
     ///
     /// # Errors
     /// When it can't be made, or isn't this user's alone.
-    pub fn of_user() -> Result<Place, PlaceError> {
+    pub fn of_user() -> Result<SocketFolder, PlaceError> {
         let user = geteuid().as_raw();
         let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
         let usual = PathBuf::from(format!("/run/user/{user}"));
@@ -84,14 +84,14 @@ impl Place {
             Some(runtime) => runtime.join("syncline"),
             None => PathBuf::from(format!("/tmp/syncline-{user}")),
         };
-        Place::at(folder)
+        SocketFolder::at(folder)
     }
 
     /// The place in this folder, which is made if need be.
     ///
     /// # Errors
     /// When it can't be made, or isn't this user's alone.
-    pub fn at(folder: PathBuf) -> Result<Place, PlaceError> {
+    pub fn at(folder: PathBuf) -> Result<SocketFolder, PlaceError> {
         let failed = |source| PlaceError::Folder { path: folder.clone(), source };
         match DirBuilder::new().mode(0o700).create(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
@@ -111,7 +111,7 @@ impl Place {
         // What others left while they could.
         match why.or_else(|| (!remove_foreign(&folder)).then_some("it holds what another user left there")) {
             Some(why) => Err(PlaceError::NotOurs { path: folder, why }),
-            None => Ok(Place { folder }),
+            None => Ok(SocketFolder { folder }),
         }
     }
 

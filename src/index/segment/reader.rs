@@ -46,11 +46,11 @@ pub struct Entry {
     pub gram: Gram,
     /// Bytes of its postings; about the number of files.
     pub bytes: u64,
-    place: Place,
+    place: PostingsAt,
 }
 
 #[derive(Clone, Debug)]
-enum Place {
+enum PostingsAt {
     Inline(Vec<u8>),
     At { offset: u64, checksum: u32 },
 }
@@ -211,8 +211,8 @@ impl Segment {
     fn raw_postings(&self, entry: &Entry, bytes: &mut Vec<u8>) -> Result<(), SegmentError> {
         bytes.clear();
         match &entry.place {
-            Place::Inline(list) => bytes.extend_from_slice(list),
-            &Place::At { offset, checksum } => {
+            PostingsAt::Inline(list) => bytes.extend_from_slice(list),
+            &PostingsAt::At { offset, checksum } => {
                 let end = offset.checked_add(entry.bytes).filter(|&end| end <= self.dictionary_at);
                 if end.is_none() {
                     return Err(self.damaged("a posting list lies outside it"));
@@ -271,7 +271,8 @@ impl SegmentRef {
     }
 }
 
-/// Writes the first `bytes` of an open file, which was at `from`, as a new file of this user's. None is left when that fails.
+/// Writes the first `bytes` of an open file, which was at `from`, as a new file of this user's. None is left when that
+/// fails.
 ///
 /// # Errors
 /// What can't be read is damaged; what can't be written isn't.
@@ -319,11 +320,11 @@ impl Block {
             let (here, later) = rest.split_at_checked(if inline { length as usize } else { 4 })?;
             *rest = later;
             let place = if inline {
-                Place::Inline(here.to_vec())
+                PostingsAt::Inline(here.to_vec())
             } else {
                 let at = offset;
                 offset = offset.checked_add(length)?;
-                Place::At { offset: at, checksum: u32::from_le_bytes(here.try_into().ok()?) }
+                PostingsAt::At { offset: at, checksum: u32::from_le_bytes(here.try_into().ok()?) }
             };
             entries.push(Entry { gram: Gram::from_number(number as u32), bytes: length, place });
         }

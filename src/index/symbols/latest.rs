@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::extract::{Extractor, Unfinished};
-use super::pack::TextKey;
 use super::query::{SymbolMatch, SymbolView};
+use super::segment::TextKey;
 use super::update::{Found, read};
 use super::{Language, Symbol};
 use crate::core::RelPath;

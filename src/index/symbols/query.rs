@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::extract::{Extractor, LARGEST_PARSED, Unfinished};
-use super::pack::{Letters, Pack, PackId, Place, TextKey, cmp_names};
 use super::rank::{Rank, Ranker};
+use super::segment::{Letters, Location, SymbolSegment, SymbolSegmentId, TextKey, cmp_names};
 use super::store::{Packs, SymbolStore};
 use super::update::{Found, read};
 use super::{Column, Language, Symbol, SymbolKind};
@@ -21,14 +21,14 @@ use crate::core::files::RootFolder;
 use crate::index::docs::ContentHash;
 use crate::index::{Verdict, View};
 
-/// Names that begin as asked, looked at in a pack.
+/// Names that begin as asked, looked at in a symbol segment.
 const MOST_PREFIXED: usize = 4096;
 /// Blocks of names a thread looks through at a time.
 const BLOCKS: usize = 256;
 /// While more of the index's files than these wait to be parsed, a query doesn't look which they are.
 const MOST_UNPARSED: usize = 4096;
-/// Files without a place in the packs that a query parses by itself, their bytes, and how long it does; of more, the rest is
-/// left out.
+/// Files without a place in the symbol segments that a query parses by itself, their bytes, and how long it does; of
+/// more, the rest is left out.
 const MOST_PARSED: usize = 64;
 const MOST_PARSED_BYTES: usize = 16 << 20;
 const LONGEST_PARSE: Duration = Duration::from_secs(4);
@@ -83,8 +83,8 @@ pub struct SymbolAnswer {
     pub left_out: bool,
     /// Some files aren't parsed, as they are too large or take too long: their symbols are missing for good.
     pub given_up: bool,
-    /// Packs that turned out to be damaged.
-    pub damaged: Vec<PackId>,
+    /// Symbol segments that turned out to be damaged.
+    pub damaged: Vec<SymbolSegmentId>,
 }
 
 impl SymbolQuery {
@@ -148,8 +148,8 @@ struct Candidate {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
-    Pack(usize, Place),
-    /// A file that is in no pack as it is now.
+    SymbolSegment(usize, Location),
+    /// A file that is in no symbol segment as it is now.
     Loose(Box<SymbolMatch>),
 }
 
@@ -187,42 +187,42 @@ impl SymbolView<'_> {
             return answer;
         }
         let Loose { candidates: loose, left_out, given_up } = self.loose(query, cancel);
-        // After those: a text that gets into a pack meanwhile is in both, not in neither.
-        let packs = self.store.packs();
+        // After those: a text that gets into a symbol segment meanwhile is in both, not in neither.
+        let segments = self.store.segments();
         answer.left_out = left_out;
         answer.given_up = given_up || self.store.leaves_out(&self.view.snapshot);
         let mut candidates = loose.clone();
-        for (at, pack) in packs.iter().enumerate() {
+        for (at, segment) in segments.iter().enumerate() {
             let mut ranker = Ranker::new(&query.name, query.fit);
             let mut left = MOST_PREFIXED;
-            let looked = pack.with_prefix(query.name.as_bytes(), |name, place| {
+            let looked = segment.with_prefix(query.name.as_bytes(), |name, place| {
                 let text = String::from_utf8_lossy(name);
                 if let Some(rank) = ranker.rank(&text) {
-                    candidates.push(Candidate { rank, name: name.to_vec(), source: Source::Pack(at, place) });
+                    candidates.push(Candidate { rank, name: name.to_vec(), source: Source::SymbolSegment(at, place) });
                 }
                 left -= 1;
                 left > 0
             });
             if looked.is_err() {
-                answer.damaged.push(pack.id());
+                answer.damaged.push(segment.id());
             }
             answer.limit_hit |= left == 0;
         }
         candidates.retain(|candidate| !matches!(candidate.rank, Rank::Fuzzy(..)));
-        self.take(query, &packs, candidates, &mut answer);
+        self.take(query, &segments, candidates, &mut answer);
         if query.fit == Fit::Fuzzy && answer.symbols.len() < query.limit && !cancel.is_cancelled() {
             let mut candidates: Vec<_> = loose.into_iter().filter(|c| matches!(c.rank, Rank::Fuzzy(..))).collect();
-            for (at, pack) in packs.iter().enumerate() {
-                match self.fuzzy(query, pack, cancel) {
+            for (at, segment) in segments.iter().enumerate() {
+                match self.fuzzy(query, segment, cancel) {
                     Ok(found) => candidates.extend(found.into_iter().map(|(rank, name, place)| Candidate {
                         rank,
                         name,
-                        source: Source::Pack(at, place),
+                        source: Source::SymbolSegment(at, place),
                     })),
-                    Err(()) => answer.damaged.push(pack.id()),
+                    Err(()) => answer.damaged.push(segment.id()),
                 }
             }
-            self.take(query, &packs, candidates, &mut answer);
+            self.take(query, &segments, candidates, &mut answer);
         }
         answer.damaged.sort_unstable();
         answer.damaged.dedup();
@@ -230,22 +230,22 @@ impl SymbolView<'_> {
     }
 
     /// Adds the best of `candidates` to the answer, until that is full.
-    fn take(&self, query: &SymbolQuery, packs: &Packs, mut candidates: Vec<Candidate>, answer: &mut SymbolAnswer) {
+    fn take(&self, query: &SymbolQuery, segments: &Packs, mut candidates: Vec<Candidate>, answer: &mut SymbolAnswer) {
         candidates.sort();
         for same in candidates.chunk_by(|a, b| a.cmp(b).is_eq()) {
             if answer.symbols.len() >= query.limit {
                 answer.limit_hit = true;
                 return;
             }
-            // One more tells that there are more. (Two packs may know the same text.)
+            // One more tells that there are more. (Two symbol segments may know the same text.)
             let left = query.limit - answer.symbols.len();
             let mut found = Nearest { near: query.near.as_ref(), most: left + 1, found: BTreeSet::new() };
             for candidate in same {
                 match &candidate.source {
                     Source::Loose(symbol) => found.add(&symbol.path, &symbol.symbol),
-                    Source::Pack(at, place) => {
-                        if self.resolve(query, &packs[*at], &candidate.name, *place, &mut found).is_err() {
-                            answer.damaged.push(packs[*at].id());
+                    Source::SymbolSegment(at, place) => {
+                        if self.resolve(query, &segments[*at], &candidate.name, *place, &mut found).is_err() {
+                            answer.damaged.push(segments[*at].id());
                         }
                     }
                 }
@@ -260,14 +260,14 @@ impl SymbolView<'_> {
     fn resolve(
         &self,
         query: &SymbolQuery,
-        pack: &Pack,
+        segment: &SymbolSegment,
         name: &[u8],
-        place: Place,
+        place: Location,
         found: &mut Nearest<'_>,
     ) -> Result<(), crate::index::segment::SegmentError> {
         let View { dirty, snapshot, unsaved } = self.view;
-        for occurrence in pack.occurrences(place)? {
-            let (key, _) = pack.texts()[occurrence.text as usize];
+        for occurrence in segment.occurrences(place)? {
+            let (key, _) = segment.texts()[occurrence.text as usize];
             let symbol = Symbol {
                 name: String::from_utf8_lossy(name).into_owned(),
                 kind: occurrence.kind,
@@ -289,18 +289,18 @@ impl SymbolView<'_> {
         Ok(())
     }
 
-    /// The best names of a pack that have the query's letters in order but don't begin with it.
+    /// The best names of a symbol segment that have the query's letters in order but don't begin with it.
     fn fuzzy(
         &self,
         query: &SymbolQuery,
-        pack: &Pack,
+        segment: &SymbolSegment,
         cancel: &CancellationToken,
-    ) -> Result<Vec<(Rank, Vec<u8>, Place)>, ()> {
+    ) -> Result<Vec<(Rank, Vec<u8>, Location)>, ()> {
         // Many of the best may be of files that are gone, or of the wrong kind.
         let keep = query.kept();
         let best: Mutex<BinaryHeap<(Rank, Vec<u8>, usize)>> = Mutex::default();
         let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let places: Mutex<Vec<Place>> = Mutex::default();
+        let places: Mutex<Vec<Location>> = Mutex::default();
         let letters = Letters::of(&query.name);
         let worker = || {
             let mut ranker = Ranker::new(&query.name, query.fit);
@@ -308,19 +308,20 @@ impl SymbolView<'_> {
             let mut my_places = Vec::new();
             while !cancel.is_cancelled() {
                 let start = next.fetch_add(BLOCKS, Ordering::Relaxed);
-                if start >= pack.blocks() {
+                if start >= segment.blocks() {
                     break;
                 }
-                let looked = pack.with_letters(start..pack.blocks().min(start + BLOCKS), &letters, |name, place| {
-                    let Ok(text) = std::str::from_utf8(name) else { return };
-                    let worst = mine.peek().map(|(worst, ..)| *worst).filter(|_| mine.len() >= keep);
-                    let Some(rank @ Rank::Fuzzy(..)) = ranker.rank_better_than(text, worst) else { return };
-                    mine.push((rank, name.to_vec(), my_places.len()));
-                    my_places.push(place);
-                    if mine.len() > keep {
-                        mine.pop();
-                    }
-                });
+                let looked =
+                    segment.with_letters(start..segment.blocks().min(start + BLOCKS), &letters, |name, place| {
+                        let Ok(text) = std::str::from_utf8(name) else { return };
+                        let worst = mine.peek().map(|(worst, ..)| *worst).filter(|_| mine.len() >= keep);
+                        let Some(rank @ Rank::Fuzzy(..)) = ranker.rank_better_than(text, worst) else { return };
+                        mine.push((rank, name.to_vec(), my_places.len()));
+                        my_places.push(place);
+                        if mine.len() > keep {
+                            mine.pop();
+                        }
+                    });
                 if looked.is_err() {
                     failed.fetch_add(1, Ordering::Relaxed);
                 }
@@ -332,7 +333,7 @@ impl SymbolView<'_> {
                 places.push(my_places[at]);
             }
         };
-        match self.threads.min(pack.blocks().div_ceil(BLOCKS)) {
+        match self.threads.min(segment.blocks().div_ceil(BLOCKS)) {
             0 | 1 => worker(),
             threads => std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker)))),
         }
@@ -345,16 +346,16 @@ impl SymbolView<'_> {
         Ok(best.into_iter().map(|(rank, name, at)| (rank, name, places[at])).collect())
     }
 
-    /// Files of the index whose symbols aren't in the packs yet: those of the last commits. `None` when there are too many
-    /// to look which.
+    /// Files of the index whose symbols aren't in the symbol segments yet: those of the last commits. `None` when there
+    /// are too many to look which.
     fn unparsed(&self) -> Option<Vec<RelPath>> {
         let View { dirty, snapshot, unsaved } = self.view;
         let (texts, _) = snapshot.texts(&self.store.covered(), self.largest());
         if texts.len() > MOST_UNPARSED {
             return None;
         }
-        let packs = self.store.packs();
-        let unparsed = texts.into_iter().filter(|(key, _)| !packs.iter().any(|pack| pack.holds(*key)));
+        let segments = self.store.segments();
+        let unparsed = texts.into_iter().filter(|(key, _)| !segments.iter().any(|segment| segment.holds(*key)));
         let unparsed = unparsed.map(|(_, path)| path);
         Some(unparsed.filter(|p| !dirty.contains_key(p) && !unsaved.contains_key(p)).collect())
     }
@@ -364,7 +365,7 @@ impl SymbolView<'_> {
         self.max_file_bytes.min(LARGEST_PARSED)
     }
 
-    /// Symbols that fit in unsaved texts and in files that are newer than the packs.
+    /// Symbols that fit in unsaved texts and in files that are newer than the symbol segments.
     fn loose(&self, query: &SymbolQuery, cancel: &CancellationToken) -> Loose {
         let View { dirty, unsaved, .. } = self.view;
         let mut ranker = Ranker::new(&query.name, query.fit);
@@ -433,7 +434,7 @@ impl SymbolView<'_> {
     }
 }
 
-/// What is found in texts that are in no pack.
+/// What is found in texts that are in no symbol segment.
 #[derive(Default)]
 struct Loose {
     candidates: Vec<Candidate>,

@@ -1,10 +1,10 @@
-//! Symbols of texts that are in no pack yet: of unsaved documents, and of files that have just changed.
+//! Symbols of texts that are in no symbol segment yet: of unsaved documents, and of files that have just changed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Symbol;
-use super::pack::TextKey;
+use super::segment::TextKey;
 use parking_lot::Mutex;
 
 /// Texts that are kept, and symbols of all of them; the least recently used goes first.

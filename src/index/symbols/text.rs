@@ -2,7 +2,7 @@
 
 use super::Symbol;
 use super::extract::MOST_SYMBOLS;
-use super::pack::Occurrence;
+use super::segment::Occurrence;
 use crate::index::varint;
 
 /// The version of the form and of what is found in a text.

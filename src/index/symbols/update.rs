@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::extract::{Extractor, LARGEST_PARSED, Unfinished};
-use super::pack::{PackBuilder, TextKey};
+use super::segment::{SymbolSegmentBuilder, TextKey};
 use super::store::SymbolStore;
 use super::{Language, Symbol, text, verify};
 use crate::core::RelPath;
@@ -22,12 +22,13 @@ use crate::index::segment::SegmentError;
 
 /// So few texts aren't worth looking for at other codebases.
 const FEW: usize = 64;
-/// The first pack is published after this long, full or not.
+/// The first symbol segment is published after this long, full or not.
 const FIRST_PACK: Duration = Duration::from_secs(1);
 /// Texts asked of others at once.
 const ASKED: usize = 256;
 
-/// Where others leave the symbols of texts they have parsed, one value for each text, as bytes that only symbols understand.
+/// Where others leave the symbols of texts they have parsed, one value for each text, as bytes that only symbols
+/// understand.
 pub trait Shelf: Sync {
     /// What is there for each of `keys`.
     fn take(&self, keys: &[TextKey]) -> Vec<Option<Vec<u8>>>;
@@ -38,9 +39,9 @@ pub trait Shelf: Sync {
 /// Why symbols aren't all known.
 #[derive(Debug, Error)]
 pub enum UpdateError {
-    /// A pack can't be written.
+    /// A symbol segment can't be written.
     #[error("symbols can't be kept: {0}")]
-    Pack(#[from] SegmentError),
+    SymbolSegment(#[from] SegmentError),
     /// A file of the index can't be read.
     #[error("can't read {} for its symbols: {source}; it is tried again in a minute", path.display())]
     Read {
@@ -71,9 +72,9 @@ pub struct Update<'a> {
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
 }
 
-/// The pack that is being filled.
+/// The symbol segment that is being filled.
 struct Filling {
-    builder: PackBuilder,
+    builder: SymbolSegmentBuilder,
     begun: Instant,
     /// How long it may be filled.
     patience: Duration,
@@ -81,17 +82,17 @@ struct Filling {
 
 impl Default for Filling {
     fn default() -> Self {
-        Filling { builder: PackBuilder::default(), begun: Instant::now(), patience: FIRST_PACK }
+        Filling { builder: SymbolSegmentBuilder::default(), begun: Instant::now(), patience: FIRST_PACK }
     }
 }
 
 impl Filling {
-    /// The pack, when it is to be published; else one without symbols. The first ones soon, so that there is something to
-    /// be found; then less and less often, so that there are few to merge.
-    fn take_due(&mut self) -> PackBuilder {
+    /// The symbol segment, when it is to be published; else one without symbols. The first ones soon, so that there is
+    /// something to be found; then less and less often, so that there are few to merge.
+    fn take_due(&mut self) -> SymbolSegmentBuilder {
         let is_late = self.begun.elapsed() >= self.patience;
         if !is_late && !self.builder.is_full() {
-            return PackBuilder::default();
+            return SymbolSegmentBuilder::default();
         }
         if is_late {
             self.patience *= 2;
@@ -102,11 +103,11 @@ impl Filling {
 }
 
 impl Update<'_> {
-    /// Works through the texts whose symbols aren't known. Packs are published as they fill, or when some time has passed.
-    /// Gives how many texts were parsed.
+    /// Works through the texts whose symbols aren't known. Symbol segments are published as they fill, or when some
+    /// time has passed. Gives how many texts were parsed.
     ///
     /// # Errors
-    /// When a pack can't be written, or a file of the index not be read. What was parsed stays.
+    /// When a symbol segment can't be written, or a file of the index not be read. What was parsed stays.
     pub fn run(&self) -> Result<usize, UpdateError> {
         let (wanted, segments) = self.snapshot.texts(&self.store.covered(), self.largest());
         let wanted = self.missing(wanted);
@@ -199,8 +200,8 @@ impl Update<'_> {
         self.max_file_bytes.min(LARGEST_PARSED)
     }
 
-    /// The symbols of a text, and whether they are those that were `given`. `None` when there is no such text any more: then
-    /// its file is dirty, and its turn comes again.
+    /// The symbols of a text, and whether they are those that were `given`. `None` when there is no such text any more:
+    /// then its file is dirty, and its turn comes again.
     fn symbols_of(
         &self,
         extractor: &mut Extractor,

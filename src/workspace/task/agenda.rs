@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::op::{Cause, Op};
-use crate::index::symbols::PackId;
+use crate::index::symbols::SymbolSegmentId;
 use crate::sync::Debounce;
 
 /// First pause after a failed sync; it doubles up to the longest.
@@ -82,7 +82,7 @@ pub(super) enum Work {
     /// Merge segments, where that is worth it.
     Compact,
     /// Bring the symbols up to date, those of these segments anew.
-    Symbols(BTreeSet<PackId>),
+    Symbols(BTreeSet<SymbolSegmentId>),
     /// Read the queue.
     PollQueue,
 }
@@ -96,7 +96,7 @@ pub(super) struct Agenda {
     pub(super) submit: Op<Submission>,
     pub(super) repair: Op<Repair>,
     pub(super) compact: Op<()>,
-    pub(super) symbols: Op<BTreeSet<PackId>>,
+    pub(super) symbols: Op<BTreeSet<SymbolSegmentId>>,
     pub(super) poll: Op<()>,
     /// Whether there are symbols at all, by the settings.
     has_symbols: bool,

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::op::{Cause, Op};
 use crate::core::BatchId;
-use crate::sync::{SyncOutcome, Verdict};
+use crate::sync::{SyncOutcome, SyncStatus};
 
 /// Those who wait, and for what.
 #[derive(Default)]
@@ -60,7 +60,7 @@ impl Answers {
 
     /// There was no batch.
     pub(super) fn failed(&mut self, requests: Vec<oneshot::Sender<SyncOutcome>>, error: &str) {
-        let outcome = SyncOutcome::unsynced(BatchId::new(), Verdict::Failed, Some(error.to_owned()));
+        let outcome = SyncOutcome::unsynced(BatchId::new(), SyncStatus::Failed, Some(error.to_owned()));
         self.ended(requests, &outcome);
     }
 

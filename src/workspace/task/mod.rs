@@ -23,10 +23,10 @@ use super::shared::Shared;
 use super::state::{CodebaseState, Phase, QueuedBatch, Stage};
 use crate::core::Dirty;
 use crate::core::cache::{FailoverState, QueueChange, QueueItem};
-use crate::index::symbols::PackId;
+use crate::index::symbols::SymbolSegmentId;
 use crate::index::{Generation, IndexError};
-use crate::sync::{Debounce, SyncManager, SyncOutcome, Verdict};
-use crate::watch::Sight;
+use crate::sync::{Debounce, SyncManager, SyncOutcome, SyncStatus};
+use crate::watch::Watching;
 use crate::watch::tree::WalkError;
 use agenda::{Agenda, Extent, LONGEST_RETRY, Repair, Submission};
 use answers::Answers;
@@ -57,7 +57,7 @@ pub(super) enum Command {
     /// A search found the index damaged.
     Damaged,
     /// A search found these symbols damaged.
-    DamagedSymbols(Vec<PackId>),
+    DamagedSymbols(Vec<SymbolSegmentId>),
     /// Reconcile the tree: what is ignored may have changed unseen.
     Reconcile,
 }
@@ -302,7 +302,7 @@ impl CodebaseTask {
             }
             Report::SymbolsDone(done) => self.symbols_done(done, now),
         }
-        self.shared.watcher.doubt(self.shared.index.take_doubts());
+        self.shared.watcher.recheck(self.shared.index.take_rechecks());
     }
 
     /// Files differ from the index; more may.
@@ -355,13 +355,13 @@ impl CodebaseTask {
     /// How long until the tree is walked again, where events don't tell.
     fn walk_pause(&self, took: Duration) -> Option<Duration> {
         let watcher = &self.shared.watcher;
-        match watcher.sight() {
+        match watcher.watching() {
             _ if self.problems.descriptors.is_some() => Some((took * 30).clamp(ROOT_RETRY, LONGEST_RETRY)),
-            Sight::Nothing => None,
-            Sight::Events if watcher.trouble().is_none() => None,
+            Watching::Off => None,
+            Watching::Events if watcher.problem().is_none() => None,
             // A few percent of one core at most.
-            Sight::Walks => Some((took * 30).clamp(Duration::from_secs(2), Duration::from_secs(60))),
-            Sight::Events => Some((took * 50).clamp(Duration::from_secs(10), Duration::from_secs(300))),
+            Watching::Polling => Some((took * 30).clamp(Duration::from_secs(2), Duration::from_secs(60))),
+            Watching::Events => Some((took * 50).clamp(Duration::from_secs(10), Duration::from_secs(300))),
         }
     }
 
@@ -393,8 +393,8 @@ impl CodebaseTask {
     fn synced(&mut self, outcome: SyncOutcome, now: Instant) {
         self.queue.retain(|item| item.batch.id != outcome.id);
         self.agenda.poll.request(());
-        match outcome.verdict {
-            Verdict::Synced => {
+        match outcome.status {
+            SyncStatus::Synced => {
                 if self.problems.sync.take().is_some() {
                     // Whatever it was that failed, it may have kept more from being seen.
                     self.agenda.scan.request(Extent::Tree);
@@ -406,8 +406,8 @@ impl CodebaseTask {
                     self.agenda.compact.request(());
                 }
             }
-            Verdict::Failed => self.failed(outcome.error.clone().unwrap_or_default(), now),
-            Verdict::Superseded => {
+            SyncStatus::Failed => self.failed(outcome.error.clone().unwrap_or_default(), now),
+            SyncStatus::Superseded => {
                 self.failed(
                     "the batch left the queue before it could sync; its changes are synced again".to_owned(),
                     now,
@@ -458,8 +458,8 @@ impl CodebaseTask {
         let watcher = &self.shared.watcher;
         let is_certain = self.tree_seen
             && !self.problems.hide_changes()
-            && watcher.sight() == Sight::Events
-            && watcher.trouble().is_none();
+            && watcher.watching() == Watching::Events
+            && watcher.problem().is_none();
         self.answers.caught_up(&self.agenda.scan, is_certain);
     }
 

@@ -27,7 +27,7 @@ impl CodebaseTask {
             fresh: settled && self.tree_seen && !self.problems.hide_changes(),
         };
         let elsewhere = Elsewhere {
-            watcher: self.shared.watcher.trouble(),
+            watcher: self.shared.watcher.problem(),
             queue: self.syncs.cache().failover_state().borrow().problem().map(str::to_owned),
             unlisted: self.shared.watcher.unlisted(),
             settings: self.shared.origin.unread(),

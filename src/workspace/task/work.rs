@@ -9,7 +9,7 @@ use super::problems::internal_error;
 use super::{COMPARE_PAUSE, CodebaseTask, Ended, Extent, Report};
 use crate::core::{Dirty, Owner};
 use crate::sync::Enqueued;
-use crate::watch::{Sight, repository};
+use crate::watch::{Watching, repository};
 use crate::workspace::shared::{Shared, on_background_thread};
 use crate::workspace::state::{Progress, QueuedBatch, Stage};
 use crate::workspace::{scan, symbols};
@@ -95,7 +95,7 @@ impl CodebaseTask {
 
     /// Compares what no event tells with what it was, so that the index follows though nobody asks.
     fn compare_unseen(&mut self) {
-        if self.shared.watcher.sight() != Sight::Events {
+        if self.shared.watcher.watching() != Watching::Events {
             self.agenda.compare.finish();
             return self.agenda.compare.plan(Some(Instant::now() + COMPARE_PAUSE));
         }

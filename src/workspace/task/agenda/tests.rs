@@ -20,7 +20,7 @@ struct World {
     /// Somebody waits for the end of a scan that begins after now; whether it has begun.
     awaited: Option<(u64, bool)>,
     /// Symbols are wanted, these among them.
-    symbols: Option<BTreeSet<PackId>>,
+    symbols: Option<BTreeSet<SymbolSegmentId>>,
     /// More files differ than git leaves behind between two steps.
     many: bool,
     /// The scan that runs has the work of another to do, too.
@@ -28,8 +28,8 @@ struct World {
     running: Vec<&'static str>,
 }
 
-fn damaged_segment() -> PackId {
-    PackId::of(Path::new("00000000000000000000000000000001.symbols")).unwrap()
+fn damaged_segment() -> SymbolSegmentId {
+    SymbolSegmentId::of(Path::new("00000000000000000000000000000001.symbols")).unwrap()
 }
 
 /// One thing that can happen.

@@ -1,7 +1,7 @@
-//! Packs: immutable files that hold the symbols of some texts, each text known by its content and language alone.
+//! Symbol segments: immutable files that hold the symbols of some texts, each text known by its content and language alone.
 //!
-//! Nothing in a pack tells of paths or of a codebase, so that a renamed file, another branch or a second worktree finds
-//! the symbols of what was parsed before.
+//! Nothing in a symbol segment tells of paths or of a codebase, so that a renamed file, another branch or a second
+//! worktree finds the symbols of what was parsed before.
 //!
 //! ```text
 //! magic, format version    8 bytes
@@ -20,9 +20,9 @@ mod merge;
 mod reader;
 mod writer;
 
-pub use builder::PackBuilder;
+pub use builder::SymbolSegmentBuilder;
 pub use merge::merge;
-pub use reader::{Letters, Occurrence, Pack, Place};
+pub use reader::{Letters, Location, Occurrence, SymbolSegment};
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ use uuid::Uuid;
 use super::language::Language;
 use crate::index::docs::ContentHash;
 
-/// The first bytes of a pack; the last of them is the version of the format and of what is found in a text.
+/// The first bytes of a symbol segment; the last of them is the version of the format and of what is found in a text.
 const MAGIC: [u8; 8] = *b"SYNCSYM\x02";
 /// Names in a block.
 const BLOCK: usize = 64;
@@ -40,23 +40,23 @@ const BLOCK: usize = 64;
 const GIVEN_UP: u32 = u32::MAX;
 /// Bytes of the footer.
 const FOOTER: usize = 8 * 6;
-/// The end of a pack's file name.
+/// The end of a symbol segment's file name.
 pub const EXTENSION: &str = "symbols";
 
-/// A pack's name, which is never used twice.
+/// A symbol segment's name, which is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PackId(Uuid);
+pub struct SymbolSegmentId(Uuid);
 
-impl PackId {
-    fn new() -> PackId {
-        PackId(Uuid::new_v4())
+impl SymbolSegmentId {
+    fn new() -> SymbolSegmentId {
+        SymbolSegmentId(Uuid::new_v4())
     }
 
-    /// The pack that a file is, by its name.
-    pub fn of(path: &Path) -> Option<PackId> {
-        let is_pack = path.extension().is_some_and(|extension| extension == EXTENSION);
-        let name = path.file_stem()?.to_str().filter(|_| is_pack)?;
-        Uuid::try_parse(name).ok().map(PackId)
+    /// The symbol segment that a file is, by its name.
+    pub fn of(path: &Path) -> Option<SymbolSegmentId> {
+        let is_segment = path.extension().is_some_and(|extension| extension == EXTENSION);
+        let name = path.file_stem()?.to_str().filter(|_| is_segment)?;
+        Uuid::try_parse(name).ok().map(SymbolSegmentId)
     }
 
     /// The file that holds it.
@@ -92,7 +92,7 @@ fn mask(text: &[u8]) -> u32 {
 /// know.
 const ANY: u32 = u32::MAX;
 
-/// The order of names in a pack: without regard to case, so that a prefix in any case is one range.
+/// The order of names in a symbol segment: without regard to case, so that a prefix in any case is one range.
 pub fn cmp_names(a: &[u8], b: &[u8]) -> Ordering {
     let folded = a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase));
     folded.then_with(|| a.cmp(b))

@@ -1,37 +1,41 @@
-//! Makes one pack of several.
+//! Makes one symbol segment of several.
 
 use std::collections::{BTreeMap, BinaryHeap};
 use std::path::Path;
 
-use super::reader::{Occurrence, Pack, Place};
-use super::writer::PackWriter;
-use super::{PackId, TextKey, cmp_names};
+use super::reader::{Location, Occurrence, SymbolSegment};
+use super::writer::SymbolSegmentWriter;
+use super::{SymbolSegmentId, TextKey, cmp_names};
 use crate::index::segment::SegmentError;
 
-/// Writes a pack with the texts of `packs` that `keep` lets pass. It reads block by block, so that it needs memory for
-/// the occurrences of the new one only.
+/// Writes a symbol segment with the texts of `segments` that `keep` lets pass. It reads block by block, so that it
+/// needs memory for the occurrences of the new one only.
 ///
 /// # Errors
 /// When a file can't be read or written.
-pub fn merge(folder: &Path, packs: &[&Pack], keep: impl Fn(TextKey) -> bool) -> Result<PackId, SegmentError> {
-    // The first pack that knows a text gives its symbols.
+pub fn merge(
+    folder: &Path,
+    segments: &[&SymbolSegment],
+    keep: impl Fn(TextKey) -> bool,
+) -> Result<SymbolSegmentId, SegmentError> {
+    // The first symbol segment that knows a text gives its symbols.
     let mut texts: BTreeMap<TextKey, (usize, u32)> = BTreeMap::new();
-    for (at, pack) in packs.iter().enumerate() {
-        for &(key, symbols) in pack.texts().iter().filter(|(key, _)| keep(*key)) {
+    for (at, segment) in segments.iter().enumerate() {
+        for &(key, symbols) in segment.texts().iter().filter(|(key, _)| keep(*key)) {
             texts.entry(key).or_insert((at, symbols));
         }
     }
-    let mut numbers: Vec<Vec<Option<u32>>> = packs.iter().map(|pack| vec![None; pack.texts().len()]).collect();
+    let mut numbers: Vec<Vec<Option<u32>>> = segments.iter().map(|segment| vec![None; segment.texts().len()]).collect();
     for (number, (key, (at, _))) in texts.iter().enumerate() {
-        if let Ok(old) = packs[*at].texts().binary_search_by_key(key, |(key, _)| *key) {
+        if let Ok(old) = segments[*at].texts().binary_search_by_key(key, |(key, _)| *key) {
             numbers[*at][old] = Some(number as u32);
         }
     }
-    let mut writer = PackWriter::create(folder)?;
+    let mut writer = SymbolSegmentWriter::create(folder)?;
     let mut heap = BinaryHeap::new();
-    for (at, pack) in packs.iter().enumerate() {
+    for (at, segment) in segments.iter().enumerate() {
         let mut source =
-            Source { at, pack, block: 0, names: Vec::new().into_iter(), name: Vec::new(), occurrences: Vec::new() };
+            Source { at, segment, block: 0, names: Vec::new().into_iter(), name: Vec::new(), occurrences: Vec::new() };
         if source.advance(&numbers[at])? {
             heap.push(source);
         }
@@ -57,10 +61,10 @@ pub fn merge(folder: &Path, packs: &[&Pack], keep: impl Fn(TextKey) -> bool) -> 
 /// A name, and where it is defined.
 type Named = (Vec<u8>, Vec<Occurrence>);
 
-/// A pack that is read name by name.
+/// A symbol segment that is read name by name.
 struct Source<'a> {
     at: usize,
-    pack: &'a Pack,
+    segment: &'a SymbolSegment,
     /// The next block to read.
     block: usize,
     names: std::vec::IntoIter<Named>,
@@ -81,21 +85,21 @@ impl Source<'_> {
                 (self.name, self.occurrences) = (name, occurrences);
                 return Ok(true);
             }
-            if self.block == self.pack.blocks() {
+            if self.block == self.segment.blocks() {
                 return Ok(false);
             }
-            self.names = self.pack.read_block(self.block)?.into_iter();
+            self.names = self.segment.read_block(self.block)?.into_iter();
             self.block += 1;
         }
     }
 }
 
-impl Pack {
+impl SymbolSegment {
     /// A block's names, and where each is defined.
     fn read_block(&self, block: usize) -> Result<Vec<Named>, SegmentError> {
         let (mut buffer, mut bytes) = (Vec::new(), Vec::new());
         self.read_occurrences(block, &mut bytes)?;
-        let mut places: Vec<(Vec<u8>, Place)> = Vec::new();
+        let mut places: Vec<(Vec<u8>, Location)> = Vec::new();
         let mut names = self.names(block..block + 1, &mut buffer)?;
         while let Some(entry) = names.next() {
             let (name, place) = entry.ok_or_else(|| self.damaged("a block can't be read"))?;

@@ -1,11 +1,11 @@
-//! Reads a pack.
+//! Reads a symbol segment.
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::{ANY, FOOTER, GIVEN_UP, MAGIC, PackId, TextKey, cmp_names, mask};
+use super::{ANY, FOOTER, GIVEN_UP, MAGIC, SymbolSegmentId, TextKey, cmp_names, mask};
 use crate::core::files::open_regular;
 use crate::index::checksum::xxh3_64;
 use crate::index::docs::ContentHash;
@@ -19,9 +19,9 @@ const READ: u64 = 1 << 18;
 /// Few names are longer, bytes.
 const USUAL: usize = 128;
 
-/// A pack, open.
-pub struct Pack {
-    id: PackId,
+/// A symbol segment, open.
+pub struct SymbolSegment {
+    id: SymbolSegmentId,
     path: PathBuf,
     file: File,
     bytes: u64,
@@ -44,7 +44,7 @@ struct Block {
 /// Where a name is defined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
-    /// Number of the text in its pack.
+    /// Number of the text in its symbol segment.
     pub text: u32,
     /// What it names there.
     pub kind: SymbolKind,
@@ -91,7 +91,7 @@ impl Letters {
 
 /// Where the occurrences of a name are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     block: usize,
     start: usize,
     end: usize,
@@ -143,7 +143,7 @@ impl Occurrence {
     }
 }
 
-impl Pack {
+impl SymbolSegment {
     /// Whether the folder has its file and it can be opened, as far as the length tells: what is within is checked as it is
     /// read.
     pub fn is_in(&self, folder: &Path) -> bool {
@@ -168,14 +168,14 @@ impl Pack {
         })
     }
 
-    /// Opens a pack.
+    /// Opens a symbol segment.
     ///
     /// # Errors
     /// When the file can't be read or isn't one that was written.
-    pub fn open(path: &Path) -> Result<Pack, SegmentError> {
+    pub fn open(path: &Path) -> Result<SymbolSegment, SegmentError> {
         let failed = |source| SegmentError::Io { path: path.to_owned(), source };
         let damaged = |what| SegmentError::Damaged { path: path.to_owned(), what };
-        let id = PackId::of(path).ok_or(damaged("its name is not a pack's"))?;
+        let id = SymbolSegmentId::of(path).ok_or(damaged("its name is not a segment's"))?;
         let file = open_regular(path).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         let bytes = file.metadata().map_err(failed)?.len();
         let read = |range: Range<u64>, what| -> Result<Vec<u8>, SegmentError> {
@@ -186,7 +186,7 @@ impl Pack {
         };
         let footer_at = bytes.checked_sub(FOOTER as u64).ok_or(damaged("it is too short"))?;
         if read(0..MAGIC.len() as u64, "its beginning is missing")? != MAGIC {
-            return Err(damaged("it is not a pack of this version"));
+            return Err(damaged("it is not a segment of this version"));
         }
         let footer = read(footer_at..bytes, "its footer is missing")?;
         let numbers: Vec<u64> = footer.as_chunks().0.iter().map(|c| u64::from_le_bytes(*c)).collect();
@@ -205,11 +205,11 @@ impl Pack {
         let texts = decode_texts(&table).ok_or(damaged("its texts can't be read"))?;
         let known = texts.iter().map(|(_, symbols)| *symbols).filter(|symbols| *symbols != GIVEN_UP);
         let symbols = known.map(|symbols| symbols as usize).sum();
-        Ok(Pack { id, path: path.to_owned(), file, bytes, blocks, texts, symbols })
+        Ok(SymbolSegment { id, path: path.to_owned(), file, bytes, blocks, texts, symbols })
     }
 
     /// Its name.
-    pub fn id(&self) -> PackId {
+    pub fn id(&self) -> SymbolSegmentId {
         self.id
     }
 
@@ -243,7 +243,11 @@ impl Pack {
     ///
     /// # Errors
     /// When a part can't be read or is damaged.
-    pub fn with_prefix(&self, prefix: &[u8], mut take: impl FnMut(&[u8], Place) -> bool) -> Result<(), SegmentError> {
+    pub fn with_prefix(
+        &self,
+        prefix: &[u8],
+        mut take: impl FnMut(&[u8], Location) -> bool,
+    ) -> Result<(), SegmentError> {
         let lower = prefix.to_ascii_lowercase();
         // The least name that begins so is the one in capitals.
         let least = prefix.to_ascii_uppercase();
@@ -281,7 +285,7 @@ impl Pack {
         &self,
         blocks: Range<usize>,
         letters: &Letters,
-        mut take: impl FnMut(&[u8], Place),
+        mut take: impl FnMut(&[u8], Location),
     ) -> Result<(), SegmentError> {
         let fits = |at: &usize| self.blocks[*at].mask & letters.mask == letters.mask;
         let mut wanted = blocks.filter(fits).peekable();
@@ -313,7 +317,7 @@ impl Pack {
     ///
     /// # Errors
     /// When the block can't be read or is damaged.
-    pub fn occurrences(&self, place: Place) -> Result<Vec<Occurrence>, SegmentError> {
+    pub fn occurrences(&self, place: Location) -> Result<Vec<Occurrence>, SegmentError> {
         let mut buffer = Vec::new();
         self.read_occurrences(place.block, &mut buffer)?;
         self.decode_occurrences(place, &buffer)
@@ -328,7 +332,7 @@ impl Pack {
         }
     }
 
-    pub(super) fn decode_occurrences(&self, place: Place, buffer: &[u8]) -> Result<Vec<Occurrence>, SegmentError> {
+    pub(super) fn decode_occurrences(&self, place: Location, buffer: &[u8]) -> Result<Vec<Occurrence>, SegmentError> {
         let damaged = || self.damaged("a block can't be read");
         let mut bytes = buffer.get(place.start..place.end).ok_or_else(damaged)?;
         let (mut found, mut text) = (Vec::new(), 0);
@@ -373,7 +377,7 @@ impl Pack {
 
 impl Names<'_> {
     /// The next name that has the letters; `Some(None)` when the block is damaged.
-    pub(super) fn next(&mut self) -> Option<Option<(&[u8], Place)>> {
+    pub(super) fn next(&mut self) -> Option<Option<(&[u8], Location)>> {
         loop {
             // Beyond the last one that may fit, nothing needs to be decoded.
             let left = self.masks.get(self.at..)?;
@@ -403,7 +407,7 @@ impl Names<'_> {
         usize::from(had) == letters.len()
     }
 
-    fn advance(&mut self) -> Option<Place> {
+    fn advance(&mut self) -> Option<Location> {
         let shared = usize::try_from(varint::read(&mut self.rest)?).ok().filter(|shared| *shared <= self.name.len())?;
         let length = usize::try_from(varint::read(&mut self.rest)?).ok()?;
         let (suffix, rest) = self.rest.split_at_checked(length)?;
@@ -416,7 +420,7 @@ impl Names<'_> {
         let start = self.occurrences;
         self.occurrences = start.checked_add(bytes)?;
         self.at += 1;
-        Some(Place { block: self.block, start, end: self.occurrences })
+        Some(Location { block: self.block, start, end: self.occurrences })
     }
 }
 
@@ -480,7 +484,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::index::symbols::pack::PackBuilder;
+    use crate::index::symbols::segment::SymbolSegmentBuilder;
 
     fn symbol(name: &str) -> Symbol {
         let column = Column { utf8: 0, utf16: 0, utf32: 0 };
@@ -497,13 +501,13 @@ mod tests {
             query in "[abAB_]{1,5}",
         ) {
             let folder = tempfile::tempdir().unwrap();
-            let mut builder = PackBuilder::default();
+            let mut builder = SymbolSegmentBuilder::default();
             let key = TextKey { hash: ContentHash(1), language: Language::C };
             builder.add(key, Some(names.iter().map(|name| symbol(name)).collect()));
-            let pack = Pack::open(&builder.write(folder.path()).unwrap().file(folder.path())).unwrap();
+            let segment = SymbolSegment::open(&builder.write(folder.path()).unwrap().file(folder.path())).unwrap();
             let mut found = Vec::new();
-            let take = |name: &[u8], _: Place| found.push(String::from_utf8(name.to_vec()).unwrap());
-            pack.with_letters(0..pack.blocks(), &Letters::of(&query), take).unwrap();
+            let take = |name: &[u8], _: Location| found.push(String::from_utf8(name.to_vec()).unwrap());
+            segment.with_letters(0..segment.blocks(), &Letters::of(&query), take).unwrap();
             found.sort_unstable();
             let has_letters = |name: &&String| {
                 let mut letters = name.bytes();

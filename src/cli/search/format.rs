@@ -12,7 +12,7 @@ use super::arguments::{Color, Mode, SearchArguments};
 
 /// How the answer looks.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct Format {
     mode: Mode,
     before: usize,
     after: usize,
@@ -38,9 +38,9 @@ pub(super) enum Printer<W> {
     Json(JSON<W>),
 }
 
-impl Look {
+impl Format {
     /// The look of an answer to `arguments` for files in `paths`.
-    pub(super) fn new(arguments: &SearchArguments, paths: &[PathBuf]) -> Look {
+    pub(super) fn new(arguments: &SearchArguments, paths: &[PathBuf]) -> Format {
         let terminal = std::io::stdout().is_terminal();
         let mode = arguments.mode();
         let stdin = Path::new("-");
@@ -52,7 +52,7 @@ impl Look {
             Mode::Json => true,
             Mode::Names | Mode::Counts => false,
         };
-        Look {
+        Format {
             mode,
             before,
             after,

@@ -1,19 +1,19 @@
-//! Writes a pack, name by name.
+//! Writes a symbol segment, name by name.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::reader::Occurrence;
-use super::{ANY, BLOCK, MAGIC, PackId, TextKey, mask};
+use super::{ANY, BLOCK, MAGIC, SymbolSegmentId, TextKey, mask};
 use crate::core::private;
 use crate::index::checksum::xxh3_64;
 use crate::index::segment::{SegmentError, checksum32};
 use crate::index::varint;
 
-/// Writes a new pack. Dropped before [`PackWriter::finish`], it removes what it wrote.
-pub struct PackWriter {
-    id: PackId,
+/// Writes a new symbol segment. Dropped before [`SymbolSegmentWriter::finish`], it removes what it wrote.
+pub struct SymbolSegmentWriter {
+    id: SymbolSegmentId,
     path: PathBuf,
     out: BufWriter<File>,
     /// Where the next block of names goes.
@@ -30,15 +30,15 @@ pub struct PackWriter {
     finished: bool,
 }
 
-impl PackWriter {
-    pub(super) fn create(folder: &Path) -> Result<PackWriter, SegmentError> {
-        let id = PackId::new();
+impl SymbolSegmentWriter {
+    pub(super) fn create(folder: &Path) -> Result<SymbolSegmentWriter, SegmentError> {
+        let id = SymbolSegmentId::new();
         // Whoever lists the folder meanwhile must not take it for a whole one.
         let path = id.file(folder).with_extension("unfinished");
         let failed = |source| SegmentError::Io { path: path.clone(), source };
         let mut out = BufWriter::with_capacity(1 << 18, private::create_new(&path).map_err(failed)?);
         out.write_all(&MAGIC).map_err(failed)?;
-        Ok(PackWriter {
+        Ok(SymbolSegmentWriter {
             id,
             path,
             out,
@@ -101,8 +101,8 @@ impl PackWriter {
         Ok(())
     }
 
-    /// Ends the pack with the texts it is about, in order, and how many symbols each has.
-    pub(super) fn finish(mut self, folder: &Path, texts: &[(TextKey, u32)]) -> Result<PackId, SegmentError> {
+    /// Ends the symbol segment with the texts it is about, in order, and how many symbols each has.
+    pub(super) fn finish(mut self, folder: &Path, texts: &[(TextKey, u32)]) -> Result<SymbolSegmentId, SegmentError> {
         self.end_block()?;
         let mut table = Vec::new();
         varint::write(texts.len() as u64, &mut table);
@@ -131,7 +131,7 @@ impl PackWriter {
     }
 }
 
-impl Drop for PackWriter {
+impl Drop for SymbolSegmentWriter {
     fn drop(&mut self) {
         if !self.finished
             && let Err(error) = std::fs::remove_file(&self.path)

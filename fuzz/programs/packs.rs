@@ -1,3 +1,0 @@
-#![no_main]
-
-syncline_fuzz::program!("packs");

@@ -1,0 +1,3 @@
+#![no_main]
+
+syncline_fuzz::program!("symbol_segments");
