@@ -79,7 +79,7 @@ describe('a window whose queue is in Redis', () => {
 
   test('is degraded while Redis is gone, and heals', async () => {
     await redis.kill();
-    await window.waitForLabel(/Syncline: degraded, .*Can't use Redis at redis:.*; until then this process uses a queue of its own/);
+    await window.waitForLabel(/Syncline: degraded, .*Can't use Redis at redis:.*; until then .* a queue of its own/);
     await window.status('Syncline: degraded').waitFor({ timeout: TIMEOUT_MS });
     await tooltip(window, 'Queue: this machine', 'redis-gone');
     // Saves sync meanwhile.
