@@ -7,7 +7,7 @@
 //! A socket that nobody listens to any more stays in the folder until a later one takes its place. To become the
 //! daemon, a process
 //!
-//! 1. looks up the highest generation *g* and knocks there. If somebody answers, it isn't needed. If it is refused, *g*
+//! 1. looks up the highest generation *g* and connects to it. If somebody answers, it isn't needed. If it is refused, *g*
 //!    is dead;
 //! 2. binds a socket under a name of its own, listens, and then links it to the name of generation *g + 1*, which the
 //!    system lets only one process do;
@@ -27,8 +27,8 @@
 //!   highest generation only grows, and whoever lists the folder sees a name at least as high as was the highest before.
 //! - Let D be the daemon as generation *n*, alive. Another one that gets to step 4 has linked some *m*. If *m < n*, it
 //!   did so after looking at an older state of the folder, in which case the name *m* was free again by D's step 4; then
-//!   step 3 shows it the name *n*, and it steps back. *m = n* is taken. If *m > n*, take the first such: it has knocked
-//!   at *m - 1 = n*, and would have been answered.
+//!   step 3 shows it the name *n*, and it steps back. *m = n* is taken. If *m > n*, take the first such: it has tried
+//!   *m - 1 = n*, and would have been answered.
 //! - For the same reason nobody removes the name of a live daemon: that takes a daemon of a higher generation.
 //!
 //! BSD and macOS refuse also when the queue of a live daemon is full. There a refusal must last for half a second before
@@ -39,7 +39,7 @@
 //! What could undo this comes from outside, such as somebody emptying the folder. A daemon therefore looks now and then
 //! whether its name still stands and is the highest, and if not, takes no more clients and leaves with its last one.
 //!
-//! Ending is the same as dying for those who come later: the listening socket closes, knocking is refused, and the next
+//! Ending is the same as dying for those who come later: the listening socket closes, connecting is refused, and the next
 //! generation begins. Clients that were waiting to be let in see their connection close before a word was said, and
 //! connect anew.
 

@@ -204,7 +204,7 @@ impl SocketFolder {
         Ok(newest)
     }
 
-    /// Knocks, and where a refusal may pass, again until it doesn't.
+    /// Finds out who listens; where a refusal may pass, again until it doesn't.
     fn probe(&self, generation: u64) -> io::Result<Probe> {
         let since = Instant::now();
         loop {

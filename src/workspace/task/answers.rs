@@ -13,8 +13,8 @@ pub(super) struct Answers {
     catch_ups: Vec<(u64, oneshot::Sender<bool>)>,
     /// For a batch, which is enqueued after the end of a scan.
     syncs: Vec<(u64, oneshot::Sender<SyncOutcome>)>,
-    /// For the state that the outcome is about to be published: whoever asks for the state after such an answer must not
-    /// see an older one.
+    /// For the publication of the state that the outcome makes: whoever asks for the state after such an answer must not see
+    /// an older one.
     outcomes: Vec<(oneshot::Sender<SyncOutcome>, SyncOutcome)>,
     /// The same of those who paused or resumed.
     shown: Vec<oneshot::Sender<()>>,
