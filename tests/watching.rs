@@ -434,6 +434,27 @@ async fn what_another_engine_takes_for_a_file_is_checked() {
     other.shutdown().await;
 }
 
+/// Files that are ignored by now are in the index until the next commit. Whatever is told of them meanwhile, they stay out.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_ignored_stays_out_before_the_index_knows_whatever_is_told_of_it() {
+    let texts = [("a.txt", "line a\n"), ("dir/x.log", "line x\n"), ("dir/b.txt", "line b\n"), ("y.log", "line y\n")];
+    let fixture = Fixture::new(&texts);
+    let (engine, workspace) = open(&fixture);
+    until_fresh(&workspace).await;
+    workspace.pause().await.unwrap();
+    fixture.write(".ignore", "*.log\n");
+    assert_equal_to_tree(&fixture, &workspace, "after they became ignored").await;
+
+    fixture.write("y.log", "line y, written\n");
+    assert_equal_to_tree(&fixture, &workspace, "after a write").await;
+    std::fs::hard_link(fixture.root.join("y.log"), fixture.root.join("y.txt")).unwrap();
+    assert_equal_to_tree(&fixture, &workspace, "after it got another name").await;
+    std::fs::remove_dir_all(fixture.root.join("dir")).unwrap();
+    fixture.write("dir/x.log", "line x, in another folder\n");
+    assert_equal_to_tree(&fixture, &workspace, "after its folder came again").await;
+    engine.shutdown().await;
+}
+
 /// A file that was committed between the moment a look took the index and the moment it took what is newer was in neither:
 /// when it was deleted then, the index kept it.
 #[tokio::test(flavor = "multi_thread")]

@@ -242,7 +242,7 @@ impl PathScan<'_> {
     }
 
     fn at(&mut self, there: There, path: RelPath, hint: Hint) {
-        let known = self.snapshot.find(&path).is_some() || self.before.contains_key(&path);
+        let known = self.is_known(&path);
         match there {
             There::File(entry) => {
                 let verdict = match hint {
@@ -273,6 +273,15 @@ impl PathScan<'_> {
         }
     }
 
+    /// Whether a file at `path` belonged to the codebase, as of the newest look. One that was found to be ignored may still
+    /// be in the index.
+    fn is_known(&self, path: &RelPath) -> bool {
+        match self.before.get(path) {
+            Some(dirt) => dirt.verdict == Verdict::Read,
+            None => self.snapshot.find(path).is_some(),
+        }
+    }
+
     /// A file that has got another name in the tree is told of by that name alone: those it had before are found by what is
     /// known of them, and compared from now on. It may have been written by the new name already.
     fn find_other_names(&mut self) {
@@ -286,7 +295,7 @@ impl PathScan<'_> {
         for path in self.snapshot.with_inodes(&inodes).into_iter().chain(before) {
             let Ok(entry) = self.root.entry(&path) else { continue };
             let is_named = entry.is_some_and(|entry| several(&entry) && inodes.contains(&entry.stat.inode));
-            if self.dirty.contains_key(&path) || !is_named {
+            if self.dirty.contains_key(&path) || !is_named || !self.is_known(&path) {
                 continue;
             }
             self.dirty.insert(path.clone(), Verdict::Read);
@@ -309,14 +318,14 @@ impl PathScan<'_> {
     /// What was below something that isn't a folder (any more), or can't be listed, is gone.
     fn lose(&mut self, path: &RelPath) {
         self.shared.watcher.leave(&path.to_path(self.root.path()));
-        self.below(path, Verdict::Gone);
+        self.lose_below(path);
     }
 
-    /// Files below `path`, as far as anybody knew.
-    fn below(&mut self, path: &RelPath, verdict: Verdict) {
+    /// Files below `path` are gone, as far as anybody knew of them.
+    fn lose_below(&mut self, path: &RelPath) {
         let dirty_below = self.before.keys().filter(|p| p.is_below(path)).cloned();
         let below = self.snapshot.below(path).into_iter().chain(dirty_below);
-        self.dirty.extend(below.map(|p| (p, verdict)));
+        self.dirty.extend(below.map(|p| (p, Verdict::Gone)));
     }
 
     fn folder(&mut self, path: &RelPath, hint: Hint) {
@@ -337,7 +346,8 @@ impl PathScan<'_> {
         if !self.is_listed(path.parent()) || !self.ruling.takes_in(path, true) {
             return self.lose(path);
         }
-        self.below(path, Verdict::Read);
+        // But for those that the walk finds.
+        self.lose_below(path);
         self.walks += 1;
         let Shared { rules, cancel, watcher, .. } = self.shared;
         let mut tree = rules.scan_below(self.root, path, &mut self.ruling, cancel, &enter(self.shared));
