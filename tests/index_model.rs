@@ -209,6 +209,13 @@ impl World {
     }
 
     fn sync(&self, who: usize, dirty: &Dirty, before_commit: impl FnMut() -> Result<(), IndexError> + Send) {
+        self.update(who, dirty, before_commit);
+        // What is in doubt is looked at.
+        let Process { index, overlay } = &self.processes[who];
+        overlay.mark(index.take_rechecks().into_iter().map(|path| (path, Verdict::Read)));
+    }
+
+    fn update(&self, who: usize, dirty: &Dirty, before_commit: impl FnMut() -> Result<(), IndexError> + Send) {
         let Process { index, overlay } = &self.processes[who];
         let before_commit = Mutex::new(before_commit);
         let update = Update {
@@ -228,8 +235,6 @@ impl World {
             Err(IndexError::Segment(_)) => self.repair(who),
             Err(error) => panic!("{error}"),
         }
-        // What is in doubt is looked at.
-        overlay.mark(index.take_rechecks().into_iter().map(|path| (path, Verdict::Read)));
     }
 
     fn merge(&self, who: usize) {
@@ -505,4 +510,31 @@ fn what_was_away_just_while_it_was_read_is_found() {
     world.sync(0, &Dirty::Everything, || Ok(()));
     assert_eq!(world.processes[0].index.snapshot().files(), 1);
     assert!(world.processes[0].overlay.view().is_empty());
+}
+
+/// Of two processes one may know that a file is ignored, or can't be had, before the other does. A commit on top of what the
+/// other has committed brought it back into answers, until it was scanned.
+#[test]
+fn what_another_process_has_committed_is_not_believed() {
+    let world = World::new();
+    let path = |name: &str| RelPath::new(Path::new(name)).unwrap();
+    let of = |names: &[&str]| Dirty::from_iter(names.iter().map(|name| path(name)));
+    for name in ["a", "b", "c"] {
+        std::fs::write(world.tree.join(name), "line\n").unwrap();
+    }
+    let [one, other] = &world.processes;
+    one.overlay.mark([(path("a"), Verdict::Read)]);
+    world.update(0, &of(&["a"]), || Ok(()));
+    other.overlay.mark([(path("b"), Verdict::Read)]);
+    world.update(1, &of(&["b"]), || Ok(()));
+    let keys = |who| world.answer(who, "line").into_keys().collect::<Vec<_>>();
+    assert_eq!(keys(1), ["b"]);
+
+    // To the one, `b` is ignored, and `a` as well by now.
+    one.overlay.mark([(path("a"), Verdict::Gone), (path("c"), Verdict::Read)]);
+    world.update(0, &of(&["c"]), || Ok(()));
+    assert_eq!(keys(0), ["c"]);
+    assert_eq!(one.index.take_rechecks().into_iter().collect::<Vec<_>>(), [path("b")]);
+    one.index.clear(&one.overlay).unwrap();
+    assert_eq!(keys(0), ["c"]);
 }

@@ -1,7 +1,7 @@
 //! The overlay: the files whose state on disk the index doesn't hold yet. A search reads them itself, so its answer is
 //! right before the index is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::snapshot::Difference;
@@ -78,6 +78,25 @@ impl Overlay {
                 dirty.insert(path, Dirt { verdict, seen, mark });
             }
         }
+    }
+
+    /// Puts paths in that the next commit may hold otherwise than this process knew them, as it knew them: by the overlay,
+    /// or else by the index, of which `was_indexed` tells. Leaves in `paths` those that are to be looked at: what is about
+    /// to be read for the first time needn't be read twice.
+    pub(super) fn doubt(&self, paths: &mut BTreeSet<RelPath>, was_indexed: impl Fn(&RelPath) -> bool) {
+        let mut state = self.state.lock();
+        state.next_mark += 1;
+        let mark = state.next_mark;
+        let dirty = Arc::make_mut(&mut state.dirty);
+        paths.retain(|path| {
+            let (was_indexed, known) = (was_indexed(path), dirty.get(path).map(|dirt| dirt.verdict));
+            let verdict = known.unwrap_or(if was_indexed { Verdict::Read } else { Verdict::Gone });
+            let is_in_doubt = was_indexed || known.is_none();
+            if is_in_doubt {
+                dirty.insert(path.clone(), Dirt { verdict, seen: None, mark });
+            }
+            is_in_doubt
+        });
     }
 
     /// Takes out paths that the index now holds as they were when `dirt` was looked up. Those that became dirty once

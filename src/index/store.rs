@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::folder::{self, Ours};
 use super::manifest::{Committed, Done, Found, Generation, Manifest};
-use super::overlay::{Dirtied, Overlay, Verdict};
+use super::overlay::{Dirtied, Overlay};
 use super::segment::{self, Segment, SegmentError, SegmentId, SegmentRef};
 use super::snapshot::{Part, Snapshot};
 use crate::core::RelPath;
@@ -377,13 +377,11 @@ impl Index {
         Ok(lost)
     }
 
-    /// Makes `now` the current commit. What is in doubt goes into the overlay before, so that no search misses it.
+    /// Makes `now` the current commit. What is in doubt goes into the overlay before, so that searches see it as this
+    /// process did until now: whether it was right is for a scan to say.
     fn adopt(&self, before: &Snapshot, now: Arc<Snapshot>, mut rechecks: BTreeSet<RelPath>, overlay: &Overlay) {
-        // What this process is about to read for the first time needn't be read twice.
-        let dirty = overlay.view();
-        rechecks.retain(|path| before.find(path).is_some() || !dirty.contains_key(path));
         if !rechecks.is_empty() {
-            overlay.mark(rechecks.iter().map(|path| (path.clone(), Verdict::Read)));
+            overlay.doubt(&mut rechecks, |path| before.find(path).is_some());
             self.doubt(rechecks);
         }
         *self.current.write() = now;
