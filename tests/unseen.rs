@@ -266,6 +266,19 @@ async fn a_file_is_written_by_a_name_that_it_has_just_got() {
     engine.shutdown().await;
 }
 
+/// The name itself may be ignored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_written_by_an_ignored_name() {
+    let (fixture, engine, workspace) = opened(&[("in.txt", "other\n"), (".ignore", "*.log\n")]).await;
+    let second = fixture.root.join("second.log");
+    fs::hard_link(fixture.root.join("in.txt"), &second).unwrap();
+    for round in 0..3 {
+        fs::write(&second, format!("needle {round}\n")).unwrap();
+        assert_equal(&fixture, &workspace, &format!("round {round}")).await;
+    }
+    engine.shutdown().await;
+}
+
 const INSIDE: &str = "SYNCLINE_TEST_INSIDE";
 
 /// Runs the test `name` once more in namespaces of its own, made with these options; true for the one inside.

@@ -102,6 +102,7 @@ pub(super) fn paths(shared: &Shared, changes: Changes) -> PathsScanned {
         before,
         dirty: BTreeMap::new(),
         named: Vec::new(),
+        several: HashSet::new(),
         walks: 0,
         listed: HashMap::new(),
         is_unsure: false,
@@ -217,6 +218,8 @@ struct PathScan<'a> {
     dirty: BTreeMap<RelPath, Verdict>,
     /// The files that were looked at, for those with several names.
     named: Vec<(RelPath, Option<Entry>)>,
+    /// The inodes of those that have several names, whether they belong or not.
+    several: HashSet<u64>,
     /// Folders that were walked.
     walks: usize,
     /// By folder, whether a walk lists it.
@@ -245,6 +248,7 @@ impl PathScan<'_> {
         let known = self.is_known(&path);
         match there {
             There::File(entry) => {
+                self.several.extend(entry.filter(Entry::has_other_names).map(|entry| entry.stat.inode));
                 let verdict = match hint {
                     // A walk doesn't come there.
                     _ if !self.is_listed(path.parent()) => known.then_some(Verdict::Gone),
@@ -285,16 +289,14 @@ impl PathScan<'_> {
     /// A file that has got another name in the tree is told of by that name alone: those it had before are found by what is
     /// known of them, and compared from now on. It may have been written by the new name already.
     fn find_other_names(&mut self) {
-        let several = |entry: &Entry| entry.names > 1 && entry.stat.inode != 0;
-        let linked = self.named.iter().filter_map(|(_, entry)| entry.filter(several));
-        let inodes: HashSet<_> = linked.map(|entry| entry.stat.inode).collect();
+        let inodes = std::mem::take(&mut self.several);
         if inodes.is_empty() {
             return;
         }
         let before = self.before.keys().cloned();
         for path in self.snapshot.with_inodes(&inodes).into_iter().chain(before) {
             let Ok(entry) = self.root.entry(&path) else { continue };
-            let is_named = entry.is_some_and(|entry| several(&entry) && inodes.contains(&entry.stat.inode));
+            let is_named = entry.is_some_and(|entry| entry.has_other_names() && inodes.contains(&entry.stat.inode));
             if self.dirty.contains_key(&path) || !is_named || !self.is_known(&path) {
                 continue;
             }

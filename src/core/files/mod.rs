@@ -45,6 +45,13 @@ pub struct Entry {
     pub names: u64,
 }
 
+impl Entry {
+    /// Whether it is a file that may be written by another name. Where there are no numbers of files, none is known to be.
+    pub fn has_other_names(&self) -> bool {
+        self.kind == EntryKind::File && self.names > 1 && self.stat.inode != 0
+    }
+}
+
 /// Which folder this is, whatever its name: device and number in its file system. All zero where the platform doesn't
 /// tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,7 +1,10 @@
 //! Folders that become links and folders again, files of several names, files that are written through a map.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,6 +15,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::life::{Life, append_line, rename};
+use super::place;
 use crate::workspace::run_quietly;
 
 /// Maps the file named first, and writes what the other arguments say to its beginning; between two of them it waits for a
@@ -123,16 +127,22 @@ impl Life {
 
     /// Files get second names, in the tree and outside; what is written through one name is in the others.
     pub(super) fn hard_link(&mut self) -> Result<()> {
+        let listed = place::run(&mut self.place.ripgrep(&["--files"])?, self.place.patience)?.stdout;
+        let listed: HashSet<_> = listed.split(|byte| *byte == b'\n').map(OsStr::from_bytes).collect();
         for file in self.some_files(4) {
             let name = format!("second-{}.txt", self.next());
-            let second = match (self.random.below(2), self.file()) {
-                (0, Some(other)) => other.with_file_name(name),
-                _ => self.place.outside.join(name),
+            let (second, is_watched) = match (self.random.below(2), self.file()) {
+                (0, Some(other)) => {
+                    let below = other.strip_prefix(&self.place.tree).unwrap_or(&other);
+                    (other.with_file_name(name), listed.contains(below.as_os_str()))
+                }
+                _ => (self.place.outside.join(name), false),
             };
             fs::hard_link(&file, &second).with_context(|| format!("cannot link {}", second.display()))?;
             self.seconds.push(second.clone());
-            if second.starts_with(&self.place.outside) {
-                // A name that is given outside raises no event in the tree: the file's own next event lets it be seen.
+            if !is_watched {
+                // A name that is given outside, or in an ignored folder, raises no event: the file's own next one lets it be
+                // seen.
                 self.mark(&file)?;
             }
             // Through either.
