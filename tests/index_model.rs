@@ -535,6 +535,9 @@ fn what_another_process_has_committed_is_not_believed() {
     world.update(0, &of(&["c"]), || Ok(()));
     assert_eq!(keys(0), ["c"]);
     assert_eq!(one.index.take_rechecks().into_iter().collect::<Vec<_>>(), [path("b")]);
+    // Nor is it taken from the other, as long as nobody has looked at it.
+    world.update(0, &Dirty::Everything, || Ok(()));
+    assert_eq!(one.index.snapshot().paths().into_iter().collect::<Vec<_>>(), [path("b"), path("c")]);
     one.index.clear(&one.overlay).unwrap();
     assert_eq!(keys(0), ["c"]);
 }

@@ -405,33 +405,40 @@ async fn a_carriage_return_is_a_part_of_its_line() {
     engine.shutdown().await;
 }
 
-/// What another process commits is how that one saw the tree: it may not know yet that a file is ignored.
+/// What another process commits is how that one saw the tree: it may not know yet that a file is ignored. And that may be
+/// gone by the time it is looked at.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_another_engine_takes_for_a_file_is_checked() {
-    let fixture = Fixture::new(&[("a.txt", "needle\n"), ("area/part/b.txt", "needle\n")]);
-    let (engine, workspace) = open(&fixture);
-    until_state(&workspace, |state| state.index.fresh && state.index.files == 2).await;
-    let mut blind = fixture.settings();
-    blind.watch.mode = WatchMode::Off;
-    let other = Engine::new(&blind);
-    let its = other.open(&fixture.root, &blind).unwrap();
-    until_fresh(&its).await;
+    for goes in [false, true] {
+        let fixture = Fixture::new(&[("a.txt", "needle\n"), ("area/part/b.txt", "needle\n")]);
+        let (engine, workspace) = open(&fixture);
+        until_state(&workspace, |state| state.index.fresh && state.index.files == 2).await;
+        let mut blind = fixture.settings();
+        blind.watch.mode = WatchMode::Off;
+        let other = Engine::new(&blind);
+        let its = other.open(&fixture.root, &blind).unwrap();
+        until_fresh(&its).await;
 
-    fixture.write(".ignore", "/area/\n");
-    until_state(&workspace, |state| state.index.fresh && state.index.files == 1).await;
-    // The other knows nothing of that, and puts it back.
-    let before = its.state().borrow().index.generation;
-    fixture.write("area/part/b.txt", "needle, once more\n");
-    its.touch(vec![fixture.root.join("area/part/b.txt")]);
-    until_state(&its, |state| state.index.fresh && state.index.generation > before && state.index.files == 2).await;
-    // This one commits on top of it.
-    fixture.write("c.txt", "needle\n");
-    until_state(&workspace, |state| state.index.fresh && state.index.pending == 0 && state.index.files == 2).await;
-    let found = search(&workspace, "needle").await;
-    assert_eq!(found.keys().collect::<Vec<_>>(), ["a.txt", "c.txt"]);
-    assert_eq!(workspace.state().borrow().index.files, 2);
-    engine.shutdown().await;
-    other.shutdown().await;
+        fixture.write(".ignore", "/area/\n");
+        until_state(&workspace, |state| state.index.fresh && state.index.files == 1).await;
+        // The other knows nothing of that, and puts it back.
+        let before = its.state().borrow().index.generation;
+        let file = fixture.root.join("area/part/b.txt");
+        fixture.write("area/part/b.txt", "needle, once more\n");
+        its.touch(vec![file.clone()]);
+        until_state(&its, |state| state.index.fresh && state.index.generation > before && state.index.files == 2).await;
+        if goes {
+            std::fs::remove_file(&file).unwrap();
+        }
+        // This one commits on top of it.
+        fixture.write("c.txt", "needle\n");
+        until_state(&workspace, |state| state.index.fresh && state.index.pending == 0 && state.index.files == 2).await;
+        let found = search(&workspace, "needle").await;
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["a.txt", "c.txt"]);
+        assert_eq!(workspace.state().borrow().index.files, 2);
+        engine.shutdown().await;
+        other.shutdown().await;
+    }
 }
 
 /// Files that are ignored by now are in the index until the next commit. Whatever is told of them meanwhile, they stay out.

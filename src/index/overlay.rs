@@ -25,6 +25,9 @@ pub struct Dirt {
     pub verdict: Verdict,
     /// What a walk saw of it, if one did.
     seen: Option<FileStat>,
+    /// Another process has it in the index and this one doesn't know it: searches pass it over, and it stays in the index,
+    /// until a scan says what it is.
+    in_doubt: bool,
     mark: u64,
 }
 
@@ -32,6 +35,11 @@ impl Dirt {
     /// A walk saw a file there, and what it looked like.
     pub(super) fn is_seen(&self) -> bool {
         self.seen.is_some()
+    }
+
+    /// Whether a scan is to say what it is before the index changes.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.in_doubt
     }
 }
 
@@ -57,7 +65,9 @@ impl Overlay {
         state.next_mark += 1;
         let mark = state.next_mark;
         let dirty = Arc::make_mut(&mut state.dirty);
-        dirty.extend(paths.into_iter().map(|(path, verdict)| (path, Dirt { verdict, seen: None, mark })));
+        dirty.extend(
+            paths.into_iter().map(|(path, verdict)| (path, Dirt { verdict, seen: None, in_doubt: false, mark })),
+        );
     }
 
     /// Puts in what a walk found to differ from the index, as it and the overlay were together when the overlay was
@@ -71,11 +81,11 @@ impl Overlay {
         let changed = difference.changed.into_iter().map(|file| (file.path, Verdict::Read, Some(file.stat)));
         let gone = difference.gone.into_iter().map(|path| (path, Verdict::Gone, None));
         for (path, verdict, seen) in changed.chain(gone) {
-            let is_same = |dirt: &Dirt| dirt.verdict == verdict && dirt.seen == seen;
+            let is_same = |dirt: &Dirt| dirt.verdict == verdict && dirt.seen == seen && !dirt.in_doubt;
             // What has left since was settled: the index holds it.
             let known = dirty.get(&path).or_else(|| before.get(&path)).is_some_and(is_same);
             if !known {
-                dirty.insert(path, Dirt { verdict, seen, mark });
+                dirty.insert(path, Dirt { verdict, seen, in_doubt: false, mark });
             }
         }
     }
@@ -89,13 +99,15 @@ impl Overlay {
         let mark = state.next_mark;
         let dirty = Arc::make_mut(&mut state.dirty);
         paths.retain(|path| {
-            let (was_indexed, known) = (was_indexed(path), dirty.get(path).map(|dirt| dirt.verdict));
+            let (was_indexed, known) = (was_indexed(path), dirty.get(path));
+            let is_unknown = !was_indexed && known.is_none_or(Dirt::is_in_doubt);
+            let known = known.map(|dirt| dirt.verdict);
             let verdict = known.unwrap_or(if was_indexed { Verdict::Read } else { Verdict::Gone });
-            let is_in_doubt = was_indexed || known.is_none();
-            if is_in_doubt {
-                dirty.insert(path.clone(), Dirt { verdict, seen: None, mark });
+            let is_looked_at = was_indexed || is_unknown;
+            if is_looked_at {
+                dirty.insert(path.clone(), Dirt { verdict, seen: None, in_doubt: is_unknown, mark });
             }
-            is_in_doubt
+            is_looked_at
         });
     }
 

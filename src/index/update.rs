@@ -76,12 +76,13 @@ impl Update<'_> {
         // What was lost may have been made anew by others meanwhile, who saw the tree at another time.
         let dirty = if self.index.restore(self.overlay)? { &Dirty::Everything } else { dirty };
         let view = self.overlay.view();
-        let targets: Vec<(&RelPath, Dirt)> = match dirty {
+        let mut targets: Vec<(&RelPath, Dirt)> = match dirty {
             Dirty::Everything => view.iter().map(|(path, dirt)| (path, *dirt)).collect(),
             Dirty::Paths(paths) => {
                 paths.iter().filter_map(|path| view.get_key_value(path)).map(|(p, d)| (p, *d)).collect()
             }
         };
+        targets.retain(|(_, dirt)| !dirt.is_in_doubt());
         // Without the root, its files are gone until a walk says so.
         let root = RootFolder::open(self.root);
         let root = root.map_err(|source| IndexError::Root { path: self.root.to_owned(), source })?;

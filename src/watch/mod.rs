@@ -379,7 +379,11 @@ impl Watcher {
         let deadline = tokio::time::Instant::now() + COOKIE_WAIT;
         loop {
             let (cookie, came) = self.shared.cookies.next();
-            let came = match cookie.make().await {
+            let made = cookie.make().await;
+            if let Err(error) = &made {
+                tracing::debug!(%error, "can't make a cookie");
+            }
+            let came = match made {
                 Ok(()) => tokio::time::timeout_at(deadline, came).await.map_or(Came::Late, |came| match came {
                     Ok(()) => Came::Seen,
                     // Another rescan has begun, whose watches may have missed it.

@@ -176,7 +176,11 @@ impl Workspace {
             let compares = shared.clone();
             let unseen = tokio::task::spawn_blocking(move || scan::unseen(&compares));
             let (seen, compared) = tokio::join!(shared.watcher.catch_up(), unseen);
-            let fresh = self.caught_up().await && seen && compared.unwrap_or(false);
+            let (scanned, compared) = (self.caught_up().await, compared.unwrap_or(false));
+            let fresh = scanned && seen && compared;
+            if !fresh {
+                tracing::debug!(scanned, seen, compared, "an answer may lack something");
+            }
             if !fresh || shared.watcher.unseen_version() == version {
                 return FreshView { view: shared.view(unsaved), fresh };
             }

@@ -245,16 +245,17 @@ impl PathScan<'_> {
     }
 
     fn at(&mut self, there: There, path: RelPath, hint: Hint) {
-        let known = self.is_known(&path);
+        let is_held = self.snapshot.find(&path).is_some() || self.before.contains_key(&path);
         match there {
             There::File(entry) => {
                 self.several.extend(entry.filter(Entry::has_other_names).map(|entry| entry.stat.inode));
                 let verdict = match hint {
                     // A walk doesn't come there.
-                    _ if !self.is_listed(path.parent()) => known.then_some(Verdict::Gone),
+                    _ if !self.is_listed(path.parent()) => is_held.then_some(Verdict::Gone),
                     Hint::Unsure if !self.ruling.takes_in(&path, false) => Some(Verdict::Gone),
                     Hint::Unsure => Some(Verdict::Read),
-                    _ => (known || self.ruling.takes_in(&path, false)).then_some(Verdict::Read),
+                    _ if self.belonged(&path) || self.ruling.takes_in(&path, false) => Some(Verdict::Read),
+                    _ => is_held.then_some(Verdict::Gone),
                 };
                 if let Some(verdict) = verdict {
                     self.dirty.insert(path.clone(), verdict);
@@ -264,12 +265,12 @@ impl PathScan<'_> {
             There::Nothing | There::Other => {
                 self.named.push((path.clone(), None));
                 self.lose(&path);
-                if known {
+                if is_held {
                     self.dirty.insert(path, Verdict::Gone);
                 }
             }
             There::Folder => {
-                if known {
+                if is_held {
                     self.dirty.insert(path.clone(), Verdict::Gone);
                 }
                 self.folder(&path, hint);
@@ -279,7 +280,7 @@ impl PathScan<'_> {
 
     /// Whether a file at `path` belonged to the codebase, as of the newest look. One that was found to be ignored may still
     /// be in the index.
-    fn is_known(&self, path: &RelPath) -> bool {
+    fn belonged(&self, path: &RelPath) -> bool {
         match self.before.get(path) {
             Some(dirt) => dirt.verdict == Verdict::Read,
             None => self.snapshot.find(path).is_some(),
@@ -297,7 +298,7 @@ impl PathScan<'_> {
         for path in self.snapshot.with_inodes(&inodes).into_iter().chain(before) {
             let Ok(entry) = self.root.entry(&path) else { continue };
             let is_named = entry.is_some_and(|entry| entry.has_other_names() && inodes.contains(&entry.stat.inode));
-            if self.dirty.contains_key(&path) || !is_named || !self.is_known(&path) {
+            if self.dirty.contains_key(&path) || !is_named || !self.belonged(&path) {
                 continue;
             }
             self.dirty.insert(path.clone(), Verdict::Read);
