@@ -69,10 +69,8 @@ macro_rules! over_both {
 over_both! {
     first_come_first_served(LONG);
     one_batch_waits_for_each_owner_and_root(LONG);
-    asking_again_changes_nothing(LONG);
     tokens_grow(LONG);
     a_head_that_is_not_renewed_leaves_and_has_lost_its_lease(SHORT);
-    a_renewed_head_stays(SHORT);
     a_waiting_batch_whose_owner_is_silent_leaves(SHORT);
     what_is_removed_is_gone(LONG);
     changes_wake_those_who_wait(LONG);
@@ -180,19 +178,6 @@ async fn one_batch_waits_for_each_owner_and_root(home: Home) {
     assert_eq!(ids(&cache).await, [of_other_root.id, first.id, next.id]);
 }
 
-async fn asking_again_changes_nothing(home: Home) {
-    let cache = home.cache();
-    let (head, waiting) = (new_batch(), new_batch());
-    let lease = lease_of(enqueue(&cache, &head).await);
-    assert_eq!(lease_of(enqueue(&cache, &head).await), lease);
-    assert_eq!(lease_of(claim(&cache, head.id).await), lease);
-    for _ in 0..3 {
-        waits(enqueue(&cache, &waiting).await, 1);
-    }
-    assert_eq!(ids(&cache).await, [head.id, waiting.id]);
-    assert!(leave(&cache, waiting.id).await && !leave(&cache, waiting.id).await);
-}
-
 async fn tokens_grow(home: Home) {
     let mut last = FencingToken(0);
     for round in 0..20 {
@@ -229,16 +214,7 @@ async fn a_head_that_is_not_renewed_leaves_and_has_lost_its_lease(home: Home) {
     assert!(other.renew_lease(QUEUES, "c", second.id, &next).await);
 }
 
-async fn a_renewed_head_stays(home: Home) {
-    let (cache, head) = (home.cache(), new_batch());
-    let lease = lease_of(enqueue(&cache, &head).await);
-    for _ in 0..10 {
-        sleep(SHORT / 4).await;
-        assert!(cache.renew_lease(QUEUES, "c", head.id, &lease).await, "still held");
-    }
-    assert_eq!(ids(&cache).await, [head.id]);
-}
-
+/// And the head, which is renewed, stays for longer than the lease it began with.
 async fn a_waiting_batch_whose_owner_is_silent_leaves(home: Home) {
     let (cache, dead) = (home.cache(), home.cache());
     let [head, silent, alive] = [(); 3].map(|()| new_batch());

@@ -67,8 +67,8 @@ impl Team {
     }
 
     /// Two owners that have worked through one Redis.
-    async fn on(url: &str) -> Team {
-        let mut team = Team::new([url, url]);
+    async fn on(urls: [&str; 2]) -> Team {
+        let mut team = Team::new(urls);
         team.shared().await;
         team.work().await;
         team
@@ -147,7 +147,7 @@ async fn breaks(
     fault: impl FnOnce(&mut RedisServer),
     repair: impl FnOnce(&mut RedisServer),
 ) {
-    let mut team = Team::on(&server.url()).await;
+    let mut team = Team::on([&server.url(); 2]).await;
     fault(&mut server);
     // Some faults show only when there is something to do.
     team.work().await;
@@ -220,7 +220,7 @@ async fn a_key_of_the_queue_holds_something_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_stands_still_for_a_while() {
     let server = RedisServer::start();
-    let mut team = Team::on(&server.url()).await;
+    let mut team = Team::on([&server.url(); 2]).await;
     let port = server.port;
     let sleeping = tokio::task::spawn_blocking(move || command_at("", port, &["DEBUG", "SLEEP", "3"]));
     team.apart("it doesn't answer in time").await;
@@ -232,16 +232,13 @@ async fn redis_stands_still_for_a_while() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_data_is_lost() {
     let server = RedisServer::start();
-    let url = server.url();
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
+    let mut team = Team::on([&server.url(); 2]).await;
     for _ in 0..20 {
         team.work().await;
         server.command(&["FLUSHALL"]).unwrap();
         team.work().await;
     }
-    team.shared().await;
-    team.close().await;
+    team.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,9 +257,7 @@ async fn there_is_no_redis_at_the_start() {
 async fn one_owners_link_is_cut_and_another_dies_unnoticed() {
     let server = RedisServer::start();
     let proxies = [Proxy::to(server.port).await, Proxy::to(server.port).await];
-    let mut team = Team::new([&proxies[0].url(), &proxies[1].url()]);
-    team.shared().await;
-    team.work().await;
+    let mut team = Team::on([&proxies[0].url(), &proxies[1].url()]).await;
     for link in [Link::Cut, Link::Dead] {
         proxies[1].set(link);
         until_state(&team.owners[1], |state| state.backend == BackendKind::Local).await;
@@ -386,8 +381,7 @@ async fn an_editor_is_notified() {
 async fn processes_that_are_killed_block_no_others() {
     let server = RedisServer::start();
     let url = server.url();
-    let mut team = Team::new([&url, &url]);
-    team.shared().await;
+    let mut team = Team::on([&url; 2]).await;
     for round in 0..3 {
         let mut window = Window::open(&team.fixture, &url, "host-killed").await;
         window.until(|state| state["backend"] == "redis" && state["index"]["fresh"] == true).await;
@@ -428,9 +422,7 @@ async fn users_with_few_rights_and_unix_sockets_will_do() {
     server.command(&rights).unwrap();
     let tcp = format!("redis://me:s3cret@127.0.0.1:{}", server.port);
     let unix = format!("redis+unix://{}?user=me&pass=s3cret", socket.display());
-    let mut team = Team::new([&tcp, &unix]);
-    team.shared().await;
-    team.work().await;
+    let mut team = Team::on([&tcp, &unix]).await;
     server.command(&["ACL", "SETUSER", "me", "-evalsha"]).unwrap();
     team.work().await;
     team.apart("allow the user of queue.redis_url what it needs").await;
@@ -521,7 +513,7 @@ async fn sentinels_move_the_queue_to_another_server() {
             && info(sentinel_port, "sentinel").contains("slaves=1")
     });
     let url = format!("redis+sentinel://127.0.0.1:{sentinel_port}/main");
-    let mut team = Team::on(&url).await;
+    let mut team = Team::on([&url; 2]).await;
     primary.kill();
     team.apart("until then").await;
     team.work().await;
@@ -565,7 +557,7 @@ async fn a_node_of_a_cluster_is_lost() {
     });
     let urls: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
     let url = format!("redis+cluster://{}", urls.join(","));
-    let mut team = Team::on(&url).await;
+    let mut team = Team::on([&url; 2]).await;
     let slot = match nodes[0].command(&["CLUSTER", "KEYSLOT", "{syncline:team}:v2:sync_batches:order"]).unwrap() {
         redis::Value::Int(slot) => usize::try_from(slot).unwrap(),
         other => panic!("{other:?}"),

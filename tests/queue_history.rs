@@ -29,6 +29,7 @@ use syncline::core::cache::{CacheManager, LeaseConfig, Namespace};
 use syncline::core::{Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
 use syncline::sync::{Head, SyncManager, SyncStatus, SyncTarget, Synced};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 /// Short, so that much happens.
@@ -389,10 +390,7 @@ fn histories_of_processes_on_redis_keep_every_promise() {
             let _entered = runtime.enter();
             CacheManager::open(&redis_server::queue_settings(&server.url(), LEASE))
         };
-        support::wait_for("the queue is empty: nothing is left in it for longer than a lease", || {
-            runtime.block_on(cache.get_queue(Namespace::SyncBatches, QUEUE)).is_empty()
-        });
-        check(seed, &record.all(), &setting);
+        check_end(seed, &record, &setting, &cache, &runtime);
     }
 }
 
@@ -421,11 +419,16 @@ fn histories_of_owners_in_one_process_keep_every_promise() {
         done.store(true, Ordering::Relaxed);
         watching.join().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        support::wait_for("the queue is empty: nothing is left in it for longer than a lease", || {
-            runtime.block_on(cache.get_queue(Namespace::SyncBatches, QUEUE)).is_empty()
-        });
-        check(seed, &record.all(), &setting);
+        check_end(seed, &record, &setting, &cache, &runtime);
     }
+}
+
+/// Waits until nothing is left in the queue, and checks what was recorded.
+fn check_end(seed: u64, record: &Recorder, setting: &Setting, cache: &CacheManager, runtime: &Runtime) {
+    support::wait_for("the queue is empty: nothing is left in it for longer than a lease", || {
+        runtime.block_on(cache.get_queue(Namespace::SyncBatches, QUEUE)).is_empty()
+    });
+    check(seed, &record.all(), setting);
 }
 
 /// Checks every promise.

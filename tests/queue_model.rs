@@ -170,12 +170,18 @@ fn explore(owner_count: usize, roots: &[&str]) {
                 let is_queued = world.holds_entry(id);
                 // It enqueues a batch, or asks again.
                 let mut put = world.clone();
-                let reply = put.ask(&QueueOp::Enqueue(batches[owner][batch].clone(), None));
+                let enqueue = QueueOp::Enqueue(batches[owner][batch].clone(), None);
+                let reply = put.ask(&enqueue);
                 if !is_queued {
                     put.arrived.retain(|other| *other != id);
                     put.arrived.push(id);
                 }
                 put.heard(owner, (batch, id), &reply);
+                let mut again = put.clone();
+                for op in [enqueue, QueueOp::Claim(id, None)] {
+                    assert_eq!(again.ask(&op), reply, "asked again, it gets the same answer");
+                }
+                assert_eq!(again.key(), put.key(), "asking again changes nothing");
                 reach(put);
                 // It asks for the head.
                 let mut asked = world.clone();
@@ -249,7 +255,11 @@ async fn the_script_does_what_the_model_does() {
             0..3 => {
                 let root = ["/somewhere", "/else where"][random.below(2)];
                 let batch = match random.below(8) {
-                    0 if !batches.is_empty() => batches[random.below(batches.len())].clone(),
+                    // Asked again, as after a lost answer.
+                    0 if !batches.is_empty() => {
+                        let id = id(&mut random);
+                        batches.iter().find(|batch| batch.id == id).unwrap().clone()
+                    }
                     _ => SyncBatch::new(root.into(), owners[random.below(owners.len())].clone()),
                 };
                 batches.push(batch.clone());
@@ -279,7 +289,7 @@ async fn the_script_does_what_the_model_does() {
         match (theirs, ours) {
             (Placement::Head(lease), Placement::Head(token)) => {
                 assert_eq!(*tokens.entry(lease.fence.token).or_insert(token), token, "step {step}");
-                assert!(tokens.values().is_sorted(), "tokens grow alike");
+                assert!(tokens.values().is_sorted_by(|a, b| a < b), "tokens grow alike, and stay when asked for again");
                 last = last.max(token.0);
                 leases.insert(id, (lease, token));
             }
