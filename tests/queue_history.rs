@@ -270,8 +270,13 @@ async fn live(setting: &Setting, cache: CacheManager, recorder: Recorder, seed: 
     }
     // What failed is tried again, as a workspace does.
     for target in targets {
+        // What others have committed is scanned before, as a workspace does: until then it counts as it was known here.
+        let read = |path| (path, syncline::index::Verdict::Read);
+        let scan = || target.overlay.mark(target.index.take_rechecks().into_iter().map(read));
+        scan();
         while !target.overlay.view().is_empty() {
             let outcome = syncs.sync_codebase(target.clone(), Dirty::Everything).await;
+            scan();
             if outcome.status != SyncStatus::Synced {
                 tokio::time::sleep(LEASE).await;
             }
