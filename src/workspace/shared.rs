@@ -114,6 +114,15 @@ impl Shared {
         *self.last_poll.lock() = took;
     }
 
+    /// Those of the files that `dirty` covers that the index doesn't hold yet.
+    fn rest(&self, dirty: Dirty) -> Dirty {
+        let newer = self.overlay.view();
+        match dirty {
+            Dirty::Everything => Dirty::Everything,
+            Dirty::Paths(paths) => paths.into_iter().filter(|path| newer.contains_key(path)).collect(),
+        }
+    }
+
     pub(super) fn progress(&self) -> Option<Progress> {
         *self.progress.lock()
     }
@@ -143,7 +152,7 @@ impl SyncTarget for Shared {
     }
 
     async fn sync(self: Arc<Self>, _: SyncBatch, dirty: Dirty, head: Head) -> Result<Synced, String> {
-        let runtime = tokio::runtime::Handle::current();
+        let (runtime, before) = (tokio::runtime::Handle::current(), head.files_before);
         let updated = on_background_thread("syncline-index", move || {
             let cancelled = CancelBoth::new(&self.cancel, &head.cancel);
             let permit = || match cancelled.token().is_cancelled() {
@@ -158,21 +167,29 @@ impl SyncTarget for Shared {
                 threads: self.threads,
                 memory: self.settings.index.max_memory,
                 cancel: cancelled.token(),
-                progress: &|done, total| self.set_progress(Some(Progress { done, total, stage: Stage::Text })),
+                give_way: &head.give_way,
+                progress: &|done, total| {
+                    let (done, total) = (before + done, before + total);
+                    self.set_progress(Some(Progress { done, total, stage: Stage::Text }));
+                },
                 permit: &permit,
             };
             let updated = update.run(&dirty);
+            let rest = updated.as_ref().is_ok_and(|updated| updated.left > 0).then(|| self.rest(dirty));
             if matches!(updated, Err(IndexError::LeaseLost)) {
                 // Also when only the index knows.
                 head.give_up();
             }
             self.symbols.restore();
-            self.set_progress(None);
+            if rest.is_none() {
+                // What is left goes on from there.
+                self.set_progress(None);
+            }
             tracing::debug!(?updated, files = self.index.snapshot().files(), "updated the index");
-            updated
+            updated.map(|updated| Synced { files: updated.files, rest })
         });
         match updated.await {
-            Some(Ok(updated)) => Ok(Synced { files: updated.files }),
+            Some(Ok(synced)) => Ok(synced),
             Some(Err(error)) => Err(error.to_string()),
             None => Err("indexing broke off by a fault of syncline; its log says where".to_owned()),
         }

@@ -135,19 +135,37 @@ pub struct Lease {
     epoch: u64,
 }
 
-/// How long batches may stay in a queue.
+/// What became of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is over: nothing may be committed under it any more.
+    Lost,
+    /// It is held, and nobody waits for its end.
+    Held,
+    /// It is held, and other owners, or batches of other roots, wait for its end.
+    Awaited,
+}
+
+/// How long batches may stay in a queue, and at its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseConfig {
     /// A batch that isn't renewed for this long leaves.
     pub lease: Duration,
     /// A batch that has waited for this long leaves.
     pub stale_after: Duration,
+    /// A batch that has held the head for this long goes to the end, if others wait.
+    pub slice: Duration,
+}
+
+impl LeaseConfig {
+    fn of(settings: &QueueSettings) -> LeaseConfig {
+        LeaseConfig { lease: settings.lease, stale_after: settings.stale_after, slice: settings.slice }
+    }
 }
 
 impl Default for LeaseConfig {
     fn default() -> Self {
-        let QueueSettings { lease, stale_after, .. } = QueueSettings::default();
-        LeaseConfig { lease, stale_after }
+        LeaseConfig::of(&QueueSettings::default())
     }
 }
 
@@ -224,7 +242,7 @@ impl CacheManager {
     /// The cache that the settings want. It connects in the background; whatever goes wrong is said by
     /// [`CacheManager::failover_state`]. Must be called within a Tokio runtime.
     pub fn open(settings: &QueueSettings) -> CacheManager {
-        let leases = LeaseConfig { lease: settings.lease, stale_after: settings.stale_after };
+        let leases = LeaseConfig::of(settings);
         let config = match (settings.backend, &settings.redis_url) {
             (QueueBackend::Local, _) | (QueueBackend::Auto, None) => return CacheManager::local_with(leases),
             (QueueBackend::Redis, None) => {
@@ -360,10 +378,23 @@ impl CacheManager {
         self.queues.claim(&QueueKey::new(namespace, key), id, files).await
     }
 
-    /// Renews the lease of the batch at the head of the queue `key`; `false` when it is lost, and nothing may be
-    /// committed under it any more.
-    pub async fn renew_lease(&self, namespace: Namespace, key: &str, id: BatchId, lease: &Lease) -> bool {
+    /// Renews the lease of the batch at the head of the queue `key`, unless it is lost.
+    pub async fn renew_lease(&self, namespace: Namespace, key: &str, id: BatchId, lease: &Lease) -> Renewal {
         self.queues.renew(&QueueKey::new(namespace, key), id, lease).await
+    }
+
+    /// Puts the batch at the head of the queue `key` at its end, where it covers so many `files`, and gives where it is
+    /// then. If its owner has another one of that root waiting, which covers these files then, that one goes to the end in
+    /// its place, and this one leaves.
+    pub async fn end_slice(
+        &self,
+        namespace: Namespace,
+        key: &str,
+        id: BatchId,
+        lease: &Lease,
+        files: Option<usize>,
+    ) -> Placement {
+        self.queues.end_slice(&QueueKey::new(namespace, key), id, lease, files).await
     }
 
     /// Tokens given from now on are above this one.

@@ -82,6 +82,9 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "queue.lease_ms", by_repository: No, kind: Number {
         least: 1_000, most: 600_000, unit: "milliseconds", set: |s, n| s.queue.lease = Duration::from_millis(n),
     } },
+    Key { name: "queue.slice_ms", by_repository: No, kind: Number {
+        least: 100, most: 600_000, unit: "milliseconds", set: |s, n| s.queue.slice = Duration::from_millis(n),
+    } },
     Key { name: "queue.stale_after_s", by_repository: No, kind: Number {
         least: 1, most: 30 * 86_400, unit: "seconds", set: |s, n| s.queue.stale_after = Duration::from_secs(n),
     } },

@@ -53,6 +53,8 @@ pub struct QueueSettings {
     pub trust: Vec<String>,
     /// How long the head's lease lives unrenewed.
     pub lease: Duration,
+    /// Longest a batch holds the head while others wait.
+    pub slice: Duration,
     /// Batches older than this are swept.
     pub stale_after: Duration,
 }
@@ -143,6 +145,7 @@ impl fmt::Debug for QueueSettings {
             .field("redis_ca", &self.redis_ca)
             .field("codebase", &self.codebase)
             .field("lease", &self.lease)
+            .field("slice", &self.slice)
             .field("stale_after", &self.stale_after)
             .finish()
     }
@@ -157,6 +160,7 @@ impl Default for QueueSettings {
             codebase: None,
             trust: Vec::new(),
             lease: Duration::from_millis(15_000),
+            slice: Duration::from_millis(2_000),
             stale_after: Duration::from_secs(86_400),
         }
     }

@@ -51,6 +51,11 @@ impl RedisCache {
                 call.arg(token.0);
                 call
             }
+            QueueOp::EndSlice(id, token, files) => {
+                let mut call = queue_call(key, "endslice", leases, floor, &id.to_string());
+                call.arg(number_of(*files)).arg(token.0);
+                call
+            }
             QueueOp::Leave(id) => queue_call(key, "leave", leases, floor, &id.to_string()),
         };
         let fields: Vec<Vec<u8>> = self.run(&SCRIPT, call).await?;
@@ -164,6 +169,8 @@ pub(super) fn reply(fields: &[Vec<u8>]) -> Option<Reply> {
         }),
         [b"gone"] => Reply::Placed(Placement::Gone),
         [b"full"] => Reply::Full,
+        [b"awaited"] => Reply::Renewed { others_wait: true },
+        [b"held"] => Reply::Renewed { others_wait: false },
         [b"yes"] => Reply::Done(true),
         [b"no"] => Reply::Done(false),
         _ => return None,
