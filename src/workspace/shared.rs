@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::news::Desk;
 use super::reread::Origin;
 use super::state::{Progress, Stage};
 use crate::core::cache::FencingToken;
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     pub(super) symbols: SymbolStore,
     pub(super) rules: TreeRules,
     pub(super) watcher: Arc<Watcher>,
+    /// Where news of the tree are exchanged with other hosts that see it.
+    pub(super) news: Option<Desk>,
     /// Threads that walk, build and search.
     pub(super) threads: usize,
     /// The codebase is being closed.
@@ -54,6 +57,7 @@ impl Shared {
         watcher: Watcher,
         cancel: CancellationToken,
     ) -> Shared {
+        let news = settings.queue.shared_tree.clone().map(Desk::new);
         Shared {
             codebase,
             settings,
@@ -63,6 +67,7 @@ impl Shared {
             symbols,
             rules,
             watcher: Arc::new(watcher),
+            news,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cancel,
             progress: Mutex::default(),

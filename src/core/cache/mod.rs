@@ -6,6 +6,7 @@
 mod backend;
 mod failover;
 mod local;
+pub mod news;
 mod notifier;
 pub mod queue;
 mod queues;
@@ -26,12 +27,13 @@ use super::settings::{QueueBackend, QueueSettings};
 use super::{BatchId, SyncBatch};
 use backend::Backend;
 pub use failover::FailoverState;
+use news::{Heard, News, NewsId};
 use notifier::QueueKey;
 pub use queue::Placement;
 use queues::Queues;
-use redis::RedisCache;
 #[cfg(any(test, fuzzing))]
 pub(crate) use redis::fuzz;
+use redis::{NewsError, RedisCache};
 pub use report::{CacheReport, Counted};
 use values::Values;
 
@@ -397,6 +399,42 @@ impl CacheManager {
         self.queues.end_slice(&QueueKey::new(namespace, key), id, lease, files).await
     }
 
+    /// Tells the others of a tree what changed there; `false` when Redis isn't used now.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong, and how to fix it.
+    pub async fn publish_news(&self, tree: &str, news: &News) -> Result<bool, String> {
+        let backend = &self.queues.backend;
+        let Some(redis) = backend.shared().await else { return Ok(false) };
+        self.exchanged(redis.publish_news(&news_key(tree), news).await).map(|done| done.is_some())
+    }
+
+    /// What others have told of a tree after `last`, or the newest, where that is `None`; nothing when Redis isn't used
+    /// now.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong, and how to fix it.
+    pub async fn news_after(&self, tree: &str, last: Option<NewsId>) -> Result<Option<Heard>, String> {
+        let Some(redis) = self.queues.backend.shared().await else { return Ok(None) };
+        self.exchanged(redis.news_after(&news_key(tree), last).await)
+    }
+
+    /// Wakes up when there may be news of a tree.
+    pub fn subscribe_news(&self, tree: &str) -> watch::Receiver<QueueChange> {
+        self.queues.backend.notifier.subscribe(news_key(tree))
+    }
+
+    fn exchanged<T>(&self, answer: Result<T, NewsError>) -> Result<Option<T>, String> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(NewsError::Cut) => {
+                self.queues.backend.suspected.notify_one();
+                Ok(None)
+            }
+            Err(NewsError::Refused(sentence)) => Err(sentence),
+        }
+    }
+
     /// Tokens given from now on are above this one.
     pub fn raise_token_floor(&self, token: FencingToken) {
         self.queues.raise_floor(token);
@@ -406,4 +444,9 @@ impl CacheManager {
     pub fn subscribe(&self, namespace: Namespace, key: &str) -> watch::Receiver<QueueChange> {
         self.queues.backend.notifier.subscribe(QueueKey::new(namespace, key))
     }
+}
+
+/// Where the news of a tree are: beside the queues, under a name that no codebase has.
+fn news_key(tree: &str) -> QueueKey {
+    QueueKey::new(Namespace::SyncBatches, &format!("news:{tree}"))
 }

@@ -114,7 +114,7 @@ fn queue_call(key: &QueueKey, what: &str, leases: &LeaseConfig, floor: FencingTo
     call
 }
 
-fn name(key: &QueueKey, part: &str) -> String {
+pub(super) fn name(key: &QueueKey, part: &str) -> String {
     format!("{}:{LAYOUT}:{}:{part}", tag(&key.key), key.namespace)
 }
 
@@ -123,7 +123,7 @@ pub(super) fn token_key(key: &QueueKey) -> String {
     name(key, "token")
 }
 
-fn channel(key: &QueueKey) -> String {
+pub(super) fn channel(key: &QueueKey) -> String {
     name(key, "changes")
 }
 
