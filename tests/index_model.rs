@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -218,6 +219,11 @@ impl World {
     fn update(&self, who: usize, dirty: &Dirty, before_commit: impl FnMut() -> Result<(), IndexError> + Send) {
         let Process { index, overlay } = &self.processes[who];
         let before_commit = Mutex::new(before_commit);
+        let (is_first, give_way) = (AtomicBool::new(true), CancellationToken::new());
+        // One of them does a file at a time, as if others waited all the while.
+        if who == 1 {
+            give_way.cancel();
+        }
         let update = Update {
             index,
             root: &self.tree,
@@ -226,14 +232,28 @@ impl World {
             memory: 400_000_000,
             threads: 1,
             cancel: &CancellationToken::new(),
+            give_way: &give_way,
             progress: &|_, _| {},
-            permit: &|| (before_commit.lock().unwrap())().map(|()| None),
+            permit: &|| match is_first.swap(false, Ordering::Relaxed) {
+                true => (before_commit.lock().unwrap())().map(|()| None),
+                false => Ok(None),
+            },
         };
-        match update.run(dirty) {
-            Ok(_) | Err(IndexError::LeaseLost) => {}
-            // As after damage: what can't be used is left out, and the tree looked at again.
-            Err(IndexError::Segment(_)) => self.repair(who),
-            Err(error) => panic!("{error}"),
+        let mut left = usize::MAX;
+        while left > 0 {
+            left = match update.run(dirty) {
+                Ok(updated) => updated.left,
+                Err(IndexError::LeaseLost) => 0,
+                // As after damage: what can't be used is left out, and the tree looked at again.
+                Err(IndexError::Segment(_)) => {
+                    self.repair(who);
+                    0
+                }
+                Err(error) => panic!("{error}"),
+            };
+            assert!(left == 0 || who == 1, "nothing is left unless it gives way");
+            // What is in doubt is looked at.
+            overlay.mark(index.take_rechecks().into_iter().map(|path| (path, Verdict::Read)));
         }
     }
 

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use redis_server::RedisServer;
+use redis_server::{RedisServer, SLICE};
 use support::{DEADLINE, Fixture};
 use syncline::core::cache::{
-    CacheManager, Fence, FencingToken, Lease, LeaseConfig, Namespace, Placement, QueueChange, QueueItem,
+    CacheManager, Fence, FencingToken, Lease, LeaseConfig, Namespace, Placement, QueueChange, QueueItem, Renewal,
 };
 use syncline::core::{BatchId, Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
 use syncline::index::{Index, IndexError, Overlay, Update};
@@ -34,7 +34,7 @@ enum Home {
 
 impl Home {
     fn local(lease: Duration) -> Home {
-        Home::Local(CacheManager::local_with(LeaseConfig { lease, ..LeaseConfig::default() }))
+        Home::Local(CacheManager::local_with(LeaseConfig { lease, slice: SLICE, ..LeaseConfig::default() }))
     }
 
     fn redis(lease: Duration) -> Home {
@@ -77,6 +77,8 @@ over_both! {
     values_are_kept_and_counted(LONG);
     overlapping_syncs_take_turns(LONG);
     changes_are_merged_for_each_root_and_none_is_lost(SHORT);
+    a_long_batch_gives_way_and_goes_on_where_it_was(LONG);
+    what_a_slice_leaves_joins_what_waits_and_goes_to_the_end(LONG);
     a_batch_that_loses_its_lease_is_enqueued_again(LONG);
     who_gives_up_leaves_nothing_behind(LONG);
     a_closed_owner_leaves_at_once(LONG);
@@ -108,6 +110,11 @@ fn lease_of(placement: Placement) -> Lease {
 #[track_caller]
 fn waits(placement: Placement, at: usize) {
     assert!(matches!(placement, Placement::Waiting { position, .. } if position == at), "{placement:?}");
+}
+
+/// Whether the lease is held.
+async fn renew(cache: &CacheManager, id: BatchId, lease: &Lease) -> bool {
+    cache.renew_lease(QUEUES, "c", id, lease).await != Renewal::Lost
 }
 
 async fn leave(cache: &CacheManager, id: BatchId) -> bool {
@@ -209,9 +216,9 @@ async fn a_head_that_is_not_renewed_leaves_and_has_lost_its_lease(home: Home) {
     .await;
     let next = next.unwrap();
     assert!(next.fence.token > lease.fence.token && next.fence.queue == lease.fence.queue);
-    assert!(!stalled.renew_lease(QUEUES, "c", first.id, &lease).await);
+    assert!(!renew(&stalled, first.id, &lease).await);
     assert_eq!(claim(&stalled, first.id).await, Placement::Gone);
-    assert!(other.renew_lease(QUEUES, "c", second.id, &next).await);
+    assert!(renew(&other, second.id, &next).await);
 }
 
 /// And the head, which is renewed, stays for longer than the lease it began with.
@@ -223,7 +230,7 @@ async fn a_waiting_batch_whose_owner_is_silent_leaves(home: Home) {
     enqueue(&cache, &alive).await;
     assert_eq!(ids(&cache).await, [head.id, silent.id, alive.id]);
     until("it has left", async || {
-        assert!(cache.renew_lease(QUEUES, "c", head.id, &lease).await, "still held");
+        assert!(renew(&cache, head.id, &lease).await, "still held");
         claim(&cache, alive.id).await;
         ids(&cache).await == [head.id, alive.id]
     })
@@ -345,12 +352,16 @@ impl SyncTarget for Target {
         let Dirty::Paths(paths) = dirty else { panic!("paths") };
         let files = paths.len();
         self.synced.lock().unwrap().push((head.token.0, paths.iter().map(ToString::to_string).collect()));
-        Ok(Synced { files })
+        Ok(Synced { files, rest: None })
     }
 }
 
+fn path(name: &str) -> RelPath {
+    RelPath::new(name.as_ref()).unwrap()
+}
+
 fn dirty(name: &str) -> Dirty {
-    Dirty::from_iter([RelPath::new(name.as_ref()).unwrap()])
+    Dirty::from_iter([path(name)])
 }
 
 fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
@@ -392,7 +403,7 @@ async fn changes_are_merged_for_each_root_and_none_is_lost(home: Home) {
     assert_eq!((first.position, merged.position, of_other_root.position), (Some(1), None, Some(2)));
     assert_eq!((merged.batch, merged.covered), (first.batch, Some(2)));
     until("the queue knows how much was merged", async || {
-        cache.renew_lease(QUEUES, "c", busy.id, &lease).await;
+        renew(&cache, busy.id, &lease).await;
         queue(&cache).await.iter().map(|item| item.files).collect::<Vec<_>>() == [Some(1), Some(2), Some(1)]
     })
     .await;
@@ -404,6 +415,90 @@ async fn changes_are_merged_for_each_root_and_none_is_lost(home: Home) {
         synced(waiting).await;
     }
     assert_eq!((one.all(), other.all()), (set(["a", "b"]), set(["c"])));
+    assert_eq!(ids(&cache).await, []);
+}
+
+/// Syncs a file at a time, waits until it is to give way, and gives what is left.
+struct Long {
+    codebase: Codebase,
+    synced: Arc<Mutex<Vec<String>>>,
+    /// How many files were done before, as each slice was told.
+    before: Mutex<Vec<usize>>,
+}
+
+impl Long {
+    fn new(fixture: &Fixture) -> Arc<Long> {
+        let codebase = Codebase::new(CodebaseRoot::open(&fixture.root).unwrap(), Some("c"));
+        Arc::new(Long { codebase, synced: Arc::default(), before: Mutex::default() })
+    }
+}
+
+impl SyncTarget for Long {
+    fn codebase(&self) -> &Codebase {
+        &self.codebase
+    }
+
+    async fn sync(self: Arc<Self>, _: SyncBatch, dirty: Dirty, head: Head) -> Result<Synced, String> {
+        let Dirty::Paths(mut paths) = dirty else { panic!("paths") };
+        self.before.lock().unwrap().push(head.files_before);
+        let first = paths.pop_first().unwrap();
+        if !paths.is_empty() {
+            head.give_way.cancelled().await;
+        }
+        head.confirm().await.map_err(|error| error.to_string())?;
+        self.synced.lock().unwrap().push(first.to_string());
+        let rest = (!paths.is_empty()).then_some(Dirty::Paths(paths));
+        Ok(Synced { files: 1, rest })
+    }
+}
+
+/// An edit of one file waited for the whole index of another host's codebase.
+async fn a_long_batch_gives_way_and_goes_on_where_it_was(home: Home) {
+    let (fixture, other_fixture) = (Fixture::new(&[]), Fixture::new(&[]));
+    let long = Long::new(&fixture);
+    let log = long.synced.clone();
+    let short = Target::new(&other_fixture, move |call, _| {
+        log.lock().unwrap().push(["x", "y"][call].to_owned());
+        Box::pin(async { Ok(()) })
+    });
+    let [one, other] = [(); 2].map(|()| SyncManager::new(home.cache(), Owner::new()));
+    let batch = one.enqueue(long.clone(), "abc".chars().map(|name| path(&name.to_string())).collect()).await;
+    for edit in ["x", "y"] {
+        synced(other.enqueue(short.clone(), dirty(edit)).await).await;
+    }
+    let outcome = timeout(DEADLINE, batch.outcome()).await.expect("in time");
+    assert_eq!((outcome.status, outcome.files, outcome.covered, outcome.returns), (SyncStatus::Synced, 3, Some(3), 0));
+    assert!(outcome.took >= 2 * SLICE, "{outcome:?}");
+    assert_eq!(long.synced.lock().unwrap()[..], ["a", "x", "b", "y", "c"], "one slice, and no more, was before each");
+    assert_eq!(long.before.lock().unwrap()[..], [0, 1, 2]);
+    assert_eq!(ids(&home.cache()).await, []);
+}
+
+async fn what_a_slice_leaves_joins_what_waits_and_goes_to_the_end(home: Home) {
+    let (fixture, other_fixture) = (Fixture::new(&[]), Fixture::new(&[]));
+    let (long, short) = (Long::new(&fixture), Target::idle(&other_fixture));
+    let [one, other] = [(); 2].map(|()| SyncManager::new(home.cache(), Owner::new()));
+    let first = one.enqueue(long.clone(), ["a", "b"].map(path).into_iter().collect()).await;
+    let next = one.enqueue(long.clone(), dirty("c")).await;
+    assert_eq!((first.position, next.position), (Some(0), Some(1)));
+    // Behind both, and yet it waits for one slice only.
+    synced(other.enqueue(short, dirty("x")).await).await;
+    assert_eq!(long.synced.lock().unwrap()[..], ["a"]);
+    // Nobody waits any more, so nothing tells the rest to give way but another.
+    let last = new_batch();
+    waits(enqueue(&home.cache(), &last).await, 1);
+    let cache = home.cache();
+    let turn = async {
+        while !matches!(claim(&cache, last.id).await, Placement::Head(_)) {
+            sleep(SLICE / 5).await
+        }
+    };
+    timeout(DEADLINE, turn).await.expect("in time");
+    leave(&cache, last.id).await;
+    let files = [first, next].map(|batch| async { timeout(DEADLINE, batch.outcome()).await.expect("in time").files });
+    let [first, next] = files;
+    assert_eq!((first.await, next.await), (3, 2), "the first did one, and the next the rest of it as well");
+    assert_eq!(long.synced.lock().unwrap()[..], ["a", "b", "c"]);
     assert_eq!(ids(&cache).await, []);
 }
 
@@ -505,6 +600,7 @@ fn an_index_refuses_a_lease_that_was_overtaken_in_its_queue() {
             memory: 400_000_000,
             threads: 1,
             cancel: &CancellationToken::new(),
+            give_way: &CancellationToken::new(),
             progress: &|_, _| {},
             permit: &|| Ok(Some(Fence { queue, token: FencingToken(token) })),
         };

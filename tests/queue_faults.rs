@@ -17,7 +17,7 @@ use redis_server::proxy::{Link, Proxy};
 use redis_server::{RedisServer, command_at, free_port, queue_settings, text_of};
 use serde_json::{Value, json};
 use support::{DEADLINE, Fixture, until_state};
-use syncline::core::cache::{BackendKind, CacheManager, Namespace, Placement};
+use syncline::core::cache::{BackendKind, CacheManager, Namespace, Placement, Renewal};
 use syncline::core::settings::Settings;
 use syncline::core::{Owner, SyncBatch};
 use syncline::workspace::{CodebaseState, Engine, Health, Workspace};
@@ -311,7 +311,7 @@ async fn a_lease_in_this_process_ends_before_redis_is_joined() {
             16 => assert!(server.spawn()),
             _ => {}
         }
-        assert!(cache.renew_lease(QUEUES, "c", batch.id, &lease).await);
+        assert_ne!(cache.renew_lease(QUEUES, "c", batch.id, &lease).await, Renewal::Lost);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(cache.backend(), BackendKind::Local);
@@ -319,7 +319,7 @@ async fn a_lease_in_this_process_ends_before_redis_is_joined() {
     let mut state = cache.failover_state();
     let joined = state.wait_for(|state| state.backend() == BackendKind::Redis);
     tokio::time::timeout(DEADLINE, joined).await.expect("in time").unwrap();
-    assert!(!cache.renew_lease(QUEUES, "c", batch.id, &lease).await, "of an earlier epoch");
+    assert_eq!(cache.renew_lease(QUEUES, "c", batch.id, &lease).await, Renewal::Lost, "of an earlier epoch");
     assert_eq!(cache.claim_head(QUEUES, "c", next.id, None).await, Placement::Gone);
 }
 

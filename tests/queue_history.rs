@@ -20,14 +20,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use redis_server::RedisServer;
 use redis_server::proxy::{Link, Proxy};
+use redis_server::{RedisServer, SLICE};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use support::Random;
 use syncline::core::cache::{CacheManager, LeaseConfig, Namespace};
 use syncline::core::{Codebase, CodebaseRoot, Dirty, Owner, RelPath, SyncBatch};
-use syncline::index::{Index, IndexError, Overlay, Update};
+use syncline::index::{Index, IndexError, Overlay, Update, Updated};
 use syncline::sync::{Head, SyncManager, SyncStatus, SyncTarget, Synced};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,8 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 const QUEUE: &str = "history";
 /// Roots of each owner.
 const ROOTS: usize = 2;
+/// A batch of so many files takes several slices, a file at a time.
+const LONG: usize = 12;
 
 /// What is recorded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,9 +50,11 @@ enum Event {
     /// Its batch is in the queue.
     Queued { owner: String, batch: String },
     /// It is at the head.
-    Head { batch: String, queue: u64, token: u64 },
+    Head { batch: String, owner: String, root: usize, queue: u64, token: u64 },
     /// It has committed.
     Commit { batch: String, root: usize, queue: u64, token: u64, generation: u64 },
+    /// It has done a slice, and more is left.
+    Slice { batch: String, owner: String, root: usize },
     /// It has learned that its lease is lost.
     Refused { token: u64 },
     /// A change is synced, or isn't.
@@ -112,14 +116,17 @@ impl SyncTarget for Target {
             self.recorder.record(Event::Refused { token });
             return Err("the lease is lost".to_owned());
         };
-        self.recorder.record(Event::Head { batch: id.clone(), queue: fence.queue, token });
+        let (owner, root) = (batch.owner.session.simple().to_string(), self.root);
+        let head_of_queue = Event::Head { batch: id.clone(), owner: owner.clone(), root, queue: fence.queue, token };
+        self.recorder.record(head_of_queue);
         if self.chance(20) {
             // The owner stands still, with all that would renew its lease.
             std::thread::sleep(LEASE * 3 / 2);
         }
         let runtime = tokio::runtime::Handle::current();
         let (target, held) = (self.clone(), head.clone());
-        let updated = tokio::task::spawn_blocking(move || {
+        let is_long = dirty.len().is_some_and(|files| files >= LONG);
+        let synced = tokio::task::spawn_blocking(move || {
             let permit = || {
                 if target.broken {
                     return Ok(None);
@@ -139,31 +146,45 @@ impl SyncTarget for Target {
                 memory: 400_000_000,
                 threads: 1,
                 cancel: if target.broken { &CancellationToken::new() } else { &held.cancel.clone() },
+                give_way: &held.give_way,
                 progress: &|_, _| {},
                 permit: &permit,
             };
-            let updated = update.run(&dirty);
-            let generation = updated.as_ref().map_or(0, |updated| updated.generation.0);
+            let run = |dirty: &Dirty| -> Result<Updated, IndexError> {
+                let updated = update.run(dirty)?;
+                let (batch, generation) = (id.clone(), updated.generation.0);
+                if generation > 0 {
+                    let commit = Event::Commit { batch, root, queue: fence.queue, token, generation };
+                    target.recorder.record(commit);
+                }
+                Ok(updated)
+            };
+            let mut synced = Synced::default();
+            match dirty {
+                Dirty::Paths(mut paths) if is_long => {
+                    while let Some(path) = paths.pop_first() {
+                        std::thread::sleep(SLICE / 5);
+                        synced.files += run(&Dirty::from_iter([path]))?.files;
+                        if held.give_way.is_cancelled() && !paths.is_empty() {
+                            target.recorder.record(Event::Slice { batch: id, owner, root });
+                            synced.rest = Some(Dirty::Paths(paths));
+                            break;
+                        }
+                    }
+                }
+                dirty => {
+                    let updated = run(&dirty)?;
+                    (synced.files, synced.rest) = (updated.files, (updated.left > 0).then_some(dirty));
+                }
+            }
             if target.chance(5) {
                 // As a workspace does now and then: a commit without a lease.
                 target.index.merge(&target.overlay).unwrap();
             }
-            (updated, (generation > 0).then_some(generation))
+            Ok(synced)
         });
-        let (updated, generation) = updated.await.unwrap();
-        match updated {
-            Ok(updated) => {
-                if let Some(generation) = generation {
-                    self.recorder.record(Event::Commit {
-                        batch: id,
-                        root: self.root,
-                        queue: fence.queue,
-                        token,
-                        generation,
-                    });
-                }
-                Ok(Synced { files: updated.files })
-            }
+        match synced.await.unwrap() {
+            Ok(synced) => Ok(synced),
             Err(error) => {
                 if matches!(error, IndexError::LeaseLost) {
                     self.recorder.record(Event::Refused { token });
@@ -245,16 +266,20 @@ async fn live(setting: &Setting, cache: CacheManager, recorder: Recorder, seed: 
         // The next one may be merged into the first, or be another root's.
         for part in 0..=random.below(3) {
             let target = &targets[random.below(ROOTS)];
-            let file = format!("{name}-{change}-{part}.txt");
-            std::fs::write(target.codebase.root.as_path().join(&file), &file).unwrap();
-            let path = RelPath::new(file.as_ref()).unwrap();
-            target.overlay.mark([(path.clone(), syncline::index::Verdict::Read)]);
-            recorder.record(Event::Put { owner: name.clone(), file: file.clone() });
-            let enqueued = syncs.enqueue(target.clone(), Dirty::from_iter([path])).await;
+            let count = if random.below(8) == 0 { LONG + random.below(LONG) } else { 1 };
+            let files: Vec<_> = (0..count).map(|file| format!("{name}-{change}-{part}-{file}.txt")).collect();
+            let mut paths = Vec::new();
+            for file in &files {
+                std::fs::write(target.codebase.root.as_path().join(file), file).unwrap();
+                paths.push(RelPath::new(file.as_ref()).unwrap());
+                recorder.record(Event::Put { owner: name.clone(), file: file.clone() });
+            }
+            target.overlay.mark(paths.iter().map(|path| (path.clone(), syncline::index::Verdict::Read)));
+            let enqueued = syncs.enqueue(target.clone(), Dirty::from_iter(paths)).await;
             if enqueued.position.is_some() {
                 recorder.record(Event::Queued { owner: name.clone(), batch: enqueued.batch.to_string() });
             }
-            batches.push((file, enqueued));
+            batches.extend(files.into_iter().map(|file| (file, enqueued.clone())));
         }
         for (file, enqueued) in batches {
             let batch = enqueued.batch.to_string();
@@ -406,7 +431,7 @@ fn histories_of_owners_in_one_process_keep_every_promise() {
         let folder = tempfile::tempdir().unwrap();
         let setting = Setting { owners: 8, ..setting(folder.path(), &recorder, seed) };
         let record = Recorder::at(recorder.port);
-        let cache = CacheManager::local_with(LeaseConfig { lease: LEASE, ..LeaseConfig::default() });
+        let cache = CacheManager::local_with(LeaseConfig { lease: LEASE, slice: SLICE, ..LeaseConfig::default() });
         let done = Arc::new(AtomicBool::new(false));
         let watching = {
             let (cache, done) = (cache.clone(), done.clone());
@@ -444,15 +469,20 @@ fn check(seed: u64, events: &[Event], setting: &Setting) {
     let mut holders: HashMap<(u64, u64), &str> = HashMap::new();
     let (mut put, mut queued) = (HashMap::<&str, usize>::new(), Vec::new());
     let (mut returns, mut synced) = (HashMap::<&str, u32>::new(), BTreeSet::new());
-    let (mut refused, mut longest, mut faults) = (0, 0, 0);
+    let (mut refused, mut longest, mut faults, mut slices) = (0, 0, 0, 0);
+    // By batch, whose it is, where it came to the head of which queue, and its last slice that left something.
+    let mut heads: HashMap<&str, Vec<(usize, u64)>> = HashMap::new();
+    let (mut owners, mut last_slice) = (HashMap::<&str, (&str, usize)>::new(), HashMap::<&str, usize>::new());
     for (at, event) in events.iter().enumerate() {
         match event {
             Event::Put { owner, .. } => drop(put.insert(owner, at)),
             Event::Queued { owner, batch } => queued.push((batch.as_str(), put[owner.as_str()], at)),
-            Event::Head { batch, queue, token } => {
+            Event::Head { batch, owner, root, queue, token } => {
+                owners.insert(batch, (owner, *root));
                 let holder = holders.insert((*queue, *token), batch);
                 assert!(holder.is_none_or(|holder| holder == batch), "{again}: a token was given twice");
                 leases.entry(batch).or_default().push((*queue, *token));
+                heads.entry(batch).or_default().push((at, *queue));
             }
             Event::Commit { batch, root, queue, token, generation } => {
                 let twice = commits.insert((*root, *generation), (*queue, *token, batch));
@@ -461,6 +491,10 @@ fn check(seed: u64, events: &[Event], setting: &Setting) {
             Event::Done { batch, file, synced: true, returns: times, .. } => {
                 synced.insert(file.clone());
                 returns.insert(batch, *times);
+            }
+            Event::Slice { batch, .. } => {
+                slices += 1;
+                last_slice.insert(batch, at);
             }
             Event::Refused { .. } => refused += 1,
             Event::Length(length) => longest = longest.max(*length),
@@ -489,11 +523,17 @@ fn check(seed: u64, events: &[Event], setting: &Setting) {
     }
 
     // First come, first served: whoever was queued before another had asked, and kept its place, was at the head before it.
+    // A batch that took in what a slice of another one left went to the end in its place.
+    let joined = last_slice.iter().filter(|(batch, slice)| heads[*batch].iter().all(|(at, _)| at < slice));
+    let moved: BTreeSet<_> = joined
+        .filter_map(|(batch, slice)| {
+            let next = heads.iter().filter(|(other, heads)| owners[*other] == owners[batch] && heads[0].0 > *slice);
+            next.min_by_key(|(_, heads)| heads[0].0).map(|(other, _)| *other)
+        })
+        .collect();
     let kept: Vec<_> = queued
         .iter()
-        .filter(|(batch, ..)| {
-            returns.get(batch) == Some(&0) && leases.get(batch).is_some_and(|leases| leases.len() == 1)
-        })
+        .filter(|(batch, ..)| returns.get(batch) == Some(&0) && leases.contains_key(batch) && !moved.contains(batch))
         .map(|(batch, asked, stood)| (*batch, *asked, *stood, leases[batch][0]))
         .collect();
     for (first, _, stood, (queue, token)) in &kept {
@@ -502,6 +542,15 @@ fn check(seed: u64, events: &[Event], setting: &Setting) {
                 stood >= asked || queue != other_queue || token < later,
                 "{again}: {second} was at the head before {first}, which came first"
             );
+        }
+    }
+
+    // Nobody waits for more than a slice of each batch: of those before it, none was at the head twice.
+    for (waiting, _, stood, _) in &kept {
+        let (reached, queue) = heads[waiting][0];
+        for (batch, heads) in &heads {
+            let between = heads.iter().filter(|(at, of)| (*stood..reached).contains(at) && *of == queue).count();
+            assert!(between <= 1, "{again}: {batch} was at the head {between} times while {waiting} waited");
         }
     }
 
@@ -517,12 +566,13 @@ fn check(seed: u64, events: &[Event], setting: &Setting) {
 
     println!(
         "seed {seed}: {} events, {} leases, {} commits, {refused} refused, {faults} faults, {} files, {} batches that kept \
-         their place",
+         their place, {} slices",
         events.len(),
         holders.len(),
         commits.len(),
         synced.len(),
-        kept.len()
+        kept.len(),
+        slices
     );
-    assert!(commits.len() > 20, "{again}: too little happened");
+    assert!(commits.len() > 20 && slices > 1, "{again}: too little happened");
 }

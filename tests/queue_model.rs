@@ -11,13 +11,13 @@ use std::time::Duration;
 use redis_server::RedisServer;
 use support::Random;
 use syncline::core::cache::queue::{Moment, Queue, QueueOp, Reply};
-use syncline::core::cache::{CacheManager, FencingToken, Lease, LeaseConfig, Namespace, Placement};
+use syncline::core::cache::{CacheManager, FencingToken, Lease, LeaseConfig, Namespace, Placement, Renewal};
 use syncline::core::{BatchId, Owner, SyncBatch};
 
 /// Ticks that an entry lives unrenewed.
 const LEASE: u64 = 2;
 const LEASES: LeaseConfig =
-    LeaseConfig { lease: Duration::from_millis(LEASE), stale_after: Duration::from_secs(3_600) };
+    LeaseConfig { lease: Duration::from_millis(LEASE), stale_after: Duration::from_secs(3_600), slice: Duration::ZERO };
 
 /// What an owner believes to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,7 +140,7 @@ fn explore(owner_count: usize, roots: &[&str]) {
     };
     let mut seen = HashSet::from([start.key()]);
     let mut next = VecDeque::from([start]);
-    let (mut steps, mut commits, mut refused) = (0u64, 0u64, 0u64);
+    let (mut steps, mut commits, mut refused, mut slices) = (0u64, 0u64, 0u64, 0u64);
     while let Some(world) = next.pop_front() {
         let mut reach = |mut world: World| {
             let entries: HashSet<_> = world.queue.items(world.now).iter().map(|item| item.batch.id).collect();
@@ -199,8 +199,11 @@ fn explore(owner_count: usize, roots: &[&str]) {
             // It commits, however late, if the queue says so.
             if let Some(belief) = world.holds[owner] {
                 let mut committed = world.clone();
-                let renew = QueueOp::Renew(batches[owner][belief.batch].id, belief.token);
-                if committed.ask(&renew) == Reply::Done(true) {
+                let head = &batches[owner][belief.batch];
+                if let Reply::Renewed { others_wait } = committed.ask(&QueueOp::Renew(head.id, belief.token)) {
+                    let is_other = |other: &SyncBatch| (&other.owner, &other.path) != (&head.owner, &head.path);
+                    let mut waiting = world.queue.items(world.now).into_iter().map(|item| item.batch);
+                    assert_eq!(others_wait, waiting.any(|batch| is_other(&batch)), "who waits is known");
                     only_the_latest_lease_commits(&committed, belief.token);
                     committed.committed = belief.token;
                     commits += 1;
@@ -209,11 +212,33 @@ fn explore(owner_count: usize, roots: &[&str]) {
                     refused += 1;
                 }
                 reach(committed);
+                // Its slice is over.
+                let mut ended = world.clone();
+                let held = world.queue.items(world.now).first().is_some_and(|first| first.token == Some(belief.token));
+                let reply = ended.ask(&QueueOp::EndSlice(head.id, belief.token, None));
+                if held {
+                    // What its owner has waiting for that root goes to the end in its place.
+                    let is_same = |other: &&SyncBatch| other.id != head.id && other.path == head.path;
+                    let waiting = batches[owner].iter().filter(is_same).find(|other| world.holds_entry(other.id));
+                    assert_eq!(reply == Reply::Placed(Placement::Gone), waiting.is_some());
+                    let last = waiting.unwrap_or(head).id;
+                    ended.arrived.retain(|id| *id != last);
+                    ended.arrived.push(last);
+                    ended.holds[owner] = None;
+                    slices += 1;
+                }
+                ended.heard(owner, (belief.batch, head.id), &reply);
+                if matches!(reply, Reply::Placed(Placement::Waiting { .. })) {
+                    let (mut again, before) = (ended.clone(), ended.key());
+                    assert_eq!(again.ask(&QueueOp::EndSlice(head.id, belief.token, None)), reply);
+                    assert_eq!(again.key(), before, "asked again, it changes nothing");
+                }
+                reach(ended);
             }
         }
     }
-    println!("{} states, {steps} steps, {commits} commits, {refused} refused", seen.len());
-    assert!(seen.len() > 10_000 && commits > 1_000 && refused > 1_000, "the model does too little");
+    println!("{} states, {steps} steps, {commits} commits, {refused} refused, {slices} slices", seen.len());
+    assert!(seen.len() > 10_000 && commits > 1_000 && refused > 1_000 && slices > 1_000, "the model does too little");
 }
 
 /// The same random steps on a queue here and on one in Redis: each answer and each queue must be the same.
@@ -251,7 +276,7 @@ async fn the_script_does_what_the_model_does() {
             length => queued[random.below(2.min(length)) * random.below(length)],
         };
         let files = Some(random.below(6)).filter(|files| *files > 0);
-        let (id, theirs, ours) = match random.below(if batches.is_empty() { 1 } else { 10 }) {
+        let (id, theirs, ours) = match random.below(if batches.is_empty() { 1 } else { 12 }) {
             0..3 => {
                 let root = ["/somewhere", "/else where"][random.below(2)];
                 let batch = match random.below(8) {
@@ -273,10 +298,19 @@ async fn the_script_does_what_the_model_does() {
             6..8 => {
                 let id = id(&mut random);
                 if let Some((lease, token)) = leases.get(&id) {
-                    let renewed = cache.renew_lease(QUEUES, "c", id, lease).await;
-                    assert_eq!(Reply::Done(renewed), model(QueueOp::Renew(id, *token)), "step {step}");
+                    let renewed = match cache.renew_lease(QUEUES, "c", id, lease).await {
+                        Renewal::Lost => Reply::Done(false),
+                        held => Reply::Renewed { others_wait: held == Renewal::Awaited },
+                    };
+                    assert_eq!(renewed, model(QueueOp::Renew(id, *token)), "step {step}");
                 }
                 continue;
+            }
+            8..10 => {
+                let id = id(&mut random);
+                let Some((lease, token)) = leases.get(&id) else { continue };
+                let theirs = cache.end_slice(QUEUES, "c", id, lease, files).await;
+                (id, theirs, model(QueueOp::EndSlice(id, *token, files)))
             }
             _ => {
                 let id = id(&mut random);

@@ -70,7 +70,7 @@ impl SyncTarget for Tree {
     async fn sync(self: Arc<Self>, batch: SyncBatch, dirty: Dirty, head: Head) -> Result<Synced, String> {
         assert_eq!(self.syncing.fetch_add(1, Ordering::SeqCst), 0, "one at the head");
         self.synced.lock().unwrap().push((batch.id, head.token));
-        let tree = self.clone();
+        let (tree, covered) = (self.clone(), dirty.clone());
         let runtime = tokio::runtime::Handle::current();
         let updated = tokio::task::spawn_blocking(move || {
             let update = Update {
@@ -81,14 +81,16 @@ impl SyncTarget for Tree {
                 memory: 400_000_000,
                 threads: 1,
                 cancel: &CancellationToken::new(),
+                give_way: &head.give_way,
                 progress: &|_, _| {},
                 permit: &|| runtime.block_on(head.confirm()).map(Some).map_err(|_| IndexError::LeaseLost),
             };
-            update.run(&dirty)
+            update.run(&covered)
         });
         let updated = updated.await.unwrap().unwrap();
         self.syncing.fetch_sub(1, Ordering::SeqCst);
-        Ok(Synced { files: updated.files })
+        let rest = (updated.left > 0).then_some(dirty);
+        Ok(Synced { files: updated.files, rest })
     }
 }
 

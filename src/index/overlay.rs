@@ -72,22 +72,25 @@ impl Overlay {
 
     /// Puts in what a walk found to differ from the index, as it and the overlay were together when the overlay was
     /// `before`. A file that is in already, and looks as it did to the walk that put it in, isn't dirty once more: the
-    /// work that is under way for it, or was done since, needn't be done again.
-    pub fn mark_difference(&self, difference: Difference, before: &Dirtied) {
+    /// work that is under way for it, or was done since, needn't be done again. Gives the others.
+    pub fn mark_difference(&self, difference: Difference, before: &Dirtied) -> Vec<RelPath> {
         let mut state = self.state.lock();
         state.next_mark += 1;
         let mark = state.next_mark;
         let dirty = Arc::make_mut(&mut state.dirty);
         let changed = difference.changed.into_iter().map(|file| (file.path, Verdict::Read, Some(file.stat)));
         let gone = difference.gone.into_iter().map(|path| (path, Verdict::Gone, None));
+        let mut marked = Vec::new();
         for (path, verdict, seen) in changed.chain(gone) {
             let is_same = |dirt: &Dirt| dirt.verdict == verdict && dirt.seen == seen && !dirt.in_doubt;
             // What has left since was settled: the index holds it.
             let known = dirty.get(&path).or_else(|| before.get(&path)).is_some_and(is_same);
             if !known {
+                marked.push(path.clone());
                 dirty.insert(path, Dirt { verdict, seen, in_doubt: false, mark });
             }
         }
+        marked
     }
 
     /// Puts paths in that the next commit may hold otherwise than this process knew them, as it knew them: by the overlay,

@@ -48,6 +48,8 @@ pub struct Update<'a> {
     pub memory: u64,
     /// Ends the update early: what was committed stays.
     pub cancel: &'a CancellationToken,
+    /// Ends it early as well, but commits what was read, which is one file at least for each thread.
+    pub give_way: &'a CancellationToken,
     /// Told how many files are done, and how many there are.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
     /// Asked before each commit whether the lease is still held: the fence to commit under, `None`
@@ -62,6 +64,8 @@ pub struct Updated {
     pub files: usize,
     /// Of these, files that can't be read; searches keep trying them.
     pub unreadable: usize,
+    /// Files that weren't looked at, since it gave way to others.
+    pub left: usize,
     /// Number of its last commit; 0 when there was nothing to commit.
     pub generation: Generation,
 }
@@ -113,7 +117,7 @@ impl Update<'_> {
         } else {
             std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker))));
         }
-        total.into_inner()
+        total.into_inner().map(|total| Updated { left: targets.len() - total.files, ..total })
     }
 }
 
@@ -161,7 +165,7 @@ impl<'a> Worker<'a> {
 
     fn run(mut self) -> Result<Updated, IndexError> {
         let Work { update, targets, segment_memory, next, done, .. } = self.work;
-        loop {
+        'files: loop {
             let start = next.fetch_add(CHUNK, Ordering::Relaxed);
             let Some(chunk) =
                 targets.get(start..targets.len().min(start.saturating_add(CHUNK))).filter(|c| !c.is_empty())
@@ -175,6 +179,9 @@ impl<'a> Worker<'a> {
                 self.take(path, dirt);
                 if self.builder.memory() > *segment_memory {
                     self.commit()?;
+                }
+                if update.give_way.is_cancelled() {
+                    break 'files;
                 }
             }
             (update.progress)(done.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len(), targets.len());

@@ -29,10 +29,16 @@ const CREATE_TIME: Duration = Duration::from_secs(5);
 pub async fn show(mut states: watch::Receiver<Arc<CodebaseState>>, outbox: Outbox, client: Client, life: Life) {
     while states.wait_for(|state| state.phase == Phase::Syncing).await.is_ok() {
         let shown = show_one(&mut states, &outbox, &client, &life);
-        if shown.await.is_err() || states.wait_for(|state| state.phase != Phase::Syncing).await.is_err() {
+        if shown.await.is_err() || states.wait_for(is_over).await.is_err() {
             return;
         }
     }
+}
+
+/// Whether no sync runs, nor waits between two slices.
+fn is_over(state: &Arc<CodebaseState>) -> bool {
+    let between = state.phase == Phase::Waiting && state.progress.is_some_and(|p| p.stage == Stage::Text);
+    state.phase != Phase::Syncing && !between
 }
 
 /// Shows the sync that runs. Fails when the codebase closes.
@@ -42,7 +48,7 @@ async fn show_one(
     client: &Client,
     life: &Life,
 ) -> Result<(), watch::error::RecvError> {
-    let over = states.wait_for(|state| state.phase != Phase::Syncing);
+    let over = states.wait_for(is_over);
     if let Ok(over) = timeout(WORTH_SHOWING, over).await {
         return over.map(drop);
     }
@@ -57,14 +63,14 @@ async fn show_one(
         let next = Instant::now() + BETWEEN_REPORTS;
         states.changed().await?;
         let state = states.borrow_and_update().clone();
-        if state.phase != Phase::Syncing {
+        if is_over(&state) {
             return Ok(());
         }
         bar.report(state.progress).await;
         // What changes meanwhile is seen after it.
         tokio::select! {
             () = sleep_until(next) => {}
-            over = states.wait_for(|state| state.phase != Phase::Syncing) => return over.map(drop),
+            over = states.wait_for(is_over) => return over.map(drop),
         }
     }
 }

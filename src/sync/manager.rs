@@ -10,7 +10,9 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::cache::{CacheManager, Fence, FencingToken, Lease, Namespace, Placement, QueueChange, QueueItem};
+use crate::core::cache::{
+    CacheManager, Fence, FencingToken, Lease, Namespace, Placement, QueueChange, QueueItem, Renewal,
+};
 use crate::core::{BatchId, Codebase, CodebaseId, CodebaseRoot, Dirty, Owner, SyncBatch, UnixMillis};
 
 /// Where batches are queued.
@@ -26,7 +28,9 @@ pub trait SyncTarget: Send + Sync + 'static {
     fn codebase(&self) -> &Codebase;
 
     /// Brings the index up to date with `dirty`, which `batch` covers. Called at the head of the queue only; one call at a
-    /// time for a queue. It must end soon after `head.cancel` says so.
+    /// time for a queue. It must end soon after `head.cancel` says so. Once `head.give_way` says so, it is to commit what it
+    /// has done, something at least, and to say what is left: it is called again with that when the others have had their
+    /// turn.
     ///
     /// # Errors
     /// One sentence that says what went wrong and how to fix it.
@@ -50,6 +54,11 @@ pub struct Head {
     pub token: FencingToken,
     /// The sync is to end: its owner says so, or the lease is lost.
     pub cancel: CancellationToken,
+    /// The slice is over and others wait.
+    pub give_way: CancellationToken,
+    /// Files that the batch's earlier slices did.
+    pub files_before: usize,
+    slice_end: Instant,
     lease: Lease,
     cache: CacheManager,
     codebase: CodebaseId,
@@ -69,14 +78,19 @@ impl Head {
     /// When the lease is lost, or the sync was cancelled. It is cancelled then.
     pub async fn confirm(&self) -> Result<Fence, LeaseLost> {
         let is_over = || self.cancel.is_cancelled();
-        let renewed =
-            !is_over() && self.cache.renew_lease(QUEUES, self.codebase.as_str(), self.batch, &self.lease).await;
+        let renewal = match is_over() {
+            true => Renewal::Lost,
+            false => self.cache.renew_lease(QUEUES, self.codebase.as_str(), self.batch, &self.lease).await,
+        };
         // Unless it was given up meanwhile.
-        if renewed && !is_over() {
-            return Ok(self.lease.fence);
+        if renewal == Renewal::Lost || is_over() {
+            self.give_up();
+            return Err(LeaseLost);
         }
-        self.give_up();
-        Err(LeaseLost)
+        if renewal == Renewal::Awaited && Instant::now() >= self.slice_end {
+            self.give_way.cancel();
+        }
+        Ok(self.lease.fence)
     }
 
     /// The lease is lost: nothing may be committed any more.
@@ -86,10 +100,12 @@ impl Head {
 }
 
 /// What a sync did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Synced {
     /// Files that were read anew, or found to be gone.
     pub files: usize,
+    /// What is left to be done, since others wait; `None` when all is done.
+    pub rest: Option<Dirty>,
 }
 
 /// How a batch ended.
@@ -116,9 +132,9 @@ pub struct SyncOutcome {
     pub files: usize,
     /// How often it was enqueued again, since it had lost its place or its lease.
     pub returns: u32,
-    /// Time in the queue before it was at the head.
+    /// Time in the queue when it wasn't at the head.
     pub waited: Duration,
-    /// Time of the sync itself.
+    /// Time of the sync itself, over all slices.
     pub took: Duration,
     /// When it left the queue.
     pub finished_at: UnixMillis,
@@ -234,10 +250,23 @@ impl SyncManager {
         if let Some(other) = shared.wait_or_merge(&key, waiting) {
             return other;
         }
-        let (entered, returns, waited) = (Instant::now(), 0, None);
-        let handle = enqueued.clone();
-        let journey =
-            Journey { shared, key, batch, handle, entered, merged, changes, publish, returns, covered, waited };
+        let (entered, handle) = (Instant::now(), enqueued.clone());
+        let (returns, took, files, has_synced) = (0, Duration::ZERO, 0, false);
+        let journey = Journey {
+            shared,
+            key,
+            batch,
+            handle,
+            entered,
+            merged,
+            changes,
+            publish,
+            returns,
+            covered,
+            took,
+            files,
+            has_synced,
+        };
         // Its own task, so that neither a caller that gives up nor one that panics leaves it without an owner.
         let (tell, position) = oneshot::channel();
         journey.shared.journeys.send_modify(|journeys| *journeys += 1);
@@ -300,7 +329,22 @@ struct Journey {
     publish: watch::Sender<Option<SyncOutcome>>,
     returns: u32,
     covered: Option<usize>,
-    waited: Option<Duration>,
+    /// Time at the head, over all slices.
+    took: Duration,
+    /// Files that all slices did.
+    files: usize,
+    /// It has been at the head.
+    has_synced: bool,
+}
+
+/// How a time at the head ended.
+enum Slice {
+    /// The lease was lost.
+    Lost,
+    /// This is left.
+    Rest(Lease, Dirty),
+    /// With it the batch.
+    Last(SyncOutcome),
 }
 
 /// However it ends: nothing may be merged into a batch that is nowhere any more.
@@ -317,21 +361,23 @@ impl Journey {
         let id = self.batch.id;
         self.shared.wait_no_more(&self.key, id);
         self.shared.cache.remove_item(QUEUES, self.key.0.as_str(), id).await;
-        let waited = self.waited.unwrap_or_else(|| self.entered.elapsed());
-        let took = self.entered.elapsed().saturating_sub(waited);
-        let (covered, returns, finished_at) = (self.covered, self.returns, UnixMillis::now());
-        self.publish.send_replace(Some(SyncOutcome { id, covered, returns, waited, took, finished_at, ..outcome }));
+        let took = self.took;
+        let waited = self.entered.elapsed().saturating_sub(took);
+        let (covered, files, returns, finished_at) = (self.covered, self.files, self.returns, UnixMillis::now());
+        let outcome = SyncOutcome { id, covered, files, returns, waited, took, finished_at, ..outcome };
+        self.publish.send_replace(Some(outcome));
     }
 
-    /// Waits and syncs, again when the place or the lease is lost.
+    /// Waits and syncs, slice by slice, and again when the place or the lease is lost.
     async fn go<T: SyncTarget>(&mut self, target: Arc<T>, tell: oneshot::Sender<usize>) -> SyncOutcome {
         let (shared, id, mut tell) = (self.shared.clone(), self.batch.id, Some(tell));
         let failed = |error: String| SyncOutcome::unsynced(id, SyncStatus::Failed, Some(error));
         while self.returns < MAX_RETURNS {
             shared.cache.raise_token_floor(target.last_token());
             self.changes.mark_unchanged();
-            let (queue, batch) = (self.key.0.as_str(), self.batch.clone());
-            let placement = match shared.cache.enqueue_item(QUEUES, queue, batch, self.files()).await {
+            let (codebase, batch) = (self.key.0.clone(), self.batch.clone());
+            let queue = codebase.as_str();
+            let mut placement = match shared.cache.enqueue_item(QUEUES, queue, batch, self.covered()).await {
                 Ok(placement) => placement,
                 Err(full) => return failed(full.to_string()),
             };
@@ -342,19 +388,34 @@ impl Journey {
                     Placement::Head(_) | Placement::Gone => 0,
                 });
             }
-            if let Some(lease) = self.head(placement).await {
-                self.waited.get_or_insert_with(|| self.entered.elapsed());
+            while let Some(lease) = self.head(placement).await {
                 let dirty = shared.wait_no_more(&self.key, id);
-                self.covered = dirty.len();
-                if let Some(outcome) = self.sync(target.clone(), dirty.clone(), lease).await {
-                    return outcome;
+                if !std::mem::replace(&mut self.has_synced, true) {
+                    self.covered = dirty.len();
                 }
-                // Also when only the index knows that others have overtaken it.
-                shared.cache.remove_item(QUEUES, self.key.0.as_str(), id).await;
-                let waiting = Waiting { enqueued: self.handle.clone(), dirty, merged: self.merged.clone() };
-                if let Some(other) = shared.wait_or_merge(&self.key, waiting) {
-                    // The next one waits already, and takes this one in.
-                    return other.outcome().await;
+                let slice = self.sync(target.clone(), dirty.clone(), lease).await;
+                let (held, left) = match slice {
+                    Slice::Last(outcome) => return outcome,
+                    Slice::Rest(lease, rest) => (Some(lease), rest),
+                    Slice::Lost => (None, dirty),
+                };
+                if held.is_none() {
+                    // Also when only the index knows that others have overtaken it.
+                    shared.cache.remove_item(QUEUES, queue, id).await;
+                }
+                let waiting = Waiting { enqueued: self.handle.clone(), dirty: left, merged: self.merged.clone() };
+                // The next one may wait already, and take this one in.
+                let other = shared.wait_or_merge(&self.key, waiting);
+                self.changes.mark_unchanged();
+                placement = match held {
+                    Some(lease) => shared.cache.end_slice(QUEUES, queue, id, &lease, self.covered()).await,
+                    None => Placement::Gone,
+                };
+                if let Some(other) = other {
+                    shared.cache.remove_item(QUEUES, queue, id).await;
+                    let outcome = other.outcome().await;
+                    self.files += outcome.files;
+                    return outcome;
                 }
             }
             if shared.cancel.is_cancelled() || self.entered.elapsed() > shared.cache.lease_config().stale_after {
@@ -367,7 +428,7 @@ impl Journey {
     }
 
     /// Files that it covers by now; `None` for everything.
-    fn files(&self) -> Option<usize> {
+    fn covered(&self) -> Option<usize> {
         self.shared.waiting().get(&self.key).and_then(|waiting| waiting.dirty.len())
     }
 
@@ -401,40 +462,60 @@ impl Journey {
                 }
             }
             self.changes.mark_unchanged();
-            placement = cache.claim_head(QUEUES, self.key.0.as_str(), self.batch.id, self.files()).await;
+            placement = cache.claim_head(QUEUES, self.key.0.as_str(), self.batch.id, self.covered()).await;
         }
     }
 
-    /// Syncs at the head, whose lease it renews. `None` when that was lost before the sync was done.
-    async fn sync<T: SyncTarget>(&self, target: Arc<T>, dirty: Dirty, lease: Lease) -> Option<SyncOutcome> {
+    /// Syncs at the head, whose lease it renews, until all is done, or others wait and the slice is over.
+    async fn sync<T: SyncTarget>(&mut self, target: Arc<T>, dirty: Dirty, lease: Lease) -> Slice {
         let (cancel, cache, codebase) =
             (self.shared.cancel.child_token(), self.shared.cache.clone(), self.key.0.clone());
         let every = (cache.lease_config().lease / 3).max(Duration::from_millis(1));
-        let head = Head { token: lease.fence.token, cancel, lease, cache, codebase, batch: self.batch.id };
+        let start = Instant::now();
+        let head = Head {
+            token: lease.fence.token,
+            cancel,
+            give_way: CancellationToken::new(),
+            files_before: self.files,
+            slice_end: start + cache.lease_config().slice,
+            lease,
+            cache,
+            codebase,
+            batch: self.batch.id,
+        };
         // Its own task: a panic there is an error here.
         let mut sync = tokio::spawn(target.sync(self.batch.clone(), dirty, head.clone()));
-        let mut next = Instant::now() + every;
+        let mut next = head.slice_end.min(start + every);
         let result = loop {
+            let is_over = head.cancel.is_cancelled();
+            let may_give_way = !is_over && !head.give_way.is_cancelled() && Instant::now() >= head.slice_end;
             tokio::select! {
                 result = &mut sync => break result,
-                () = tokio::time::sleep_until(next), if !head.cancel.is_cancelled() => {
-                    next = Instant::now() + every;
-                    if head.confirm().await.is_err() {
-                        tracing::warn!(queue = %head.codebase, batch = %head.batch, "a batch lost its lease");
-                    }
-                }
+                () = tokio::time::sleep_until(next), if !is_over => {}
+                // Somebody may have come.
+                Ok(()) = self.changes.changed(), if may_give_way => {}
+            }
+            let now = Instant::now();
+            next = if now < head.slice_end { head.slice_end.min(now + every) } else { now + every };
+            if head.confirm().await.is_err() {
+                tracing::warn!(queue = %head.codebase, batch = %head.batch, "a batch lost its lease");
             }
         };
+        self.took += start.elapsed();
         let unsynced = |error: String| SyncOutcome::unsynced(head.batch, SyncStatus::Failed, Some(error));
         match result {
-            Ok(Ok(Synced { files })) => {
-                Some(SyncOutcome { files, ..SyncOutcome::unsynced(head.batch, SyncStatus::Synced, None) })
+            Ok(Ok(Synced { files, rest })) => {
+                self.files += files;
+                match rest {
+                    Some(rest) => Slice::Rest(head.lease, rest),
+                    None => Slice::Last(SyncOutcome::unsynced(head.batch, SyncStatus::Synced, None)),
+                }
             }
-            Ok(Err(_)) if head.cancel.is_cancelled() && !self.shared.cancel.is_cancelled() => None,
-            Ok(Err(error)) => Some(unsynced(error)),
+            Ok(Err(_)) if head.cancel.is_cancelled() && !self.shared.cancel.is_cancelled() => Slice::Lost,
+            Ok(Err(error)) => Slice::Last(unsynced(error)),
             Err(error) => {
                 tracing::error!(batch = %head.batch, %error, "a sync ended without a result");
-                Some(unsynced("the sync broke off by a fault of syncline; its log says where".to_owned()))
+                Slice::Last(unsynced("the sync broke off by a fault of syncline; its log says where".to_owned()))
             }
         }
     }

@@ -351,6 +351,12 @@ impl Watcher {
         }
     }
 
+    /// Anything may have changed, as other processes say.
+    pub fn recheck_all(&self) {
+        self.shared.changes.lock().see_everything();
+        self.shared.changed.notify_one();
+    }
+
     /// Waits until something has happened.
     pub async fn changed(&self) {
         while self.shared.changes.lock().is_empty() {

@@ -15,7 +15,7 @@ use super::reread::Origin;
 use super::shared::Shared;
 use super::state::CodebaseState;
 use super::task::CodebaseTask;
-use super::{Open, Workspace, disk};
+use super::{Open, Workspace, disk, news};
 use crate::core::cache::CacheManager;
 use crate::core::error::RootError;
 use crate::core::settings::{QueueSettings, Settings};
@@ -71,8 +71,8 @@ impl Managers {
         if let Some(given) = &self.given {
             return given.clone();
         }
-        // The name is the queue's, not the cache's.
-        let settings = QueueSettings { codebase: None, ..settings.clone() };
+        // The names are the queue's and the tree's, not the cache's.
+        let settings = QueueSettings { codebase: None, shared_tree: None, ..settings.clone() };
         let mut opened = self.opened.lock();
         if let Some((_, syncs)) = opened.iter().find(|(known, _)| *known == settings) {
             return syncs.clone();
@@ -203,6 +203,7 @@ impl Engine {
         let shared = Arc::new(shared);
         let (commands, receive) = mpsc::channel(MOST_COMMANDS);
         let cache = syncs.cache().clone();
+        tokio::spawn(news::exchange(shared.clone(), cache.clone(), self.managers.owner.session));
         let (task, state) = CodebaseTask::new(shared.clone(), syncs, receive, problems);
         tokio::spawn(task.run());
         let open = Arc::new(Open {

@@ -5,6 +5,7 @@
 
 mod disk;
 mod engine;
+mod news;
 mod publish;
 mod reread;
 mod scan;

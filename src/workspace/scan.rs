@@ -8,7 +8,7 @@ use super::reread::holds_settings;
 use super::shared::Shared;
 use crate::core::files::{Entry, EntryKind, FolderId, RootFolder};
 use crate::core::{Dirty, RelPath};
-use crate::index::{Dirtied, Snapshot, Verdict};
+use crate::index::{Dirtied, Generation, Snapshot, Verdict};
 use crate::watch::tree::{Enter, Ruling, Tree, WalkError};
 use crate::watch::{Changes, Hint};
 
@@ -71,8 +71,13 @@ pub(super) fn reconcile(shared: &Shared) -> Result<TreeScanned, WalkError> {
         });
     }
     let differing = difference.gone.len() + difference.changed.len();
+    let mut marked = Vec::new();
     if differing > 0 {
-        shared.overlay.mark_difference(difference, &dirty);
+        marked = shared.overlay.mark_difference(difference, &dirty);
+    }
+    // To an index that is new, all is.
+    if let Some(news) = shared.news.as_ref().filter(|_| snapshot.generation != Generation::default()) {
+        news.tell(marked, true);
     }
     let Tree { unreadable, files, met, .. } = tree;
     let (files, took) = (files.len(), started.elapsed());
@@ -124,6 +129,9 @@ pub(super) fn paths(shared: &Shared, changes: Changes) -> PathsScanned {
     shared.watcher.note_names(named);
     let gone = dirty.values().filter(|verdict| **verdict == Verdict::Gone).count();
     tracing::debug!(dirty = dirty.len(), gone, "scanned what changed");
+    if let Some(news) = &shared.news {
+        news.tell(dirty.keys().cloned().collect(), false);
+    }
     let paths = dirty.keys().cloned().collect();
     if !dirty.is_empty() {
         shared.overlay.mark(dirty);

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::news::Desk;
 use super::reread::Origin;
 use super::state::{Progress, Stage};
 use crate::core::cache::FencingToken;
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     pub(super) symbols: SymbolStore,
     pub(super) rules: TreeRules,
     pub(super) watcher: Arc<Watcher>,
+    /// Where news of the tree are exchanged with other hosts that see it.
+    pub(super) news: Option<Desk>,
     /// Threads that walk, build and search.
     pub(super) threads: usize,
     /// The codebase is being closed.
@@ -54,6 +57,7 @@ impl Shared {
         watcher: Watcher,
         cancel: CancellationToken,
     ) -> Shared {
+        let news = settings.queue.shared_tree.clone().map(Desk::new);
         Shared {
             codebase,
             settings,
@@ -63,6 +67,7 @@ impl Shared {
             symbols,
             rules,
             watcher: Arc::new(watcher),
+            news,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             cancel,
             progress: Mutex::default(),
@@ -114,6 +119,15 @@ impl Shared {
         *self.last_poll.lock() = took;
     }
 
+    /// Those of the files that `dirty` covers that the index doesn't hold yet.
+    fn rest(&self, dirty: Dirty) -> Dirty {
+        let newer = self.overlay.view();
+        match dirty {
+            Dirty::Everything => Dirty::Everything,
+            Dirty::Paths(paths) => paths.into_iter().filter(|path| newer.contains_key(path)).collect(),
+        }
+    }
+
     pub(super) fn progress(&self) -> Option<Progress> {
         *self.progress.lock()
     }
@@ -143,7 +157,7 @@ impl SyncTarget for Shared {
     }
 
     async fn sync(self: Arc<Self>, _: SyncBatch, dirty: Dirty, head: Head) -> Result<Synced, String> {
-        let runtime = tokio::runtime::Handle::current();
+        let (runtime, before) = (tokio::runtime::Handle::current(), head.files_before);
         let updated = on_background_thread("syncline-index", move || {
             let cancelled = CancelBoth::new(&self.cancel, &head.cancel);
             let permit = || match cancelled.token().is_cancelled() {
@@ -158,21 +172,29 @@ impl SyncTarget for Shared {
                 threads: self.threads,
                 memory: self.settings.index.max_memory,
                 cancel: cancelled.token(),
-                progress: &|done, total| self.set_progress(Some(Progress { done, total, stage: Stage::Text })),
+                give_way: &head.give_way,
+                progress: &|done, total| {
+                    let (done, total) = (before + done, before + total);
+                    self.set_progress(Some(Progress { done, total, stage: Stage::Text }));
+                },
                 permit: &permit,
             };
             let updated = update.run(&dirty);
+            let rest = updated.as_ref().is_ok_and(|updated| updated.left > 0).then(|| self.rest(dirty));
             if matches!(updated, Err(IndexError::LeaseLost)) {
                 // Also when only the index knows.
                 head.give_up();
             }
             self.symbols.restore();
-            self.set_progress(None);
+            if rest.is_none() {
+                // What is left goes on from there.
+                self.set_progress(None);
+            }
             tracing::debug!(?updated, files = self.index.snapshot().files(), "updated the index");
-            updated
+            updated.map(|updated| Synced { files: updated.files, rest })
         });
         match updated.await {
-            Some(Ok(updated)) => Ok(Synced { files: updated.files }),
+            Some(Ok(synced)) => Ok(synced),
             Some(Err(error)) => Err(error.to_string()),
             None => Err("indexing broke off by a fault of syncline; its log says where".to_owned()),
         }

@@ -140,10 +140,13 @@ impl Drop for RedisServer {
     }
 }
 
+/// Short, so that a test sees several.
+pub const SLICE: Duration = Duration::from_millis(50);
+
 /// The settings that name a URL.
 pub fn queue_settings(url: &str, lease: Duration) -> QueueSettings {
     let (backend, redis_url) = (QueueBackend::Auto, Some(url.to_owned()));
-    QueueSettings { backend, redis_url, lease, ..QueueSettings::default() }
+    QueueSettings { backend, redis_url, lease, slice: SLICE, ..QueueSettings::default() }
 }
 
 /// One command to the server at a port.

@@ -80,6 +80,7 @@ impl Place {
             memory: 400_000_000,
             threads: 2,
             cancel: &cancel,
+            give_way: &Default::default(),
             progress: &|_, _| {},
             permit: &|| Ok(None),
         };

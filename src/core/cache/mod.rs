@@ -6,6 +6,7 @@
 mod backend;
 mod failover;
 mod local;
+pub mod news;
 mod notifier;
 pub mod queue;
 mod queues;
@@ -26,12 +27,13 @@ use super::settings::{QueueBackend, QueueSettings};
 use super::{BatchId, SyncBatch};
 use backend::Backend;
 pub use failover::FailoverState;
+use news::{Heard, News, NewsId};
 use notifier::QueueKey;
 pub use queue::Placement;
 use queues::Queues;
-use redis::RedisCache;
 #[cfg(any(test, fuzzing))]
 pub(crate) use redis::fuzz;
+use redis::{NewsError, RedisCache};
 pub use report::{CacheReport, Counted};
 use values::Values;
 
@@ -135,19 +137,37 @@ pub struct Lease {
     epoch: u64,
 }
 
-/// How long batches may stay in a queue.
+/// What became of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is over: nothing may be committed under it any more.
+    Lost,
+    /// It is held, and nobody waits for its end.
+    Held,
+    /// It is held, and other owners, or batches of other roots, wait for its end.
+    Awaited,
+}
+
+/// How long batches may stay in a queue, and at its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseConfig {
     /// A batch that isn't renewed for this long leaves.
     pub lease: Duration,
     /// A batch that has waited for this long leaves.
     pub stale_after: Duration,
+    /// A batch that has held the head for this long goes to the end, if others wait.
+    pub slice: Duration,
+}
+
+impl LeaseConfig {
+    fn of(settings: &QueueSettings) -> LeaseConfig {
+        LeaseConfig { lease: settings.lease, stale_after: settings.stale_after, slice: settings.slice }
+    }
 }
 
 impl Default for LeaseConfig {
     fn default() -> Self {
-        let QueueSettings { lease, stale_after, .. } = QueueSettings::default();
-        LeaseConfig { lease, stale_after }
+        LeaseConfig::of(&QueueSettings::default())
     }
 }
 
@@ -224,7 +244,7 @@ impl CacheManager {
     /// The cache that the settings want. It connects in the background; whatever goes wrong is said by
     /// [`CacheManager::failover_state`]. Must be called within a Tokio runtime.
     pub fn open(settings: &QueueSettings) -> CacheManager {
-        let leases = LeaseConfig { lease: settings.lease, stale_after: settings.stale_after };
+        let leases = LeaseConfig::of(settings);
         let config = match (settings.backend, &settings.redis_url) {
             (QueueBackend::Local, _) | (QueueBackend::Auto, None) => return CacheManager::local_with(leases),
             (QueueBackend::Redis, None) => {
@@ -360,10 +380,59 @@ impl CacheManager {
         self.queues.claim(&QueueKey::new(namespace, key), id, files).await
     }
 
-    /// Renews the lease of the batch at the head of the queue `key`; `false` when it is lost, and nothing may be
-    /// committed under it any more.
-    pub async fn renew_lease(&self, namespace: Namespace, key: &str, id: BatchId, lease: &Lease) -> bool {
+    /// Renews the lease of the batch at the head of the queue `key`, unless it is lost.
+    pub async fn renew_lease(&self, namespace: Namespace, key: &str, id: BatchId, lease: &Lease) -> Renewal {
         self.queues.renew(&QueueKey::new(namespace, key), id, lease).await
+    }
+
+    /// Puts the batch at the head of the queue `key` at its end, where it covers so many `files`, and gives where it is
+    /// then. If its owner has another one of that root waiting, which covers these files then, that one goes to the end in
+    /// its place, and this one leaves.
+    pub async fn end_slice(
+        &self,
+        namespace: Namespace,
+        key: &str,
+        id: BatchId,
+        lease: &Lease,
+        files: Option<usize>,
+    ) -> Placement {
+        self.queues.end_slice(&QueueKey::new(namespace, key), id, lease, files).await
+    }
+
+    /// Tells the others of a tree what changed there; `false` when Redis isn't used now.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong, and how to fix it.
+    pub async fn publish_news(&self, tree: &str, news: &News) -> Result<bool, String> {
+        let backend = &self.queues.backend;
+        let Some(redis) = backend.shared().await else { return Ok(false) };
+        self.exchanged(redis.publish_news(&news_key(tree), news).await).map(|done| done.is_some())
+    }
+
+    /// What others have told of a tree after `last`, or the newest, where that is `None`; nothing when Redis isn't used
+    /// now.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong, and how to fix it.
+    pub async fn news_after(&self, tree: &str, last: Option<NewsId>) -> Result<Option<Heard>, String> {
+        let Some(redis) = self.queues.backend.shared().await else { return Ok(None) };
+        self.exchanged(redis.news_after(&news_key(tree), last).await)
+    }
+
+    /// Wakes up when there may be news of a tree.
+    pub fn subscribe_news(&self, tree: &str) -> watch::Receiver<QueueChange> {
+        self.queues.backend.notifier.subscribe(news_key(tree))
+    }
+
+    fn exchanged<T>(&self, answer: Result<T, NewsError>) -> Result<Option<T>, String> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(NewsError::Cut) => {
+                self.queues.backend.suspected.notify_one();
+                Ok(None)
+            }
+            Err(NewsError::Refused(sentence)) => Err(sentence),
+        }
     }
 
     /// Tokens given from now on are above this one.
@@ -375,4 +444,9 @@ impl CacheManager {
     pub fn subscribe(&self, namespace: Namespace, key: &str) -> watch::Receiver<QueueChange> {
         self.queues.backend.notifier.subscribe(QueueKey::new(namespace, key))
     }
+}
+
+/// Where the news of a tree are: beside the queues, under a name that no codebase has.
+fn news_key(tree: &str) -> QueueKey {
+    QueueKey::new(Namespace::SyncBatches, &format!("news:{tree}"))
 }

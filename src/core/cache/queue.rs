@@ -60,6 +60,10 @@ pub enum QueueOp {
     Claim(BatchId, Option<usize>),
     /// Keep the head for another lease if it is this batch, under this token.
     Renew(BatchId, FencingToken),
+    /// If the head is this batch, under this token, put it at the end, where it covers so many files; or, if its owner has
+    /// another batch of that root waiting, which covers them then, put that one there in its place. Asked again, it changes
+    /// nothing.
+    EndSlice(BatchId, FencingToken, Option<usize>),
     /// Take a batch out, whatever it is doing.
     Leave(BatchId),
     /// Show all.
@@ -75,6 +79,11 @@ pub enum Reply {
     Full,
     /// Whether it was so.
     Done(bool),
+    /// The lease is held, and whether a batch waits that its owner wouldn't merge with the head.
+    Renewed {
+        /// Whether one does.
+        others_wait: bool,
+    },
     /// Its batches, head first.
     Items(Vec<QueueItem>),
 }
@@ -104,8 +113,24 @@ impl Queue {
             }
             QueueOp::Claim(id, files) => Reply::Placed(self.place(now, until, *id, *files, grant)),
             QueueOp::Renew(id, token) => {
-                let head = self.entries.first_mut().filter(|head| head.batch.id == *id && head.token == Some(*token));
-                Reply::Done(head.map(|head| Arc::make_mut(head).until = until).is_some())
+                if !self.is_head(*id, *token) {
+                    return Reply::Done(false);
+                }
+                Arc::make_mut(&mut self.entries[0]).until = until;
+                let head = &self.entries[0].batch;
+                Reply::Renewed { others_wait: self.entries[1..].iter().any(|entry| !is_of_same(&entry.batch, head)) }
+            }
+            QueueOp::EndSlice(id, token, files) => {
+                if self.is_head(*id, *token) {
+                    let head = self.entries.remove(0);
+                    let other = self.entries.iter().position(|entry| is_of_same(&entry.batch, &head.batch));
+                    let mut last = other.map_or(head, |at| self.entries.remove(at));
+                    let entry = Arc::make_mut(&mut last);
+                    (entry.token, entry.entered) = (None, now);
+                    self.entries.push(last);
+                    self.changes += 1;
+                }
+                Reply::Placed(self.place(now, until, *id, *files, grant))
             }
             QueueOp::Leave(id) => Reply::Done(self.remove(|entry| entry.batch.id == *id)),
             QueueOp::List => Reply::Items(self.items(now)),
@@ -181,6 +206,11 @@ impl Queue {
     /// Grows with each change that others may want to know of.
     pub fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// Whether a batch syncs under this token.
+    fn is_head(&self, id: BatchId, token: FencingToken) -> bool {
+        self.entries.first().is_some_and(|head| head.batch.id == id && head.token == Some(token))
     }
 
     fn position(&self, id: BatchId) -> Option<usize> {

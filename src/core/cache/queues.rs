@@ -10,7 +10,7 @@ use super::failover::Mode;
 use super::local::LocalQueues;
 use super::notifier::QueueKey;
 use super::queue::{Placement, QueueOp, Reply};
-use super::{BatchId, Fence, FencingToken, Lease, LeaseConfig, Namespace, QueueFull, QueueItem, SyncBatch};
+use super::{BatchId, Fence, FencingToken, Lease, LeaseConfig, Namespace, QueueFull, QueueItem, Renewal, SyncBatch};
 
 /// Above any token that a clock gives in the next centuries, and exact as a floating-point number.
 const MAX_FLOOR: u64 = 1 << 52;
@@ -103,13 +103,34 @@ impl Queues {
         }
     }
 
-    /// Whether the lease is held still. It isn't when another queue counts than the one that gave it.
-    pub(super) async fn renew(&self, key: &QueueKey, id: BatchId, lease: &Lease) -> bool {
+    /// Whether the lease is held still, and others wait for its end. It isn't when another queue counts than the one that
+    /// gave it.
+    pub(super) async fn renew(&self, key: &QueueKey, id: BatchId, lease: &Lease) -> Renewal {
         if self.backend.now().1 != lease.epoch {
-            return false;
+            return Renewal::Lost;
         }
         let (reply, epoch, _) = self.run(key, QueueOp::Renew(id, lease.fence.token)).await;
-        reply == Reply::Done(true) && epoch == lease.epoch && self.backend.now().1 == lease.epoch
+        match reply {
+            Reply::Renewed { others_wait } if epoch == lease.epoch && self.backend.now().1 == lease.epoch => {
+                if others_wait {
+                    Renewal::Awaited
+                } else {
+                    Renewal::Held
+                }
+            }
+            _ => Renewal::Lost,
+        }
+    }
+
+    pub(super) async fn end_slice(
+        &self,
+        key: &QueueKey,
+        id: BatchId,
+        lease: &Lease,
+        files: Option<usize>,
+    ) -> Placement {
+        let answer = self.run(key, QueueOp::EndSlice(id, lease.fence.token, files)).await;
+        self.placement(key, answer)
     }
 
     pub(super) async fn leave(&self, key: &QueueKey, id: BatchId) -> bool {

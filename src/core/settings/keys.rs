@@ -79,8 +79,14 @@ pub(super) const KEYS: &[Key] = &[
         check: is_codebase_name, set: |s, name| s.queue.codebase = Some(name),
     } },
     Key { name: "queue.trust", by_repository: No, kind: Names(|s, names| s.queue.trust = names) },
+    Key { name: "queue.shared_tree", by_repository: No, kind: Text {
+        check: is_codebase_name, set: |s, name| s.queue.shared_tree = Some(name),
+    } },
     Key { name: "queue.lease_ms", by_repository: No, kind: Number {
         least: 1_000, most: 600_000, unit: "milliseconds", set: |s, n| s.queue.lease = Duration::from_millis(n),
+    } },
+    Key { name: "queue.slice_ms", by_repository: No, kind: Number {
+        least: 100, most: 600_000, unit: "milliseconds", set: |s, n| s.queue.slice = Duration::from_millis(n),
     } },
     Key { name: "queue.stale_after_s", by_repository: No, kind: Number {
         least: 1, most: 30 * 86_400, unit: "seconds", set: |s, n| s.queue.stale_after = Duration::from_secs(n),

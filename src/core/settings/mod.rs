@@ -49,10 +49,14 @@ pub struct QueueSettings {
     pub redis_ca: Option<PathBuf>,
     /// A name several hosts share: the same line, shared analysis.
     pub codebase: Option<String>,
+    /// A name for files that several hosts see, wherever they have them: what one saves, all hear of.
+    pub shared_tree: Option<String>,
     /// Names that repositories may give themselves. Empty once all layers are laid: what it let in is `codebase` then.
     pub trust: Vec<String>,
     /// How long the head's lease lives unrenewed.
     pub lease: Duration,
+    /// Longest a batch holds the head while others wait.
+    pub slice: Duration,
     /// Batches older than this are swept.
     pub stale_after: Duration,
 }
@@ -142,7 +146,9 @@ impl fmt::Debug for QueueSettings {
             .field("redis_url", &self.redis_url.as_deref().map(redacted_url))
             .field("redis_ca", &self.redis_ca)
             .field("codebase", &self.codebase)
+            .field("shared_tree", &self.shared_tree)
             .field("lease", &self.lease)
+            .field("slice", &self.slice)
             .field("stale_after", &self.stale_after)
             .finish()
     }
@@ -155,8 +161,10 @@ impl Default for QueueSettings {
             redis_url: None,
             redis_ca: None,
             codebase: None,
+            shared_tree: None,
             trust: Vec::new(),
             lease: Duration::from_millis(15_000),
+            slice: Duration::from_millis(2_000),
             stale_after: Duration::from_secs(86_400),
         }
     }

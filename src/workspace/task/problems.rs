@@ -29,6 +29,8 @@ pub(super) struct Elsewhere {
     pub(super) watcher: Option<String>,
     /// Of the queue's back end.
     pub(super) queue: Option<String>,
+    /// Of the exchange of news.
+    pub(super) news: Option<String>,
     /// Folders that can't be listed, and why.
     pub(super) unlisted: Vec<(PathBuf, String)>,
     /// Of the settings in the root.
@@ -46,13 +48,14 @@ impl Problems {
         if let Some(sentence) = &self.root {
             return Health::Error(sentence.clone());
         }
-        let Elsewhere { watcher, queue, settings, .. } = elsewhere;
+        let Elsewhere { watcher, queue, news, settings, .. } = elsewhere;
         let unlisted = unlisted(&elsewhere.unlisted);
         let by_weight = [
             &self.descriptors,
             &self.sync,
             watcher,
             queue,
+            news,
             &self.index,
             &self.ignore_file,
             &unlisted,

@@ -3,6 +3,7 @@
 use super::CodebaseTask;
 use super::problems::Elsewhere;
 use crate::core::BatchId;
+use crate::workspace::news::Desk;
 use crate::workspace::state::{CodebaseState, IndexState, Phase, QueuedBatch, Stage};
 
 impl CodebaseTask {
@@ -29,6 +30,7 @@ impl CodebaseTask {
         let elsewhere = Elsewhere {
             watcher: self.shared.watcher.problem(),
             queue: self.syncs.cache().failover_state().borrow().problem().map(str::to_owned),
+            news: self.shared.news.as_ref().and_then(Desk::problem),
             unlisted: self.shared.watcher.unlisted(),
             settings: self.shared.origin.unread(),
         };

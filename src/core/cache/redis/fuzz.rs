@@ -6,9 +6,10 @@ use redis::{FromRedisValue, Value};
 
 use super::connection::ConnectionConfig;
 use super::error::RedisError;
+use super::news::heard;
 use super::queues::{head_of, items, reply};
 use super::{facts, seal};
-use crate::core::{Owner, SyncBatch};
+use crate::core::{Owner, RelPath, SyncBatch};
 
 /// What a server sends is an answer, or is refused by a sentence that is fit to be shown.
 pub fn replies(data: &[u8]) {
@@ -32,6 +33,12 @@ pub fn replies(data: &[u8]) {
         let facts = facts(&text);
         is_escaped(&facts.version);
         facts.eviction.iter().for_each(|policy| is_escaped(policy));
+    }
+    if let Ok(entries) = Vec::<(String, Vec<Vec<u8>>)>::from_redis_value(value.clone()) {
+        let told = heard(entries, None).news.into_iter().filter_map(|(_, news)| news?.files);
+        for path in told.flatten().map(|file| file.path) {
+            assert!(RelPath::from_bytes(path.as_bytes()).is_some(), "{path:?} leads out of the root");
+        }
     }
     // As the other commands take their answers.
     let _ = Vec::<Option<Vec<u8>>>::from_redis_value(value.clone());

@@ -4,6 +4,7 @@ mod connection;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod news;
 mod queues;
 mod seal;
 mod values;
@@ -26,6 +27,7 @@ use crate::core::escape;
 use connection::Connection;
 pub(super) use connection::ConnectionConfig;
 pub(super) use error::RedisError;
+pub(super) use news::NewsError;
 
 /// A key that is written to see whether that can be done.
 const PROBE: &str = "{syncline:-probe}:written";

@@ -118,10 +118,40 @@ function does.claim()
     return place(ARGV[7])
 end
 
+local function is_head(token)
+    return redis.call('HGET', HEAD, 'id') == ID and redis.call('HGET', HEAD, 'token') == token
+end
+
 function does.renew()
-    local held = redis.call('HGET', HEAD, 'id') == ID and redis.call('HGET', HEAD, 'token') == ARGV[7]
-    if held then renew() end
-    return { held and 'yes' or 'no' }
+    if not is_head(ARGV[7]) then return { 'no' } end
+    renew()
+    local who = entry(ID)
+    local own = who and redis.call('HEXISTS', WAITING, who) or 0
+    return { redis.call('HLEN', WAITING) > own and 'awaited' or 'held' }
+end
+
+function does.endslice()
+    local files, token = ARGV[7], ARGV[8]
+    if is_head(token) then
+        local who, _, _, about = entry(ID)
+        -- What its owner has waiting for this root covers it, and goes to the end in its place.
+        local last = who and redis.call('HGET', WAITING, who)
+        local _, _, covered, other = entry(last or '')
+        if covered then
+            redis.call('HSET', ENTRIES, last, table.concat({ who, whole(now), covered, other }, ' '))
+            redis.call('LREM', ORDER, 0, last)
+            redis.call('RPUSH', ORDER, last)
+            drop(ID)
+        elseif who then
+            redis.call('HSET', ENTRIES, ID, table.concat({ who, whole(now), files, about }, ' '))
+            redis.call('HSET', WAITING, who, ID)
+            redis.call('LREM', ORDER, 0, ID)
+            redis.call('RPUSH', ORDER, ID)
+            redis.call('DEL', HEAD)
+        end
+        changed = true
+    end
+    return place(files)
 end
 
 function does.leave()

@@ -51,6 +51,11 @@ impl RedisCache {
                 call.arg(token.0);
                 call
             }
+            QueueOp::EndSlice(id, token, files) => {
+                let mut call = queue_call(key, "endslice", leases, floor, &id.to_string());
+                call.arg(number_of(*files)).arg(token.0);
+                call
+            }
             QueueOp::Leave(id) => queue_call(key, "leave", leases, floor, &id.to_string()),
         };
         let fields: Vec<Vec<u8>> = self.run(&SCRIPT, call).await?;
@@ -109,7 +114,7 @@ fn queue_call(key: &QueueKey, what: &str, leases: &LeaseConfig, floor: FencingTo
     call
 }
 
-fn name(key: &QueueKey, part: &str) -> String {
+pub(super) fn name(key: &QueueKey, part: &str) -> String {
     format!("{}:{LAYOUT}:{}:{part}", tag(&key.key), key.namespace)
 }
 
@@ -118,7 +123,7 @@ pub(super) fn token_key(key: &QueueKey) -> String {
     name(key, "token")
 }
 
-fn channel(key: &QueueKey) -> String {
+pub(super) fn channel(key: &QueueKey) -> String {
     name(key, "changes")
 }
 
@@ -164,6 +169,8 @@ pub(super) fn reply(fields: &[Vec<u8>]) -> Option<Reply> {
         }),
         [b"gone"] => Reply::Placed(Placement::Gone),
         [b"full"] => Reply::Full,
+        [b"awaited"] => Reply::Renewed { others_wait: true },
+        [b"held"] => Reply::Renewed { others_wait: false },
         [b"yes"] => Reply::Done(true),
         [b"no"] => Reply::Done(false),
         _ => return None,

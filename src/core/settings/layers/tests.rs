@@ -104,7 +104,9 @@ fn every_key_can_be_set_in_each_spelling() {
             redis_ca: Some("/etc/ca.pem".into()),
             trust: Vec::new(),
             codebase: Some("kernel-6.1".to_owned()),
+            shared_tree: Some("kernel".to_owned()),
             lease: millis(2000),
+            slice: millis(300),
             stale_after: Duration::from_secs(60),
         },
         sync: SyncSettings { debounce: millis(7), max_wait: millis(70) },
@@ -129,7 +131,9 @@ fn every_key_can_be_set_in_each_spelling() {
         redis_ca = "/etc/ca.pem"
         codebase = "kernel-6.1"
         trust = ["kernel-6.1", "x"]
+        shared_tree = "kernel"
         lease_ms = 2000
+        slice_ms = 300
         stale_after_s = 60
         [sync]
         debounce_ms = 7
@@ -154,7 +158,8 @@ fn every_key_can_be_set_in_each_spelling() {
     assert_eq!(Setup::new().user(toml).settings(), expected);
 
     let editor = json!({
-        "queue": { "backend": "redis", "redisUrl": "rediss://u:p@h/1", "codebase": "kernel-6.1", "leaseMs": 2000,
+        "queue": { "backend": "redis", "redisUrl": "rediss://u:p@h/1", "codebase": "kernel-6.1", "leaseMs": 2000, "sliceMs": 300,
+            "sharedTree": "kernel",
             "staleAfterS": 60, "redisCa": "/etc/ca.pem", "trust": ["x"] },
         "sync": { "debounceMs": 7, "maxWaitMs": 70.0 },
         "watch.mode": "poll",
@@ -174,7 +179,9 @@ fn every_key_can_be_set_in_each_spelling() {
         "/etc/ca.pem",
         "'kernel-6.1'",
         "x, kernel-6.1",
+        "kernel",
         "2_000",
+        "300",
         "60",
         "7",
         "70",
@@ -321,6 +328,7 @@ fn a_repository_sets_what_is_indexed_and_nothing_else() {
     let setup = Setup::new().repository(
         "queue.redis_url = 'redis://evil:S3CRET@example.org'\nqueue.backend = 'redis'\nqueue.lease_ms = 1\nqueue.stale_after_s = 1\n\
          index.dir = '/etc'\nlog.file = '/etc/passwd'\nlog.level = 'trace'\ndaemon.idle_minutes = 0\nindex.max_disk_mb = 1\nindex.max_memory_mb = 199\nindex.home = true\nqueue.trust = ['shared']\nqueue.redis_ca = '/x'\n\
+         queue.slice_ms = 100\nqueue.shared_tree = 'x'\n\
          index.exclude = ['*.gen']\nindex.hidden = true\nindex.max_file_bytes = 10\nindex.symbols = false\n\
          sync.debounce_ms = 5\nsync.max_wait_ms = 6\nwatch.mode = 'poll'\nqueue.codebase = 'shared'",
     );
@@ -339,11 +347,13 @@ fn a_repository_sets_what_is_indexed_and_nothing_else() {
         (11, "index.home"),
         (12, "queue.trust"),
         (13, "queue.redis_ca"),
+        (14, "queue.slice_ms"),
+        (15, "queue.shared_tree"),
     ] {
         let start = format!(".syncline.toml:{line}: a repository can't set {key}; set it in ");
         assert_eq!(problems.iter().filter(|p| p.starts_with(&start)).count(), 1, "{start} {problems:#?}");
     }
-    assert_eq!(problems.len(), 13);
+    assert_eq!(problems.len(), 15);
     assert!(!problems.concat().contains("S3CRET"));
     let sync = SyncSettings { debounce: millis(5), max_wait: millis(6) };
     let mut expected = Settings { sync, ..Settings::default() };
@@ -509,6 +519,7 @@ fn secrets_are_never_shown() {
 fn assert_bounded(loaded: &Loaded) {
     let Settings { queue, sync, index, daemon, .. } = &loaded.settings;
     assert!((millis(1000)..=millis(600_000)).contains(&queue.lease));
+    assert!((millis(100)..=millis(600_000)).contains(&queue.slice));
     assert!((Duration::from_secs(1)..=Duration::from_secs(30 * 86_400)).contains(&queue.stale_after));
     assert!((millis(1)..=millis(60_000)).contains(&sync.max_wait));
     assert!((millis(1)..=sync.max_wait).contains(&sync.debounce));
