@@ -179,6 +179,9 @@ fn any_flags_are_ripgreps() {
     let (seeds, lines) = (number("SYNCLINE_TEST_SEEDS", 1), number("SYNCLINE_TEST_LINES", 400) as usize);
     for seed in 1..=seeds {
         let mut place = fixture();
+        place.space_times();
+        // What ripgrep prints before a late NUL depends on the files before it, whose order `--sort` changes.
+        fs::remove_file(place.tree().join("binary-late.bin")).unwrap();
         let cases = any_flags(seed, lines);
         place.compare_any(&format!("without an index, seed {seed}"), &cases);
         place.index();

@@ -94,13 +94,6 @@ impl Mode {
     pub(super) fn searches(self) -> bool {
         !matches!(self, Mode::Files | Mode::Types | Mode::Generate(_))
     }
-
-    /// Becomes another mode; one that doesn't search doesn't become one that does.
-    pub(super) fn take_place(&mut self, new: Mode) {
-        if self.searches() || !new.searches() {
-            *self = new;
-        }
-    }
 }
 
 /// What can be made of the table of flags.

@@ -4,6 +4,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use grep_matcher::LineTerminator;
 use grep_printer::{
     ColorSpecs, HyperlinkConfig, HyperlinkEnvironment, JSON, JSONBuilder, PathPrinter, PathPrinterBuilder, Standard,
     StandardBuilder, Summary, SummaryBuilder, SummaryKind, default_color_specs,
@@ -157,6 +158,11 @@ impl Format {
             (Binary::Leave, Kind::Walked) => BinaryDetection::quit(0),
             _ => BinaryDetection::convert(0),
         }
+    }
+
+    /// What ends a line.
+    pub(super) fn line_end(&self) -> LineTerminator {
+        line_end(&self.syntax)
     }
 
     /// What stands between the answers of two files.

@@ -174,7 +174,7 @@ impl Listing {
                 let mut timed: Vec<_> = std::mem::take(&mut self.haystacks).into_iter().map(key).collect();
                 match reverse {
                     true => timed.sort_by(|(a, _), (b, _)| b.cmp(a)),
-                    false => timed.sort_by(|(a, _), (b, _)| a.cmp(b)),
+                    false => timed.sort_by_key(|(time, _)| *time),
                 }
                 self.haystacks = timed.into_iter().map(|(_, haystack)| haystack).collect();
             }

@@ -15,14 +15,16 @@ pub(super) struct Output {
     /// What a piece begins with, unless it is the first.
     between: Option<Vec<u8>>,
     begun: bool,
+    /// Bytes of a piece that weren't printed.
+    left_out: u64,
     watched: bool,
 }
 
 impl Output {
     /// Standard output through `writer`.
     pub(super) fn new(format: &Format, writer: Box<dyn WriteColor>) -> Output {
-        let between = format.separator().map(|separator| [&separator[..], b"\n"].concat());
-        Output { writer, between, begun: false, watched: format.is_watched() }
+        let between = format.separator().map(|separator| [&separator[..], format.line_end().as_bytes()].concat());
+        Output { writer, between, begun: false, left_out: 0, watched: format.is_watched() }
     }
 
     /// Prints the answer of the next file.
@@ -32,7 +34,9 @@ impl Output {
         }
         let between = self.between.as_deref().filter(|_| !self.begun);
         self.begun = true;
-        self.writer.write_all(between.and_then(|between| piece.strip_prefix(between)).unwrap_or(piece))?;
+        let printed = between.and_then(|between| piece.strip_prefix(between)).unwrap_or(piece);
+        self.left_out += (piece.len() - printed.len()) as u64;
+        self.writer.write_all(printed)?;
         if self.watched { self.writer.flush() } else { Ok(()) }
     }
 
@@ -57,7 +61,7 @@ impl Output {
             stats.matched_lines(),
             stats.searches_with_match(),
             stats.searches(),
-            stats.bytes_printed(),
+            stats.bytes_printed().saturating_sub(self.left_out),
             stats.bytes_searched(),
             stats.elapsed().as_secs_f64(),
             elapsed.as_secs_f64(),

@@ -14,15 +14,14 @@ const PAGES: &[(&str, Page)] = &[
 
 /// ripgrep's output modes.
 pub(super) static MODES: &[Flag] = &[
-    Flag::switch("count", "Print how many lines match in each file", |a, _| a.mode.take_place(Mode::Counts)).short('c'),
-    Flag::switch("count-matches", "Print how many matches each file has", |a, _| a.mode.take_place(Mode::MatchCounts)),
-    Flag::switch("files-with-matches", "Print the names of files with matches", |a, _| a.mode.take_place(Mode::Names))
-        .short('l'),
+    Flag::switch("count", "Print how many lines match in each file", |a, _| a.mode = Mode::Counts).short('c'),
+    Flag::switch("count-matches", "Print how many matches each file has", |a, _| a.mode = Mode::MatchCounts),
+    Flag::switch("files-with-matches", "Print the names of files with matches", |a, _| a.mode = Mode::Names).short('l'),
     Flag::switch("files-without-match", "Print the names of files without matches", |a, _| {
-        a.mode.take_place(Mode::NamesWithout);
+        a.mode = Mode::NamesWithout;
     }),
     Flag::switch("json", "Print JSON lines, for programs", |a, on| match on {
-        true => a.mode.take_place(Mode::Json),
+        true => a.mode = Mode::Json,
         false if a.mode == Mode::Json => a.mode = Mode::Lines,
         false => {}
     })
@@ -44,15 +43,15 @@ pub(super) static LOGGING: &[Flag] = &[
 
 /// ripgrep's other flags.
 pub(super) static OTHERS: &[Flag] = &[
-    Flag::switch("files", "Print the names of the files that would be searched", |a, _| a.mode.take_place(Mode::Files)),
+    Flag::switch("files", "Print the names of the files that would be searched", |a, _| a.mode = Mode::Files),
     Flag::value("generate", "KIND", "Print man, or complete-bash, -zsh, -fish or -powershell", |a, v| {
         let page = v.choice(PAGES)?;
-        a.mode.take_place(Mode::Generate(page));
+        a.mode = Mode::Generate(page);
         Ok(())
     }),
     Flag::switch("no-config", "Don't read the file that RIPGREP_CONFIG_PATH names", |a, _| a.no_config = true),
     Flag::switch("pcre2-version", "Print the version of PCRE2", |a, _| a.special = Some(Special::Pcre2Version)),
-    Flag::switch("type-list", "Print the file types there are", |a, _| a.mode.take_place(Mode::Types)),
+    Flag::switch("type-list", "Print the file types there are", |a, _| a.mode = Mode::Types),
     Flag::switch("version", "Print the version", |_, _| {}).short('V'),
 ];
 
