@@ -9,7 +9,7 @@ use grep_matcher::Matcher as Matches;
 use grep_printer::Stats;
 use grep_regex::RegexMatcher;
 use grep_searcher::{Searcher, Sink, SinkContext, SinkFinish, SinkMatch};
-use termcolor::{Buffer, ColorSpec, WriteColor};
+use termcolor::{Buffer, ColorSpec, HyperlinkSpec, WriteColor};
 
 use super::format::{Format, Printer};
 use super::haystacks::{Haystack, Kind};
@@ -154,8 +154,16 @@ impl WriteColor for Piece {
         self.0.borrow().supports_color()
     }
 
+    fn supports_hyperlinks(&self) -> bool {
+        self.0.borrow().supports_hyperlinks()
+    }
+
     fn set_color(&mut self, spec: &ColorSpec) -> io::Result<()> {
         self.0.borrow_mut().set_color(spec)
+    }
+
+    fn set_hyperlink(&mut self, link: &HyperlinkSpec<'_>) -> io::Result<()> {
+        self.0.borrow_mut().set_hyperlink(link)
     }
 
     fn reset(&mut self) -> io::Result<()> {
