@@ -10,12 +10,14 @@ mod presence;
 mod queue;
 mod search;
 mod shared_queue;
+mod shim;
 mod show;
 mod status;
 mod symbols;
 mod sync;
 mod watch;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -40,8 +42,11 @@ enum Command {
     Watch(watch::Args),
     /// Bring the index of a codebase up to date, and exit
     Index(index::Args),
-    /// Find what ripgrep finds, and print it as `rg --sort path` does
-    Search(search::SearchArguments),
+    /// Find what ripgrep finds, with its flags, and print it as `rg --sort path` does
+    #[command(disable_help_flag = true)]
+    Search,
+    /// Make or remove a link called `rg`, for programs that call ripgrep
+    Shim(shim::Args),
     /// Find definitions by name
     Symbols(symbols::Args),
     /// Show the queue of a codebase
@@ -64,7 +69,14 @@ enum Command {
 
 /// Runs the command that this process was started with.
 pub fn main() -> ExitCode {
-    let Cli { common, command } = match Cli::try_parse() {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    if shim::is_called_rg(line.first().map(OsString::as_os_str)) {
+        raise_descriptor_limit();
+        return search::run(&CommonArgs::default(), search::CalledAs::Rg, &line[1..]);
+    }
+    // What comes after `search` is ripgrep's way of writing flags, not ours.
+    let (ours, searched) = line.split_at(until_search(&line));
+    let Cli { common, command } = match Cli::try_parse_from(ours) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and versions are asked for; all else is a mistake, which exits with 2 as ripgrep's do.
@@ -79,7 +91,8 @@ pub fn main() -> ExitCode {
     match command {
         Command::Watch(args) => watch::run(&common, &args),
         Command::Index(args) => index::run(&common, &args),
-        Command::Search(args) => search::run(&common, &args),
+        Command::Search => search::run(&common, search::CalledAs::Search, searched),
+        Command::Shim(args) => shim::run(&args),
         Command::Symbols(args) => symbols::run(&common, &args),
         Command::Queue(args) => queue::run(&common, &args),
         Command::Status(args) => status::run(&common, &args),
@@ -90,6 +103,20 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&common, &args),
         Command::Lsp(args) => lsp::run(&common, &args),
     }
+}
+
+/// How much of a command line comes before the flags of `search`: all of it, when that isn't the subcommand.
+fn until_search(line: &[OsString]) -> usize {
+    let mut at = 1;
+    while let Some(word) = line.get(at).map(OsString::as_os_str) {
+        at += match word.to_str() {
+            Some("search") => return at + 1,
+            Some("--log-level" | "--config") => 2,
+            Some(word) if word.starts_with("--") => 1,
+            _ => break,
+        };
+    }
+    line.len()
 }
 
 /// Descriptors that are asked for: more than macOS gives are refused.

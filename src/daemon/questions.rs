@@ -17,8 +17,8 @@ use super::wire::{
 use crate::core::cache::CacheReport;
 use crate::core::settings::{self, Sources};
 use crate::core::{Owner, RelPath, UnixMillis};
-use crate::index::Query;
 use crate::index::symbols::SymbolMatch;
+use crate::index::{Plan, Query};
 use crate::lsp::{Frame, FrameReader, Room, ext, frame};
 use crate::workspace::{Engine, has_index, indexed_codebase};
 
@@ -121,7 +121,7 @@ fn memory() -> Option<u64> {
 }
 
 async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParams) -> Candidates {
-    let CandidatesParams { pattern, folder } = params;
+    let CandidatesParams { pattern, folder, by_size } = params;
     let unknown = |why: &str| Candidates::Unknown(why.to_owned());
     let folder = PathBuf::from(folder);
     let holding = host.engine.holding(&folder);
@@ -131,11 +131,9 @@ async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParam
         return unknown("no open codebase holds the folder");
     };
     let root = workspace.codebase().root.as_path().to_owned();
-    let plan = match tokio::task::spawn_blocking(move || Query::new(&pattern)).await {
-        Ok(Ok(query)) => query.plan,
-        _ => return unknown("the pattern isn't one"),
-    };
-    let found = match timeout(CANDIDATES_TIME, workspace.candidates(&folder, plan)).await {
+    let planned = move || pattern.map_or(Plan::All, |pattern| Query::plan(&pattern).0);
+    let Ok(plan) = tokio::task::spawn_blocking(planned).await else { return unknown("the pattern isn't one") };
+    let found = match timeout(CANDIDATES_TIME, workspace.candidates(&folder, plan, by_size)).await {
         Ok(Some(found)) => found,
         Ok(None) => return unknown("the codebase can't tell for certain"),
         Err(_) => return unknown("the codebase is being looked at"),
@@ -152,7 +150,9 @@ async fn candidates(host: &Host, sources: &Arc<Sources>, params: CandidatesParam
         (found.files.iter().map(in_folder).collect(), found.unlisted.iter().map(in_folder).collect());
     match (files, unlisted, root.to_str()) {
         (Some(files), Some(unlisted), Some(root)) => {
-            Candidates::Files { root: root.to_owned(), rules_outside: found.rules_outside, files, unlisted }
+            let spared = (found.spared.files, found.spared.bytes);
+            let (rules_outside, generation) = (found.rules_outside, found.generation.0);
+            Candidates::Files { root: root.to_owned(), rules_outside, files, unlisted, spared, generation }
         }
         _ => unknown("the codebase's path isn't UTF-8"),
     }

@@ -24,7 +24,7 @@ use crate::watch::tree::RulesOutside;
 
 /// Version of what is said on the socket, editors' messages included. A change that one side would misunderstand makes
 /// it grow; daemons of different versions then live side by side.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The longest first line, bytes.
 pub const LONGEST_LINE: u64 = 256 << 10;
@@ -170,8 +170,12 @@ pub enum Reply<T> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CandidatesParams {
-    /// What is searched for.
-    pub pattern: Pattern,
+    /// What is searched for; anything, when there is none.
+    #[serde(default)]
+    pub pattern: Option<Pattern>,
+    /// Files with a NUL or a byte order mark may match whatever the index knows of them, and what is left out is counted.
+    #[serde(default)]
+    pub by_size: bool,
     /// The folder's canonical path.
     pub folder: String,
 }
@@ -192,6 +196,12 @@ pub enum Candidates {
         /// Folders that can't be listed, relative to the folder: the client walks them, to say so as ripgrep does.
         #[serde(default)]
         unlisted: Vec<PathText>,
+        /// How many files were left out, if that was asked, and their bytes.
+        #[serde(default)]
+        spared: (u64, u64),
+        /// Number of the index's last commit.
+        #[serde(default)]
+        generation: u64,
     },
     /// It can't be told; the reason is for logs.
     Unknown(String),

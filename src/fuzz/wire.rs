@@ -19,7 +19,7 @@ pub fn wire(data: &[u8]) {
     }
     match same::<Question>(data) {
         // One that isn't a pattern is refused by a sentence.
-        Some(Question::Candidates(CandidatesParams { pattern, .. })) => _ = Query::new(&pattern),
+        Some(Question::Candidates(CandidatesParams { pattern: Some(pattern), .. })) => _ = Query::new(&pattern),
         Some(Question::Symbols(params)) => _ = params.query(),
         _ => {}
     }

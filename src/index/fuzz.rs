@@ -200,7 +200,7 @@ fn pattern(bytes: &mut Unstructured) -> Result<Pattern> {
     }
     let case = *bytes.choose(&[Case::Sensitive, Case::Insensitive, Case::Smart])?;
     let boundary = *bytes.choose(&[Boundary::None, Boundary::Word, Boundary::Line])?;
-    Ok(Pattern { patterns, fixed_strings: bytes.ratio(1, 6)?, case, boundary })
+    Ok(Pattern { patterns, fixed_strings: bytes.ratio(1, 6)?, case, boundary, ..Pattern::default() })
 }
 
 /// Writes a regular expression.

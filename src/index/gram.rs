@@ -38,8 +38,8 @@ impl Gram {
         self.0
     }
 
-    /// Whether it is a trigram that spans two lines. A match never does, so such trigrams are neither indexed nor found.
-    fn spans_lines(self) -> bool {
+    /// Whether it is a trigram that spans two lines. Few matches do, so such trigrams are neither indexed nor found.
+    pub fn spans_lines(self) -> bool {
         self.0 >= BOUNDARIES && self.0.to_be_bytes()[1..].contains(&b'\n')
     }
 }

@@ -35,7 +35,7 @@ pub use overlay::{Dirt, Dirtied, Overlay, Verdict};
 pub use plan::Plan;
 pub use query::{Boundary, Case, Pattern, PatternError, Query};
 pub use search::{
-    Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Unsaved, View, WholeFile, find_matches,
+    Candidate, Candidates, FileMatches, Limits, MatchedLine, SearchEnd, Spared, Unsaved, View, WholeFile, find_matches,
     wears_out_a_searcher,
 };
 pub use snapshot::{Difference, Snapshot};

@@ -45,6 +45,16 @@ impl Plan {
         Part::of(hir).into_plan()
     }
 
+    /// The same for matches that may go over lines: grams that do aren't indexed, so that they say nothing.
+    pub fn over_lines(self) -> Plan {
+        match self {
+            Plan::AnyOf(grams) if grams.iter().any(|gram| gram.spans_lines()) => Plan::All,
+            Plan::And(parts) => parts.into_iter().map(Plan::over_lines).fold(Plan::All, Plan::and),
+            Plan::Or(parts) => Plan::any(parts.into_iter().map(Plan::over_lines)),
+            other => other,
+        }
+    }
+
     fn and(self, other: Plan) -> Plan {
         match (self, other) {
             (Plan::All, plan) | (plan, Plan::All) => plan,

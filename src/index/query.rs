@@ -45,6 +45,18 @@ pub struct Pattern {
     pub case: Case,
     /// What a match must be bounded by.
     pub boundary: Boundary,
+    /// Letters are bytes (`rg --no-unicode`).
+    #[serde(default)]
+    pub no_unicode: bool,
+    /// A match may go over lines (`rg --multiline`).
+    #[serde(default)]
+    pub multiline: bool,
+    /// `.` matches a line's end (`rg --multiline-dotall`).
+    #[serde(default)]
+    pub dot_all: bool,
+    /// Lines may end with CR LF (`rg --crlf`).
+    #[serde(default)]
+    pub crlf: bool,
 }
 
 /// A pattern that isn't one.
@@ -73,7 +85,7 @@ impl Query {
         let mut builder = RegexMatcherBuilder::new();
         builder
             .multi_line(true)
-            .unicode(true)
+            .unicode(!pattern.no_unicode)
             .octal(false)
             .fixed_strings(pattern.fixed_strings)
             .case_insensitive(pattern.case == Case::Insensitive)
@@ -84,13 +96,17 @@ impl Query {
             .dot_matches_new_line(false)
             .ban_byte(Some(0));
         let matcher = builder.build_many(&pattern.patterns).map_err(|e| PatternError(e.to_string()))?;
-        let (plan, by_buffer) = plan(pattern);
+        let (plan, by_buffer) = Query::plan(pattern);
         Ok(Query { matcher, plan, by_buffer })
+    }
+
+    /// The plan of a pattern that may also be matched by another matcher, over the ends of lines too, and whether the
+    /// text's ends count. Where the pattern isn't a regular expression to the parser, every file is a candidate.
+    pub fn plan(pattern: &Pattern) -> (Plan, bool) {
+        plan(pattern)
     }
 }
 
-/// The plan, and whether the text's ends count. A matcher exists, so these are regular expressions; should the parser
-/// think otherwise, every file is a candidate.
 fn plan(pattern: &Pattern) -> (Plan, bool) {
     let parts = pattern.patterns.iter().map(|p| match pattern.fixed_strings {
         true => format!("(?:{})", regex_syntax::escape(p)),
@@ -100,13 +116,20 @@ fn plan(pattern: &Pattern) -> (Plan, bool) {
     let mut parser = regex_syntax::ParserBuilder::new()
         .utf8(false)
         .multi_line(true)
+        .unicode(!pattern.no_unicode)
+        .dot_matches_new_line(pattern.dot_all)
+        .crlf(pattern.crlf)
         .case_insensitive(may_ignore_case(pattern))
         .build();
     let asks_for_ends = |hir: &Hir| {
         let looks = hir.properties().look_set();
         looks.contains(Look::Start) || looks.contains(Look::End)
     };
-    parser.parse(&joined).map_or((Plan::All, true), |hir| (Plan::of(&hir), asks_for_ends(&hir)))
+    let plan_of = |hir: &Hir| match pattern.multiline {
+        true => Plan::of(hir).over_lines(),
+        false => Plan::of(hir),
+    };
+    parser.parse(&joined).map_or((Plan::All, true), |hir| (plan_of(&hir), asks_for_ends(&hir)))
 }
 
 /// Whether the matcher may compare without regard to case. A plan that does so needlessly is only less narrow, so in

@@ -1,6 +1,6 @@
 //! Finding matches: the index names the candidates, ripgrep's searcher decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::ops::{ControlFlow, Range};
@@ -71,7 +71,27 @@ impl View {
     }
 }
 
+/// Files that needn't be searched, and how much a search of them that finds nothing would go through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spared {
+    /// How many.
+    pub files: u64,
+    /// Their sizes, bytes.
+    pub bytes: u64,
+}
+
 impl View {
+    /// As [`View::candidates`], but of files on disk only those are left out of which a search goes through exactly the
+    /// bytes that are there; and how many that are.
+    pub fn candidates_by_size(&self, plan: &Plan, keep: impl Fn(&RelPath) -> bool) -> (Candidates, Spared) {
+        let replaced = |path: &RelPath| self.dirty.contains_key(path) || self.unsaved.contains_key(path);
+        let ruled_out = self.snapshot.ruled_out(plan).into_iter().filter(|(_, doc)| doc.plain);
+        let ruled_out = ruled_out.filter_map(|(path, doc)| Some((RelPath::from_bytes(path)?, doc.stat.size)));
+        let ruled_out: HashMap<RelPath, u64> = ruled_out.filter(|(path, _)| !replaced(path) && keep(path)).collect();
+        let spared = Spared { files: ruled_out.len() as u64, bytes: ruled_out.values().sum() };
+        (self.candidates(&Plan::All, |path| keep(path) && !ruled_out.contains_key(path)), spared)
+    }
+
     /// Whether the folder `dir` (the root, when `None`) certainly has files: some that are in the index and not dirty.
     pub fn holds_any(&self, dir: Option<&RelPath>) -> bool {
         match dir {

@@ -147,6 +147,7 @@ pub(super) fn prepare(params: &SearchParams) -> impl FnOnce() -> Result<(Query, 
         fixed_strings: !params.is_regex,
         case: if params.is_case_sensitive { Case::Sensitive } else { Case::Insensitive },
         boundary: if params.whole_word { Boundary::Word } else { Boundary::None },
+        ..Pattern::default()
     };
     let include = params.include.clone().unwrap_or_default();
     let exclude = params.exclude.clone().unwrap_or_default();

@@ -31,7 +31,9 @@ use crate::core::cache::CacheManager;
 use crate::core::settings::Settings;
 use crate::core::{BatchId, Codebase, RelPath};
 use crate::index::symbols::{Dated, SymbolAnswer, SymbolQuery};
-use crate::index::{FileMatches, Limits, MatchedLine, Plan, Query, SearchEnd, Unsaved, View, find_matches};
+use crate::index::{
+    FileMatches, Generation, Limits, MatchedLine, Plan, Query, SearchEnd, Spared, Unsaved, View, find_matches,
+};
 use crate::sync::{SyncOutcome, SyncStatus};
 use crate::watch::tree::{RulesOutside, rules_outside};
 use reread::count_alike;
@@ -108,6 +110,10 @@ pub struct FolderCandidates {
     pub files: Vec<RelPath>,
     /// Folders that can't be listed, relative to the root: a walk complains of them.
     pub unlisted: Vec<RelPath>,
+    /// What was left out, if that was asked.
+    pub spared: Spared,
+    /// Of the index that was asked.
+    pub generation: Generation,
 }
 
 impl Workspace {
@@ -193,7 +199,9 @@ impl Workspace {
     /// The files in `folder` (canonical) that may fulfil `plan`, by its paths, when they are certain to be those that
     /// ripgrep's walk of that folder would find without any flags: `None` when the codebase has rules of its own, when
     /// the folder isn't one of its folders, or has no files at all, or when something may have gone unseen.
-    pub async fn candidates(&self, folder: &Path, plan: Plan) -> Option<FolderCandidates> {
+    ///
+    /// With `by_size`, files are left out only when it is known what a search would have gone through, and counted.
+    pub async fn candidates(&self, folder: &Path, plan: Plan, by_size: bool) -> Option<FolderCandidates> {
         let shared = &self.open.shared;
         let folder = match folder == shared.root() {
             true => None,
@@ -219,7 +227,11 @@ impl Workspace {
             let unlisted = shared.watcher.unlisted().into_iter();
             let unlisted = unlisted.filter_map(|(path, _)| RelPath::below(shared.root(), &path));
             let unlisted: Vec<_> = unlisted.filter(below).collect();
-            let candidates = view.candidates(&plan, below);
+            let (candidates, spared) = match by_size {
+                true => view.candidates_by_size(&plan, below),
+                false => (view.candidates(&plan, below), Spared::default()),
+            };
+            let generation = view.snapshot.generation;
             if !candidates.damaged.is_empty() {
                 open.command(Command::Damaged);
                 return None;
@@ -228,7 +240,14 @@ impl Workspace {
             if files.is_empty() && unlisted.is_empty() && !view.holds_any(folder.as_ref()) {
                 return None;
             }
-            Some(FolderCandidates { root: shared.root().to_owned(), rules_outside, files, unlisted })
+            Some(FolderCandidates {
+                root: shared.root().to_owned(),
+                rules_outside,
+                files,
+                unlisted,
+                spared,
+                generation,
+            })
         });
         found.await.ok().flatten()
     }

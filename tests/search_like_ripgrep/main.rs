@@ -5,6 +5,7 @@
 
 mod cases;
 mod fixture;
+mod flags;
 mod place;
 
 use std::ffi::{OsStr, OsString};
@@ -14,6 +15,7 @@ use std::process::{Command, Stdio};
 
 use cases::{case, generated, picked};
 use fixture::{edit, fixture};
+use flags::any_flags;
 use place::{Place, words};
 
 #[test]
@@ -46,6 +48,16 @@ fn answers_of_the_shared_engine_are_ripgreps() {
     place.share();
     for arguments in [&["needle"][..], &["needle", "src"], &["absent_word_zzzz"]] {
         assert!(place.is_asked(arguments), "it knows the tree: {}", place.log(arguments));
+    }
+    #[rustfmt::skip]
+    let narrowed = [
+        "--json needle", "--stats needle", "-g !*.md needle", "--iglob !*.MD needle", "-T md -c needle", "-v needle",
+        "--max-filesize 1K needle", "-U needle\nalpha", "-l -a needle", "--files", "--files -g !*.txt", "-o -r x needle",
+    ];
+    for arguments in narrowed {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        let log = place.log(&arguments);
+        assert!(place.is_asked(&arguments) && !place.log(&arguments).contains("is walked"), "{arguments:?}: {log}");
     }
     let mut cases = picked();
     cases.extend(generated(&place.tree(), 1, 250));
@@ -160,24 +172,97 @@ fn standard_input_is_searched_when_ripgrep_would() {
     }
 }
 
-/// Flags in ripgrep's configuration would change its answer, and nobody would know why ours is another.
+/// Any of ripgrep's flags, in any order. `SYNCLINE_TEST_SEEDS` and `SYNCLINE_TEST_LINES` ask for more.
 #[test]
-fn a_configuration_of_ripgrep_s_that_has_flags_is_told_of() {
+fn any_flags_are_ripgreps() {
+    let number = |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
+    let (seeds, lines) = (number("SYNCLINE_TEST_SEEDS", 1), number("SYNCLINE_TEST_LINES", 400) as usize);
+    for seed in 1..=seeds {
+        let mut place = fixture();
+        place.space_times();
+        // What ripgrep prints before a late NUL depends on the files before it, whose order `--sort` changes.
+        fs::remove_file(place.tree().join("binary-late.bin")).unwrap();
+        let cases = any_flags(seed, lines);
+        place.compare_any(&format!("without an index, seed {seed}"), &cases);
+        place.index();
+        place.compare_any(&format!("with an index, seed {seed}"), &cases);
+        place.share();
+        assert!(place.is_asked(&["needle"]), "it knows the tree: {}", place.log(&["needle"]));
+        place.compare_any(&format!("with the shared engine, seed {seed}"), &cases);
+    }
+}
+
+/// ripgrep's configuration file comes before the command line.
+#[test]
+fn a_configuration_of_ripgrep_s_is_read() {
     let place = Place::new();
-    place.write("a.txt", "a needle\n");
-    let told = |text: Option<&str>| {
-        let path = place.folder.path().join("rc");
+    place.write("a.txt", "a needle\nA Needle\n");
+    let path = place.folder.path().join("rc");
+    let said = |text: Option<&str>, arguments: &str| {
         text.into_iter().for_each(|text| fs::write(&path, text).unwrap());
-        let arguments = words("search --standalone needle");
-        let mut command = place.command(OsStr::new(env!("CARGO_BIN_EXE_syncline")), "", &arguments);
-        let output =
-            command.env("RIPGREP_CONFIG_PATH", if text.is_some() { path } else { "".into() }).output().unwrap();
-        assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"a.txt:a needle\n"[..]));
-        String::from_utf8(output.stderr).unwrap()
+        let (mut theirs, mut ours) = (words("--sort path"), words("search --standalone"));
+        theirs.extend(words(arguments));
+        ours.extend(words(arguments));
+        let run = |program: &OsStr, arguments: &[OsString]| {
+            let mut command = place.command(program, "", arguments);
+            command.env("RIPGREP_CONFIG_PATH", if text.is_some() { path.clone() } else { "".into() });
+            let output = command.output().unwrap();
+            (output.status.code(), String::from_utf8(output.stdout).unwrap(), !output.stderr.is_empty())
+        };
+        let rg = std::env::var_os("SYNCLINE_TEST_RG").expect("a ripgrep");
+        let (theirs, ours) = (run(&rg, &theirs), run(OsStr::new(env!("CARGO_BIN_EXE_syncline")), &ours));
+        assert_eq!(theirs, ours, "{text:?} {arguments}");
+        ours
     };
-    assert_eq!([None, Some(""), Some("# a comment\n\n")].map(told), ["", "", ""]);
-    let said = told(Some("# smart\n--smart-case\n"));
-    assert!(said.lines().count() == 1 && said.contains("RIPGREP_CONFIG_PATH") && said.contains("rc"), "{said}");
+    for text in [
+        None,
+        Some(""),
+        Some("# a comment\n\n"),
+        Some("--smart-case\n  -n \n"),
+        Some("--no-such-flag\n"),
+        Some("-A\n1\n"),
+    ] {
+        for arguments in ["needle", "-s needle", "--no-config needle", "--no-line-number needle"] {
+            said(text, arguments);
+        }
+    }
+    assert_eq!(said(Some("-i\n"), "-c needle").1, "a.txt:2\n");
+}
+
+/// Programs that call ripgrep get it by the link, and the next real one for what only that knows.
+#[test]
+fn under_the_name_of_rg_it_is_ripgrep() {
+    let place = fixture();
+    let links = place.folder.path().join("links");
+    let shim = |flags: &str| {
+        let mut arguments = words("shim");
+        arguments.push(links.clone().into());
+        arguments.extend(words(flags));
+        place.command(OsStr::new(env!("CARGO_BIN_EXE_syncline")), "", &arguments).output().unwrap()
+    };
+    assert!(shim("").status.success() && shim("").status.success(), "made once, and there the second time");
+    let rg = links.join("rg");
+    let run = |arguments: &str, path: &str| {
+        let mut command = place.command(rg.as_os_str(), "", &words(arguments));
+        command.env("PATH", format!("{}:{path}", links.display())).output().unwrap()
+    };
+    let version = String::from_utf8(run("--version", "").stdout).unwrap();
+    assert!(version.starts_with("ripgrep 15.2.0 (syncline "), "{version}");
+    let output = run("-c needle src/lib.rs a.h", "");
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"src/lib.rs:1\n"[..]));
+    let refused = run("--no-such-flag needle", "");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--no-such-flag"));
+    // A real one that knows the flag.
+    let real = place.folder.path().join("real");
+    fs::create_dir(&real).unwrap();
+    fs::write(real.join("rg"), "#!/bin/sh\necho real \"$@\"\n").unwrap();
+    fs::set_permissions(real.join("rg"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let handed = run("--no-such-flag needle", &format!("{}:/bin:/usr/bin", real.display()));
+    assert_eq!(&handed.stdout[..], b"real --no-such-flag needle\n");
+    assert!(shim("--remove").status.success() && !rg.exists());
+    fs::write(&rg, "something else").unwrap();
+    assert!(!shim("").status.success() && !shim("--remove").status.success() && rg.exists(), "it isn't ours");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::core::settings::Settings;
 use crate::daemon::start::start_soon;
 use crate::daemon::wire::{Candidates, CandidatesParams, PathText, Purpose, Question};
 use crate::daemon::{Client, Reach};
-use crate::index::Pattern;
+use crate::index::{Pattern, Spared};
 use crate::watch::tree::rules_outside;
 use crate::workspace::indexed_codebase;
 
@@ -24,7 +24,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) struct Warm {
     reach: Option<Reach>,
     client: Option<Client>,
-    pattern: Pattern,
+    /// Anything is searched for, when there is none.
+    pattern: Option<Pattern>,
+    /// See [`CandidatesParams::by_size`].
+    by_size: bool,
     here: PathBuf,
     settings: Settings,
     /// Nobody was there to be asked.
@@ -37,17 +40,28 @@ pub(super) struct Known {
     pub(super) files: Vec<PathBuf>,
     /// Folders that it can't list, which are walked.
     pub(super) unlisted: Vec<PathBuf>,
+    /// What it left out, if that was asked.
+    pub(super) spared: Spared,
+    /// Number of its index's last commit.
+    pub(super) generation: u64,
 }
 
 impl Warm {
-    /// Asks for files that may match `pattern`; nobody, unless `wanted`. `here` is the current folder.
-    pub(super) fn new(common: &CommonArgs, settings: &Settings, pattern: &Pattern, here: &Path, wanted: bool) -> Warm {
+    /// Asks for files that may match `pattern`, or for all; nobody, unless `wanted`. `here` is the current folder.
+    pub(super) fn new(
+        common: &CommonArgs,
+        settings: &Settings,
+        here: &Path,
+        (pattern, by_size): (Option<Pattern>, bool),
+        wanted: bool,
+    ) -> Warm {
         let reach = if wanted && !common.standalone { common.reach("search", settings).ok() } else { None };
         let reach = reach.map(|reach| Reach { patience: PATIENCE, ..reach });
         Warm {
             reach,
             client: None,
-            pattern: pattern.clone(),
+            pattern,
+            by_size,
             here: here.to_owned(),
             settings: settings.clone(),
             found_nobody: false,
@@ -61,9 +75,17 @@ impl Warm {
         let is_plain = self.here.join(folder).components().eq(canonical.components());
         let canonical = canonical.to_str().filter(|_| is_plain)?.to_owned();
         self.connect()?;
-        let question = Question::Candidates(CandidatesParams { pattern: self.pattern.clone(), folder: canonical });
+        let (pattern, by_size) = (self.pattern.clone(), self.by_size);
+        let question = Question::Candidates(CandidatesParams { pattern, folder: canonical, by_size });
         match self.client.as_mut()?.ask(&question) {
-            Ok(Candidates::Files { root, rules_outside: theirs, files, unlisted }) => {
+            Ok(Candidates::Files {
+                root,
+                rules_outside: theirs,
+                files,
+                unlisted,
+                spared: (left, bytes),
+                generation,
+            }) => {
                 // It may have another home.
                 let same_ground = rules_outside(Path::new(&root)) == Some(theirs);
                 let path = |file: &PathText| Some(RelPath::from_bytes(file.as_bytes())?.to_path(folder));
@@ -71,7 +93,8 @@ impl Warm {
                     return None;
                 }
                 let spelled = |paths: &[PathText]| paths.iter().map(path).collect::<Option<_>>();
-                Some(Known { files: spelled(&files)?, unlisted: spelled(&unlisted)? })
+                let spared = Spared { files: left, bytes };
+                Some(Known { files: spelled(&files)?, unlisted: spelled(&unlisted)?, spared, generation })
             }
             Ok(Candidates::Unknown(why)) => {
                 tracing::debug!(why, "the shared engine doesn't know what to search");

@@ -5,27 +5,40 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::rc::Rc;
 
+use grep_matcher::Matcher as Matches;
 use grep_printer::Stats;
 use grep_regex::RegexMatcher;
-use grep_searcher::{BinaryDetection, Searcher, Sink, SinkContext, SinkFinish, SinkMatch};
-use termcolor::{Buffer, ColorSpec, WriteColor};
+use grep_searcher::{Searcher, Sink, SinkContext, SinkFinish, SinkMatch};
+use termcolor::{Buffer, ColorSpec, HyperlinkSpec, WriteColor};
 
 use super::format::{Format, Printer};
 use super::haystacks::{Haystack, Kind};
 use super::mapped::search_as_mapped;
+use super::matcher::{Matcher, Wanted};
+use super::unpack::Unpacking;
 use crate::core::files::open_regular;
-use crate::index::{Parts, Query, WhileWanted, WholeFile, has_mark, wears_out_a_searcher};
+use crate::index::{Parts, WhileWanted, WholeFile, has_mark, wears_out_a_searcher};
 
 /// Larger files are read bit by bit even where ripgrep would search them as a whole and its statistics tell, bytes.
 const LARGEST_WHOLE: u64 = 1 << 28;
 /// What is printed of a file is handed over when it is larger than this, bytes, and the rest follows.
 const PIECE: usize = 64 << 10;
 
+/// What all workers of a search have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    /// What is looked for.
+    pub(super) wanted: &'a Wanted,
+    /// How it is printed.
+    pub(super) format: &'a Format,
+    /// Which files other programs make text of.
+    pub(super) unpacking: &'a Unpacking,
+}
+
 /// A searcher and a printer.
 pub(super) struct Worker<'a, W> {
-    format: &'a Format,
-    matcher: RegexMatcher,
-    by_buffer: bool,
+    task: Task<'a>,
+    matcher: Matcher,
     searcher: Searcher,
     whole: WholeFile,
     printer: Printer<W>,
@@ -41,43 +54,24 @@ pub(super) struct Searched {
 
 impl<'a, W: WriteColor> Worker<'a, W> {
     /// A worker that prints to `writer`.
-    pub(super) fn new(query: &Query, format: &'a Format, writer: W) -> Self {
+    pub(super) fn new(task: Task<'a>, writer: W) -> Self {
         Worker {
-            format,
-            matcher: query.matcher.clone(),
-            by_buffer: query.by_buffer,
-            searcher: format.searcher(),
+            task,
+            matcher: task.wanted.matcher.clone(),
+            searcher: task.format.searcher(),
             whole: WholeFile::default(),
-            printer: format.printer(writer),
+            printer: task.format.printer(writer),
         }
     }
 
     /// Searches a file and prints what is found.
     pub(super) fn search(&mut self, haystack: &Haystack, on: &On<'_>) -> io::Result<Searched> {
-        self.searcher.set_binary_detection(match haystack.kind {
-            Kind::Walked => BinaryDetection::quit(0),
-            Kind::Named | Kind::Stdin => BinaryDetection::convert(0),
-        });
-        let (matcher, path) = (&self.matcher, &haystack.path);
-        // The statistics of an answer in JSON tell how a file was read.
-        let tells_how = matches!(self.printer, Printer::Json(_));
-        let (searcher, whole, format) = (&mut self.searcher, &mut self.whole, self.format);
-        let source = Source { searcher, whole, matcher, haystack, format, by_buffer: self.by_buffer, tells_how, on };
-        match &mut self.printer {
-            Printer::Standard(printer) => {
-                let mut sink = printer.sink_with_path(matcher, path);
-                source.search(&mut sink)?;
-                Ok(Searched { found: sink.has_match(), stats: None })
-            }
-            Printer::Summary(printer) => {
-                let mut sink = printer.sink_with_path(matcher, path);
-                source.search(&mut sink)?;
-                Ok(Searched { found: sink.has_match(), stats: None })
-            }
-            Printer::Json(printer) => {
-                let mut sink = printer.sink_with_path(matcher, path);
-                source.search(&mut sink)?;
-                Ok(Searched { found: sink.has_match(), stats: Some(sink.stats().clone()) })
+        let Worker { task, matcher, searcher, whole, printer } = self;
+        searcher.set_binary_detection(task.format.detection(haystack.kind));
+        match matcher {
+            Matcher::Rust(matcher) => printed(Source { task, searcher, whole, matcher, haystack, on }, printer),
+            Matcher::Pcre2(matcher) => {
+                printed(Source { task, searcher, whole, matcher: &**matcher, haystack, on }, printer)
             }
         }
     }
@@ -88,6 +82,28 @@ impl<'a, W: WriteColor> Worker<'a, W> {
             Printer::Standard(printer) => printer.into_inner(),
             Printer::Summary(printer) => printer.into_inner(),
             Printer::Json(printer) => printer.into_inner(),
+        }
+    }
+}
+
+/// Searches a file and prints what is found.
+fn printed<M: Matches, W: WriteColor>(source: Source<'_, M>, printer: &mut Printer<W>) -> io::Result<Searched> {
+    let (matcher, path) = (source.matcher, &source.haystack.path);
+    match printer {
+        Printer::Standard(printer) => {
+            let mut sink = printer.sink_with_path(matcher, path);
+            source.search(&mut sink)?;
+            Ok(Searched { found: sink.has_match(), stats: sink.stats().cloned() })
+        }
+        Printer::Summary(printer) => {
+            let mut sink = printer.sink_with_path(matcher, path);
+            source.search(&mut sink)?;
+            Ok(Searched { found: sink.has_match(), stats: sink.stats().cloned() })
+        }
+        Printer::Json(printer) => {
+            let mut sink = printer.sink_with_path(matcher, path);
+            source.search(&mut sink)?;
+            Ok(Searched { found: sink.has_match(), stats: Some(sink.stats().clone()) })
         }
     }
 }
@@ -138,8 +154,16 @@ impl WriteColor for Piece {
         self.0.borrow().supports_color()
     }
 
+    fn supports_hyperlinks(&self) -> bool {
+        self.0.borrow().supports_hyperlinks()
+    }
+
     fn set_color(&mut self, spec: &ColorSpec) -> io::Result<()> {
         self.0.borrow_mut().set_color(spec)
+    }
+
+    fn set_hyperlink(&mut self, link: &HyperlinkSpec<'_>) -> io::Result<()> {
+        self.0.borrow_mut().set_hyperlink(link)
     }
 
     fn reset(&mut self) -> io::Result<()> {
@@ -161,9 +185,10 @@ pub(super) struct PieceWorker<'a> {
 
 impl<'a> PieceWorker<'a> {
     /// Where something stands between the answers of two files, the first piece of each begins with it.
-    pub(super) fn new(query: &Query, format: &'a Format) -> Self {
+    pub(super) fn new(task: Task<'a>) -> Self {
+        let format = task.format;
         let piece = Piece::new(format);
-        let mut worker = Worker::new(query, format, piece.clone());
+        let mut worker = Worker::new(task, piece.clone());
         if let (Printer::Standard(printer), Some(_)) = (&mut worker.printer, format.separator()) {
             // The printer knows best before what to print it, but does so only once it has printed anything at all.
             // A failure could only leave it unprimed, and writing to memory doesn't fail.
@@ -177,7 +202,7 @@ impl<'a> PieceWorker<'a> {
 
     /// Searches a file and hands over what is printed.
     pub(super) fn search(&mut self, haystack: &Haystack, parts: &Parts<'_, Part>) {
-        let (piece, format) = (self.piece.clone(), self.worker.format);
+        let (piece, format) = (self.piece.clone(), self.worker.task.format);
         let give = |searched| {
             let piece = piece.take(format);
             let bytes = piece.len();
@@ -190,63 +215,86 @@ impl<'a> PieceWorker<'a> {
 }
 
 /// A file about to be searched.
-struct Source<'a> {
+struct Source<'a, M> {
+    task: &'a Task<'a>,
     searcher: &'a mut Searcher,
     whole: &'a mut WholeFile,
-    matcher: &'a RegexMatcher,
+    matcher: &'a M,
     haystack: &'a Haystack,
-    format: &'a Format,
-    /// See [`Query::by_buffer`].
-    by_buffer: bool,
-    /// The answer tells how the file was read.
-    tells_how: bool,
     on: &'a On<'a>,
 }
 
-impl Source<'_> {
+impl<M: Matches> Source<'_, M> {
     fn search<S: Sink<Error = io::Error>>(self, sink: S) -> io::Result<()> {
-        let Source { searcher, whole, matcher, haystack, format, by_buffer, tells_how, on } = self;
-        let sink = Between { sink, between: on.between };
-        let whole = (!tells_how && !by_buffer).then_some(whole);
-        match haystack.kind {
-            Kind::Stdin => searcher.search_reader(matcher, io::stdin().lock(), sink),
-            Kind::Named => {
-                let mut file = File::open(&haystack.path)?;
-                let size = file.metadata()?.len();
-                // A file without a size is made up as it is read, and can't be mapped.
-                if !format.whole_files || size == 0 {
-                    return searcher.search_file(matcher, &file, sink);
-                }
-                let mut beginning = Vec::new();
-                (&file).take(4).read_to_end(&mut beginning)?;
-                file.rewind()?;
-                // With a mark, ripgrep reads it bit by bit as well.
-                if whole.is_some() && !has_mark(&beginning) {
-                    return search_as_mapped(&mut format.searcher(), searcher, matcher, &file, sink);
-                }
-                if size > LARGEST_WHOLE {
-                    return searcher.search_file(matcher, &file, sink);
-                }
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes)?;
-                searcher.search_slice(matcher, &bytes, sink)
-            }
-            Kind::Walked => match open_regular(&haystack.path)? {
-                Some(mut file) => {
-                    if let Some(whole) = whole
-                        && let Some(bytes) = whole.read(&mut file)?
-                    {
-                        return searcher.search_slice(matcher, bytes, sink);
-                    }
-                    let searched = searcher.search_reader(matcher, WhileWanted::new(&file, on.wanted), sink);
-                    if wears_out_a_searcher(&file) {
-                        *searcher = format.searcher();
-                    }
-                    searched
-                }
-                None => Ok(()),
-            },
+        let (format, path) = (self.task.format, &self.haystack.path);
+        let between = self.on.between;
+        if self.haystack.kind == Kind::Stdin {
+            return self.searcher.search_reader(self.matcher, io::stdin().lock(), Between { sink, between });
         }
+        if let Some(mut unpacked) = self.task.unpacking.of(path)? {
+            let searched = self.searcher.search_reader(self.matcher, &mut unpacked, Between { sink, between });
+            let closed = unpacked.close();
+            return searched.and(closed);
+        }
+        let file = match self.haystack.kind {
+            Kind::Walked if !format.follow => open_regular(path)?,
+            _ => Some(File::open(path)?),
+        };
+        match file {
+            Some(file) if format.whole_files => self.search_whole(file, sink),
+            Some(file) => self.search_read(file, sink),
+            None => Ok(()),
+        }
+    }
+
+    /// Searches a file as ripgrep does that maps it into memory.
+    fn search_whole<S: Sink<Error = io::Error>>(self, mut file: File, sink: S) -> io::Result<()> {
+        let Source { task, searcher, matcher, on, .. } = self;
+        let Task { format, wanted, .. } = *task;
+        let sink = Between { sink, between: on.between };
+        let size = file.metadata()?.len();
+        // A file without a size is made up as it is read, and can't be mapped.
+        if size == 0 || format.decodes() {
+            return searcher.search_file(matcher, &file, sink);
+        }
+        let mut beginning = Vec::new();
+        (&file).take(4).read_to_end(&mut beginning)?;
+        file.rewind()?;
+        // With a mark, ripgrep reads it bit by bit as well.
+        let marked = format.goes_by_marks() && has_mark(&beginning);
+        let converts = searcher.binary_detection().convert_byte().is_some();
+        if !marked && converts && !format.counts_bytes() && !wanted.by_buffer && !format.is_multiline() {
+            return search_as_mapped(&mut format.searcher(), searcher, matcher, &file, sink);
+        }
+        if marked || size > LARGEST_WHOLE {
+            return searcher.search_file(matcher, &file, sink);
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        searcher.search_slice(matcher, &bytes, sink)
+    }
+
+    /// Searches a file as ripgrep does that reads it bit by bit.
+    fn search_read<S: Sink<Error = io::Error>>(self, mut file: File, sink: S) -> io::Result<()> {
+        let Source { task, searcher, whole, matcher, haystack, on } = self;
+        let Task { format, wanted, .. } = *task;
+        let sink = Between { sink, between: on.between };
+        // The statistics tell how a file was read.
+        if haystack.kind == Kind::Walked
+            && !format.counts_bytes()
+            && !wanted.by_buffer
+            && let Some(bytes) = whole.read(&mut file)?
+        {
+            return searcher.search_slice(matcher, bytes, sink);
+        }
+        if haystack.kind != Kind::Walked {
+            return searcher.search_file(matcher, &file, sink);
+        }
+        let searched = searcher.search_reader(matcher, WhileWanted::new(&file, on.wanted), sink);
+        if wears_out_a_searcher(&file) {
+            *searcher = format.searcher();
+        }
+        searched
     }
 }
 

@@ -40,6 +40,10 @@ const FLAGS: &[&[&str]] = &[
     &["-n"], &["-n"], &["-n"], &["-n"], &["-l"], &["-c"], &["-i", "-n"], &["-w", "-n"], &["-x"], &["-S", "-n"], &["-F", "-n"],
     &["-C1", "-n"], &["-m2"], &["--json"], &["-i", "-l"], &["-F", "-i", "-c"], &["-w", "-i"], &["-A1"], &["-B2", "-c"],
     &["-n", "-g", "*.h"], &["-l", "-t", "c"], &["-c", "-T", "c"], &["-l", "--hidden"],
+    &["-o", "-n"], &["-v", "-c"], &["-U", "-n"], &["--files-without-match"], &["--vimgrep"], &["--column", "-H"], &["-r", "X", "-n"],
+    &["-l", "--hidden", "-g", "!.git"], &["-n", "-g", "!*.h"], &["-n", "--iglob", "*.C"], &["-l", "-uu"], &["-c", "-uuu"],
+    &["--count-matches", "-d", "3"], &["-M", "80", "-n"], &["-b", "-0"], &["-q"], &["--max-filesize", "20K", "-l"], &["-a", "-n"],
+    &["--no-unicode", "-i", "-n"], &["--crlf", "-n"], &["--trim", "--heading", "-p"], &["-l", "--sortr", "path"], &["--json", "-U"],
 ];
 
 /// `count` questions: the picked ones first, each once, then made ones.
