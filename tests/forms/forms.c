@@ -20,6 +20,8 @@ int (*handler)(int); // => variable handler
 static inline int __attribute__((always_inline)) quick(int a) { return a; } // => function quick
 EXPORTED struct queue *opened(int a) { return 0; } // => function opened
 int (wrapped)(int a) { return a; } // => function wrapped
+DWORD
+typed_above(void) { return 0; } // => function typed_above
 int older(a) int a; { return a; } // => function older
 void with_macros(void) // => function with_macros
 {

@@ -11,6 +11,11 @@ public:
 	void lock() ACQUIRES(mutex) { } // => method lock in Shape
 	int width() const NOTHROW { return 1; } // => method width in Shape
 	static int made; // => field made in Shape
+	std::vector<int> owned GUARDED_BY(mutex); // => field owned in Shape
+public Q_SLOTS:
+	void clicked(int times); // => declared method clicked in Shape
+Q_SIGNALS:
+	void resized(); // => declared method resized in Shape
 	int sides = 4, *first; // => field sides in Shape, field first in Shape
 	using Value = int; // => type Value in Shape
 	enum Corner { kLeft }; // => enum Corner in Shape, enumMember kLeft in Corner
@@ -28,5 +33,8 @@ int outer::inner::Shape::counted() { return 1; } // => method counted in Shape
 Shape::operator int() const { return 1; } // => method operator int in Shape
 bool operator==(const Shape &a, const Shape &b) { return true; } // => function operator==
 int promised(int a); // => declared function promised
+LIB_API std::string formatted(const char *text); // => declared function formatted
+template <typename T>
+class LIB_NODISCARD Forward;
 [[nodiscard]] int attributed() { return 1; } // => function attributed
 extern "C" { int c_linkage(void) { return 0; } } // => function c_linkage

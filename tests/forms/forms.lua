@@ -1,4 +1,4 @@
-local M = {} -- => constant M
+local M = {} -- => variable M
 local Util = require("util")
 local made = setmetatable({}, {})
 LIMIT = 10 -- => constant LIMIT

@@ -117,6 +117,9 @@ impl Blanking<'_> {
         match self.text(at) {
             b"class" | b"struct" | b"union" | b"enum" => self.head(at),
             b"export" if self.is_cpp && self.begins(at) && self.kind(at + 1) == Token::WORD => self.blank(at, at + 1),
+            b"slots" if self.is_before_label(at) => self.blank(at, at + 1),
+            b"signals" if self.is_cpp && self.is_label(at) => self.blank(at, at + 2),
+            _ if self.is_capital(at) && self.is_label(at) => self.blank(at, at + 2),
             _ if self.is_capital(at) => self.capital(at),
             _ => {}
         }
@@ -143,10 +146,7 @@ impl Blanking<'_> {
         if name == first || self.kind(name) != Token::WORD {
             return;
         }
-        let mut behind = name + 1;
-        while self.kind(behind) == b':' && self.kind(behind + 1) == b':' && self.kind(behind + 2) == Token::WORD {
-            behind += 3;
-        }
+        let behind = self.behind_name(name).unwrap_or(name);
         let has_body = match self.kind(behind) {
             b'{' => true,
             b'<' => self.is_cpp,
@@ -155,6 +155,8 @@ impl Blanking<'_> {
                 (behind..behind + MOST_TOKENS).map(|at| self.kind(at)).find(|kind| matches!(kind, b'{' | b';' | 0))
                     == Some(b'{')
             }
+            // A variable of a class has no need of the word.
+            b';' => self.is_one_of(at, &[b"class"]) && self.is_capital(first),
             _ => self.is_one_of(behind, &[b"final"]),
         };
         if has_body {
@@ -172,6 +174,8 @@ impl Blanking<'_> {
         let is_macro = self.is_behind_parameters(at, behind)
             || self.is_alone(at, behind)
             || self.is_before_declaration(at, behind)
+            || self.is_before_type(at, behind)
+            || self.is_behind_name(at, behind)
             || self.is_before_label(at);
         if is_macro {
             self.blank(at, behind);
@@ -201,7 +205,12 @@ impl Blanking<'_> {
         let before = self.before(at, true).map_or(Token::NOTHING, |before| self.kind(before));
         let next = (behind..self.tokens.len()).find(|at| self.kind(*at) != b'#').unwrap_or(self.tokens.len());
         let goes_on = match self.kind(next) {
-            Token::WORD | b'~' | Token::NOTHING => true,
+            // Else it may be the type of the function that is named there.
+            Token::WORD => {
+                has_arguments
+                    || self.kind(next + 1) != b'(' && (self.kind(next + 1), self.kind(next + 2)) != (b':', b':')
+            }
+            b'~' | Token::NOTHING => true,
             b'[' => self.kind(next + 1) == b'[',
             b'}' => !matches!(before, b'{' | b','),
             b'{' => before == b')' && !has_arguments,
@@ -221,6 +230,91 @@ impl Blanking<'_> {
     fn is_before_declaration(&self, at: usize, behind: usize) -> bool {
         let is_start = self.is_one_of(behind, &STARTERS) || self.is_one_of(behind, &TYPES);
         is_start && (self.begins(at) || self.before(at, false).is_some_and(|before| self.is_one_of(before, &STARTERS)))
+    }
+
+    /// `MACRO a::Type name(…)`
+    fn is_before_type(&self, at: usize, behind: usize) -> bool {
+        if !self.begins(at) || self.is_one_of(behind, &BEHIND) || self.is_one_of(behind, &[b"operator"]) {
+            return false;
+        }
+        let Some(mut next) = self.behind_name(behind) else { return false };
+        if self.kind(next) == b'<' {
+            let Some(close) = self.closing_angle(next) else { return false };
+            next = close + 1;
+        }
+        while matches!(self.kind(next), b'*' | b'&') || self.is_one_of(next, &[b"const"]) {
+            next += 1;
+        }
+        let name = self.behind_name(next).filter(|_| !self.is_one_of(next, &BEHIND));
+        name.is_some_and(|behind| matches!(self.kind(behind), b'(' | b';' | b'=' | b'['))
+    }
+
+    /// Behind `a::b`, which begins here.
+    fn behind_name(&self, at: usize) -> Option<usize> {
+        let mut behind = (self.kind(at) == Token::WORD).then_some(at + 1)?;
+        while self.kind(behind) == b':' && self.kind(behind + 1) == b':' && self.kind(behind + 2) == Token::WORD {
+            behind += 3;
+        }
+        Some(behind)
+    }
+
+    /// The angle that closes the one at `open`.
+    fn closing_angle(&self, open: usize) -> Option<usize> {
+        let mut depth = 0_usize;
+        for at in open..self.tokens.len().min(open + MOST_TOKENS) {
+            match self.kind(at) {
+                b'<' => depth += 1,
+                b'>' => depth = depth.saturating_sub(1),
+                b';' | b'{' | b'}' => return None,
+                _ => {}
+            }
+            if depth == 0 {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// `Type name MACRO(…);`
+    fn is_behind_name(&self, at: usize, behind: usize) -> bool {
+        let is_type = |at| self.is_one_of(at, &STARTERS) || self.is_one_of(at, &BEHIND) || self.is_one_of(at, &TYPES);
+        let has_arguments = behind > at + 1;
+        if !has_arguments || !matches!(self.kind(behind), b';' | b'=') {
+            return false;
+        }
+        let Some(name) = self.before(at, false).filter(|name| self.kind(*name) == Token::WORD && !is_type(*name))
+        else {
+            return false;
+        };
+        let Some(typed) = self.before(name, false) else { return false };
+        match self.kind(typed) {
+            b'*' | b'&' => true,
+            Token::WORD => self.is_one_of(typed, &TYPES[..10]) || !is_type(typed),
+            b'>' => self.has_arguments_of_type(typed),
+            _ => false,
+        }
+    }
+
+    /// Whether the angle at `close` ends a type's arguments, and not the parameters of a template.
+    fn has_arguments_of_type(&self, close: usize) -> bool {
+        let mut depth = 0_usize;
+        for at in (close.saturating_sub(MOST_TOKENS)..=close).rev() {
+            match self.kind(at) {
+                b'>' => depth += 1,
+                b'<' => depth = depth.saturating_sub(1),
+                b';' | b'{' | b'}' => return false,
+                _ => {}
+            }
+            if depth == 0 {
+                return at > 0 && self.kind(at - 1) == Token::WORD && !self.is_one_of(at - 1, &[b"template"]);
+            }
+        }
+        false
+    }
+
+    /// `MACRO:` in a line of its own, which isn't one of a function's, as those aren't looked at.
+    fn is_label(&self, at: usize) -> bool {
+        self.tokens[at].is_first && self.kind(at + 1) == b':' && self.kind(at + 2) != b':' && self.begins(at)
     }
 
     /// `public MACRO:`
@@ -279,4 +373,34 @@ pub(super) fn of_csharp(text: &[u8]) -> Option<Vec<u8>> {
         start = end + 1;
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(5_000) })]
+
+        /// Everything else stays where it is.
+        #[test]
+        fn blanks_stand_for_bytes_and_lines_stay(
+            parts in prop::collection::vec(
+                "LIB_API|class |struct |enum |\\(|\\)|\\[\\[|\\]\\]|\\{|\\}|;|:|<|>|\n|\r\n|#if A|#else|#endif|//|/\\*|\\*/|R\"\\(|\"|'|\\\\|é|\u{0}|name |public |signals:|export |static ",
+                0..40,
+            ),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let whole = parts.concat().into_bytes();
+            let text = &whole[cut.index(whole.len() + 1)..];
+            for blanked in [of_c(text, true), of_c(text, false), of_csharp(text)].into_iter().flatten() {
+                prop_assert_eq!(blanked.len(), text.len());
+                for (blank, byte) in blanked.iter().zip(text) {
+                    prop_assert!(blank == byte || *blank == b' ' && !matches!(byte, b'\n' | b'\r'));
+                }
+            }
+        }
+    }
 }

@@ -184,6 +184,14 @@ impl<'a> Finder<'a> {
         self.scopes.last().and_then(|scope| scope.kind)
     }
 
+    /// The name of the type that is being looked at; else of what is inmost.
+    pub(super) fn own_name(&self) -> Option<String> {
+        let mut named = self.scopes.iter().rev().filter(|scope| !scope.name.is_empty());
+        let inmost = named.clone().next();
+        let own = named.find(|scope| scope.kind.is_some_and(SymbolKind::is_type)).or(inmost);
+        own.map(|scope| scope.name.clone())
+    }
+
     /// What follows, until the walk leaves the node, is in what is named so, if it has a name.
     pub(super) fn enter(&mut self, _: Node<'_>, depth: u32, name: &str, kind: SymbolKind) {
         self.scopes.push(Enclosing { depth, name: name.to_owned(), kind: Some(kind), heading: 0 });

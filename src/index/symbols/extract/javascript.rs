@@ -36,18 +36,21 @@ fn kind_of(value: Node<'_>) -> Option<SymbolKind> {
     }
 }
 
-/// A value without what says more of its type.
+/// A value without what says more of its type, or gives it to others as well.
 fn bare(mut value: Node<'_>) -> Node<'_> {
-    while matches!(
-        value.kind(),
-        "as_expression" | "satisfies_expression" | "parenthesized_expression" | "non_null_expression"
-    ) {
-        match value.named_child(0) {
+    loop {
+        let inner = match value.kind() {
+            "as_expression" | "satisfies_expression" | "parenthesized_expression" | "non_null_expression" => {
+                value.named_child(0)
+            }
+            "assignment_expression" => value.child_by_field_name("right"),
+            _ => None,
+        };
+        match inner {
             Some(inner) => value = inner,
-            None => break,
+            None => return value,
         }
     }
-    value
 }
 
 /// Where the name of a member is: within the quotes, if it has some.
@@ -158,20 +161,31 @@ fn assignment(finder: &mut Finder<'_>, node: Node<'_>, depth: u32) -> bool {
     };
     let Some(span) = span else { return true };
     let is_module = finder.is(left, "module.exports");
-    match (kind_of(right), object.and_then(|object| owner(finder, object))) {
+    let owner = object.and_then(|object| owner(finder, object));
+    match (kind_of(right), owner) {
         // It has no name but the file's.
         (Some(_), _) if is_module => {}
-        (Some(kind), Some(owner)) => finder.define_in(&owner, kind, span, node, depth),
+        (Some(kind), Some(owner)) => {
+            // What a module exports is a function still.
+            let kind = if kind == SymbolKind::Function && owner != "exports" { Method } else { kind };
+            finder.define_in(&owner, kind, span, node, depth);
+        }
         (Some(kind), None) => finder.define_at(kind, span, node, depth),
-        (None, _) => enter_object(finder, Some(right), span, node, depth),
+        (None, owner) => {
+            let name = owner.filter(|_| finder.text_at(span) == "prototype");
+            match name.filter(|_| right.kind() == "object") {
+                Some(name) => finder.enter(node, depth, &name, Type),
+                None => enter_object(finder, Some(right), span, node, depth),
+            }
+        }
     }
     true
 }
 
-/// What a member is given to: of `A.prototype` it is `A`; `this` is what one is in.
+/// What a member is given to: of `A.prototype` it is `A`; `this` is the class or function that one is in.
 fn owner(finder: &Finder<'_>, object: Node<'_>) -> Option<String> {
     match object.kind() {
-        "this" => None,
+        "this" => finder.own_name(),
         "member_expression" => {
             let property = object.child_by_field_name("property")?;
             if finder.is(property, "prototype") {

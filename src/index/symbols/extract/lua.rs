@@ -57,6 +57,8 @@ fn assign(finder: &mut Finder<'_>, name: Node<'_>, value: Node<'_>, node: Node<'
     let in_function = finder.scopes.iter().any(|scope| scope.kind.is_some_and(SymbolKind::is_function));
     match table {
         _ if !is_known || in_function => {}
+        // A module is often called by one letter.
+        None if is_table => finder.define_at(Variable, span, node, depth),
         None => finder.define_at(constant_or_variable(&text), span, node, depth),
         Some(_) if name.kind() == "bracket_index_expression" => {}
         Some(table) => {

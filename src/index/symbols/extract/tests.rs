@@ -428,6 +428,36 @@ fn nonsense_has_no_symbols_and_does_no_harm() {
     assert!(found.is_ok());
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::with_cases(2_000)
+    })]
+
+    /// Forms that are cut off, nested, or of another language.
+    #[test]
+    fn words_in_any_order_do_no_harm(
+        parts in proptest::collection::vec(proptest::sample::select(PARTS), 0..30),
+        language in 0..Language::COUNT as u8,
+    ) {
+        let (text, language) = (parts.concat(), Language::from_number(language).unwrap());
+        let found = Extractor::default().symbols(language, text.as_bytes(), &CancellationToken::new());
+        for symbol in found.unwrap() {
+            proptest::prop_assert!(!symbol.name.is_empty() && symbol.name.len() <= 200, "{symbol:?}");
+        }
+    }
+}
+
+/// What definitions are made of.
+#[rustfmt::skip]
+const PARTS: &[&str] = &[
+    "#!/bin/sh\n", "#define A", "#if X\n", "#endif\n", "LIB_API ", "class ", "struct ", "enum ", "namespace ", "a", "B", "é", "::", ".",
+    "#", "$", "@test ", "'", "\"", "(", ")", "{", "}", "[[", "]]", "<", ">", ";", ",", "=", ":", "=>", "\n", "\r", " ", "operator ", "bool",
+    "macro ", "trait ", "m! {", "fn ", "impl ", "r#", "def ", "end\n", "attr_accessor :", "alias ", "task ", "self.", "lambda", "type ",
+    "interface ", "function ", "exports.", "this.", "prototype", "const ", "constructor(private ", "<?php ", "define(", "local ", "export ",
+    "module ", "record ", "~", "// ", "/*", "*/", "# ", "##\n", "---\n", "_", "0", "\u{0}",
+];
+
 #[test]
 fn a_cancelled_search_ends() {
     let cancel = CancellationToken::new();
