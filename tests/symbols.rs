@@ -70,6 +70,72 @@ async fn the_best_come_first() {
     engine.shutdown().await;
 }
 
+/// What a name is in may be written as it is where the name is used.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_name_is_in_is_a_package_a_folder_or_anything_around_it() {
+    let fixture = Fixture::new(&[
+        ("net/http/client.go", "package http\ntype Client struct{}\nfunc (c *Client) Do() {}\n"),
+        ("net/rpc/client.go", "package rpc\ntype Client struct{}\n"),
+        ("tokio/src/sync/mpsc/bounded.rs", "pub fn channel() {}\n"),
+        ("tokio/src/sync/watch.rs", "pub fn channel() {}\n"),
+        (
+            "rt.rs",
+            "struct LocalRuntime; impl LocalRuntime { fn run(&self) {} }\nstruct Runtime; impl Runtime { fn run(&self) {} }\n",
+        ),
+        ("a.sh", "ns::name() { :; }\n"),
+    ]);
+    let (engine, workspace) = open(&fixture);
+    until_known(&workspace).await;
+    let exact = async |name: &str| found(&workspace, name, Fit::Exact).await;
+    assert_eq!(exact("http.Client").await, ["net/http/client.go:2 Client"]);
+    assert_eq!(exact("net/http.Client").await, ["net/http/client.go:2 Client"]);
+    assert_eq!(exact("(*Client).Do").await, ["net/http/client.go:3 Do"]);
+    assert_eq!(exact("mpsc::channel()").await, ["tokio/src/sync/mpsc/bounded.rs:1 channel"]);
+    assert_eq!(exact("tokio::sync::watch::channel").await, ["tokio/src/sync/watch.rs:1 channel"]);
+    assert_eq!(exact("Runtime::run").await, ["rt.rs:2 run", "rt.rs:1 run"], "what is named so comes first");
+    assert_eq!(exact("elsewhere::mpsc::channel").await, ["tokio/src/sync/mpsc/bounded.rs:1 channel"], "less will do");
+    assert_eq!(exact("ns::name").await, ["a.sh:1 ns::name"], "it may be one name");
+    engine.shutdown().await;
+}
+
+/// Of the same name there are many fields.
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_come_last_among_equals() {
+    let fixture = Fixture::new(&[("a.c", "struct a { int read; };\n"), ("b.c", "int read(void) { return 0; }\n")]);
+    let (engine, workspace) = open(&fixture);
+    until_known(&workspace).await;
+    assert_eq!(found(&workspace, "read", Fit::Exact).await, ["b.c:1 read", "a.c:1 read"]);
+    engine.shutdown().await;
+}
+
+/// A declaration is worth showing where there is nothing better.
+#[tokio::test(flavor = "multi_thread")]
+async fn declarations_are_found_where_nothing_is_defined() {
+    let fixture = Fixture::new(&[
+        ("a.h", "int both(void);\nint declared(void);\n"),
+        ("a.c", "int both(void) { return 0; }\n"),
+        ("b.hpp", "class Shape { virtual int area() = 0; };\nclass Square { int area() { return 1; } };\n"),
+    ]);
+    let (engine, workspace) = open(&fixture);
+    until_known(&workspace).await;
+    assert_eq!(found(&workspace, "both", Fit::Exact).await, ["a.c:1 both"]);
+    assert_eq!(found(&workspace, "declared", Fit::Exact).await, ["a.h:2 declared"]);
+    assert_eq!(found(&workspace, "area", Fit::Exact).await, ["b.hpp:2 area", "b.hpp:1 area"]);
+    fixture.write("a.c", "int other(void) { return 0; }\n");
+    assert_eq!(found(&workspace, "both", Fit::Exact).await, ["a.h:1 both"]);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_are_known_by_their_first_line() {
+    let fixture =
+        Fixture::new(&[("bin/run", "#!/usr/bin/env bash\nstart_all() { :; }\n"), ("bin/data", "start_all() { :; }\n")]);
+    let (engine, workspace) = open(&fixture);
+    until_known(&workspace).await;
+    assert_eq!(found(&workspace, "start_all", Fit::Exact).await, ["bin/run:2 start_all"]);
+    engine.shutdown().await;
+}
+
 /// Nobody types what isn't on their keyboard.
 #[tokio::test(flavor = "multi_thread")]
 async fn letters_with_marks_are_found_without() {

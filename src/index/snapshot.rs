@@ -186,7 +186,8 @@ impl Snapshot {
     pub(super) fn has_source_above(&self, most: u64) -> bool {
         self.segments.iter().any(|part| {
             let docs = part.segment.docs();
-            part.alive().any(|id| docs.doc(id).stat.size > most && Language::of(docs.path(id)).is_some())
+            let is_source = |path: &[u8]| Language::of(path).is_some_and(Language::is_told_by_name);
+            part.alive().any(|id| docs.doc(id).stat.size > most && is_source(docs.path(id)))
         })
     }
 

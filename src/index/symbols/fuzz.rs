@@ -53,7 +53,13 @@ fn symbol(number: u32) -> Symbol {
     let column = Column { utf8: number, utf16: number / 2, utf32: number / 3 };
     let container = if number.is_multiple_of(2) { String::new() } else { "Main".to_owned() };
     Symbol {
-        name: format!("a{number}é"), kind: SymbolKind::ALL[number as usize % 15], line: number, column, container
+        name: format!("a{number}é"),
+        kind: SymbolKind::ALL[number as usize % 15],
+        line: number,
+        column,
+        container,
+        outer: if number.is_multiple_of(3) { "One\nTwo".to_owned() } else { String::new() },
+        is_declaration: number.is_multiple_of(5),
     }
 }
 

@@ -11,6 +11,7 @@ mod extract;
 pub(crate) mod fuzz;
 mod language;
 mod latest;
+mod qualified;
 mod query;
 mod rank;
 mod recent;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::extract::{Extractor, LARGEST_PARSED, Unfinished};
+use super::qualified::{self, Within};
 use super::rank::{Rank, Ranker};
 use super::segment::{Letters, Location, SymbolSegment, SymbolSegmentId, TextKey, cmp_names};
 use super::store::{Packs, SymbolStore};
@@ -52,8 +53,10 @@ pub enum Fit {
 #[derive(Clone, Debug, Default)]
 pub struct SymbolQuery {
     name: String,
-    /// What the name must be in, in lower case.
-    container: Option<String>,
+    /// What the name must be in, the outermost first.
+    within: Vec<String>,
+    /// All that was asked for as one name, if that isn't `name`.
+    whole: Option<String>,
     fit: Fit,
     /// Only these; all when there are none.
     kinds: BTreeSet<SymbolKind>,
@@ -88,23 +91,14 @@ pub struct SymbolAnswer {
 }
 
 impl SymbolQuery {
-    /// A query for `text`: a name, or `container::name`, or `container.name`. At most [`MOST_GIVEN`] symbols are given.
+    /// A query for `text`: a name, or what it is in and the name, as `container::name`, `package.name` or
+    /// `folder/file.name`. At most [`MOST_GIVEN`] symbols are given.
     pub fn new(text: &str, fit: Fit, limit: usize) -> SymbolQuery {
-        let text = text.trim();
-        let (container, name) = match text.rsplit_once("::").or_else(|| text.rsplit_once('.')) {
-            Some((container, name)) if !name.is_empty() => (Some(container.to_lowercase()), name),
-            _ => (None, text),
-        };
-        let container = container.map(|c| c.rsplit([':', '.']).next().unwrap_or_default().to_owned());
+        let (within, name) = qualified::split(text);
         // Blanks are for the eye: no name has any, but headings do.
-        let name = if fit == Fit::Fuzzy { name.split_whitespace().collect() } else { name.to_owned() };
-        SymbolQuery {
-            name,
-            container: container.filter(|c| !c.is_empty()),
-            fit,
-            limit: limit.min(MOST_GIVEN),
-            ..SymbolQuery::default()
-        }
+        let spelled = |name: &str| if fit == Fit::Fuzzy { name.split_whitespace().collect() } else { name.to_owned() };
+        let whole = (!within.is_empty()).then(|| spelled(text.trim()));
+        SymbolQuery { name: spelled(&name), within, whole, fit, limit: limit.min(MOST_GIVEN), ..SymbolQuery::default() }
     }
 
     /// Only symbols of these kinds.
@@ -132,9 +126,26 @@ impl SymbolQuery {
         self.limit * 4 + 64
     }
 
-    fn allows(&self, symbol: &Symbol) -> bool {
-        (self.kinds.is_empty() || self.kinds.contains(&symbol.kind))
-            && self.container.as_ref().is_none_or(|wanted| symbol.container.to_lowercase().contains(wanted))
+    /// How well a symbol is what is asked for, but for its name; `None` when it isn't.
+    fn place(&self, path: &RelPath, symbol: &Symbol) -> Option<Within> {
+        self.allows(symbol.kind).then(|| qualified::within(&self.within, path, symbol))?
+    }
+
+    fn allows(&self, kind: SymbolKind) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(&kind)
+    }
+
+    /// What is asked for next when nothing was found: less of what the name is in, the outermost first, and at last what
+    /// looked like that as a part of the name.
+    fn relaxed(&self) -> Option<SymbolQuery> {
+        let mut next = self.clone();
+        if self.within.len() > 1 {
+            next.within.remove(0);
+        } else {
+            next.name = next.whole.take()?;
+            next.within.clear();
+        }
+        Some(next)
     }
 }
 
@@ -182,6 +193,20 @@ pub struct SymbolView<'a> {
 impl SymbolView<'_> {
     /// The best symbols for `query`. Blocks.
     pub fn find(&self, query: &SymbolQuery, cancel: &CancellationToken) -> SymbolAnswer {
+        let mut answer = self.find_as_asked(query, cancel);
+        let mut next = query.relaxed();
+        while let Some(query) = next.filter(|_| answer.symbols.is_empty() && !cancel.is_cancelled()) {
+            let damaged = std::mem::take(&mut answer.damaged);
+            answer = self.find_as_asked(&query, cancel);
+            answer.damaged.extend(damaged);
+            next = query.relaxed();
+        }
+        answer.damaged.sort_unstable();
+        answer.damaged.dedup();
+        answer
+    }
+
+    fn find_as_asked(&self, query: &SymbolQuery, cancel: &CancellationToken) -> SymbolAnswer {
         let mut answer = SymbolAnswer::default();
         if query.name.is_empty() || query.limit == 0 {
             return answer;
@@ -224,8 +249,6 @@ impl SymbolView<'_> {
             }
             self.take(query, &segments, candidates, &mut answer);
         }
-        answer.damaged.sort_unstable();
-        answer.damaged.dedup();
         answer
     }
 
@@ -239,7 +262,7 @@ impl SymbolView<'_> {
             }
             // One more tells that there are more. (Two symbol segments may know the same text.)
             let left = query.limit - answer.symbols.len();
-            let mut found = Nearest { near: query.near.as_ref(), most: left + 1, found: BTreeSet::new() };
+            let mut found = Nearest { query, most: left + 1, found: BTreeSet::new() };
             for candidate in same {
                 match &candidate.source {
                     Source::Loose(symbol) => found.add(&symbol.path, &symbol.symbol),
@@ -250,9 +273,9 @@ impl SymbolView<'_> {
                     }
                 }
             }
-            answer.limit_hit |= found.found.len() > left;
-            let found = found.found.into_iter().take(left);
-            answer.symbols.extend(found.map(|(_, path, _, _, symbol)| SymbolMatch { path, symbol }));
+            let found = found.wanted();
+            answer.limit_hit |= found.len() > left;
+            answer.symbols.extend(found.into_iter().take(left));
         }
     }
 
@@ -268,16 +291,10 @@ impl SymbolView<'_> {
         let View { dirty, snapshot, unsaved } = self.view;
         for occurrence in segment.occurrences(place)? {
             let (key, _) = segment.texts()[occurrence.text as usize];
-            let symbol = Symbol {
-                name: String::from_utf8_lossy(name).into_owned(),
-                kind: occurrence.kind,
-                line: occurrence.line,
-                column: occurrence.column,
-                container: occurrence.container,
-            };
-            if !query.allows(&symbol) {
+            if !query.allows(occurrence.kind) {
                 continue;
             }
+            let symbol = occurrence.symbol(String::from_utf8_lossy(name).into_owned());
             for path in snapshot.with_hash(key.hash) {
                 let Some(path) = RelPath::from_bytes(path) else { continue };
                 let is_current = !dirty.contains_key(&path) && !unsaved.contains_key(&path);
@@ -394,7 +411,7 @@ impl SymbolView<'_> {
                     }
                     Ok(Found::Nothing) => continue,
                     Ok(Found::TooLarge) => {
-                        loose.given_up = true;
+                        loose.given_up |= language.is_told_by_name();
                         continue;
                     }
                     Err(_) => {
@@ -418,7 +435,8 @@ impl SymbolView<'_> {
                 }
             };
             loose.given_up |= parsed.is_none();
-            for symbol in parsed.iter().flat_map(|symbols| symbols.iter()).filter(|symbol| query.allows(symbol)) {
+            let symbols = parsed.iter().flat_map(|symbols| symbols.iter());
+            for symbol in symbols.filter(|symbol| query.place(path, symbol).is_some()) {
                 if let Some(rank) = ranker.rank(&symbol.name) {
                     let found = SymbolMatch { path: path.clone(), symbol: symbol.clone() };
                     let name = symbol.name.clone().into_bytes();
@@ -444,25 +462,57 @@ struct Loose {
     given_up: bool,
 }
 
+/// How likely it is that a symbol is meant, of those with one name; the least is the likeliest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// A definition.
+    Defined,
+    /// A declaration.
+    Declared,
+    /// One of the many fields that types have.
+    Field,
+}
+
+impl Standing {
+    fn of(symbol: &Symbol) -> Standing {
+        match symbol.kind {
+            SymbolKind::Field => Standing::Field,
+            _ if symbol.is_declaration => Standing::Declared,
+            _ => Standing::Defined,
+        }
+    }
+}
+
 /// The nearest of the symbols with one name, each once, and no more of them than are wanted.
 struct Nearest<'a> {
-    near: Option<&'a RelPath>,
+    query: &'a SymbolQuery,
     most: usize,
-    found: BTreeSet<(usize, RelPath, u32, Column, Symbol)>,
+    found: BTreeSet<(Within, Standing, usize, RelPath, u32, Column, Symbol)>,
 }
 
 impl Nearest<'_> {
     fn add(&mut self, path: &RelPath, symbol: &Symbol) {
-        let distance = self.near.map_or(0, |near| distance(near, path));
-        let key = (distance, path, symbol.line, symbol.column, symbol);
+        let Some(within) = self.query.place(path, symbol) else { return };
+        let distance = self.query.near.as_ref().map_or(0, |near| distance(near, path));
+        let standing = Standing::of(symbol);
+        let key = (within, standing, distance, path, symbol.line, symbol.column, symbol);
         let is_full = self.found.len() == self.most;
-        if is_full && self.found.last().is_some_and(|(d, p, l, c, s)| key >= (*d, p, *l, *c, s)) {
+        if is_full && self.found.last().is_some_and(|(w, i, d, p, l, c, s)| key >= (*w, *i, *d, p, *l, *c, s)) {
             return;
         }
-        self.found.insert((distance, path.clone(), symbol.line, symbol.column, symbol.clone()));
+        self.found.insert((within, standing, distance, path.clone(), symbol.line, symbol.column, symbol.clone()));
         if self.found.len() > self.most {
             self.found.pop_last();
         }
+    }
+
+    /// Those found, without declarations of what is defined here too.
+    fn wanted(self) -> Vec<SymbolMatch> {
+        let symbols = self.found.iter().map(|(.., symbol)| symbol);
+        let defined = symbols.filter(|symbol| !symbol.is_declaration).map(|symbol| symbol.container.clone());
+        let defined: BTreeSet<_> = defined.collect();
+        let found = self.found.into_iter().map(|(_, _, _, path, _, _, symbol)| SymbolMatch { path, symbol });
+        found.filter(|found| !found.symbol.is_declaration || !defined.contains(&found.symbol.container)).collect()
     }
 }
 

@@ -90,6 +90,11 @@ impl SymbolKind {
         matches!(self, Class | Struct | Union | Interface | Enum | Type)
     }
 
+    /// Whether data inside it is its own.
+    pub(super) fn is_function(self) -> bool {
+        matches!(self, SymbolKind::Function | SymbolKind::Method)
+    }
+
     /// Whether it is worth finding only where it isn't a function's own.
     pub(super) fn is_data(self) -> bool {
         matches!(self, SymbolKind::Constant | SymbolKind::Variable | SymbolKind::Field)
@@ -120,4 +125,10 @@ pub struct Symbol {
     pub column: Column,
     /// The name of what it is in; empty when it is in nothing that has one.
     pub container: String,
+    /// The names of what that is in, the outermost first, one a line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub outer: String,
+    /// It is declared here, and defined elsewhere if at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_declaration: bool,
 }

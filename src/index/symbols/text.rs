@@ -6,7 +6,7 @@ use super::segment::Occurrence;
 use crate::index::varint;
 
 /// The version of the form and of what is found in a text.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// More bytes are no text's symbols.
 const LARGEST: usize = 16 << 20;
 
@@ -38,8 +38,7 @@ pub fn decode(bytes: &[u8]) -> Option<Vec<Symbol>> {
         let (name, tail) = rest.split_at_checked(length)?;
         *rest = tail;
         let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty())?.to_owned();
-        let Occurrence { kind, line, column, container, .. } = Occurrence::decode(0, rest)?;
-        symbols.push(Symbol { name, kind, line, column, container });
+        symbols.push(Occurrence::decode(0, rest)?.symbol(name));
     }
     Some(symbols)
 }

@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::Symbol;
 use super::column::Columns;
-use super::extract::{LONGEST_NAME, MOST_SYMBOLS};
+use super::extract::{LONGEST_NAME, LONGEST_OUTER, MOST_SYMBOLS};
 use crate::index::returns::next_line;
 
 /// Times the length of a text that is looked through for what symbols are in.
@@ -23,7 +23,7 @@ pub(super) fn are_of(symbols: &[Symbol], text: &[u8]) -> bool {
 fn all_stand_there(symbols: &[Symbol], text: &[u8]) -> Option<()> {
     let (mut line, mut columns) = (0, Columns::of_line(text, 0));
     let (mut containers, mut left) = (HashSet::new(), text.len().saturating_mul(MOST_LOOKS));
-    for Symbol { name, line: wanted, column, container, kind: _ } in symbols {
+    for Symbol { name, line: wanted, column, container, outer, kind: _, is_declaration: _ } in symbols {
         while line < *wanted {
             let from = columns.byte();
             let start = next_line(text, from)?;
@@ -33,15 +33,21 @@ fn all_stand_there(symbols: &[Symbol], text: &[u8]) -> Option<()> {
         let before = columns.byte();
         let start = before + usize::try_from(column.utf8.checked_sub(columns.column().utf8)?).ok()?;
         let between = std::str::from_utf8(text.get(before..start)?).ok()?;
-        let is_there = !between.contains(['\n', '\r']) && text[start..].starts_with(name.as_bytes());
+        // What writes a field of Ruby has its name, and a sign that doesn't stand there.
+        let stands = |name: &str| text[start..].starts_with(name.as_bytes());
+        let name = name.strip_suffix('=').filter(|_| !stands(name)).unwrap_or(name);
+        let is_there = !between.contains(['\n', '\r']) && stands(name);
         if !is_there || columns.at(start) != *column || !is_whole(text, start, name) {
             return None;
         }
-        if !container.is_empty() && !containers.contains(container.as_str()) {
-            left = left.checked_sub(memmem::find(&text[..start], container.as_bytes())? + container.len())?;
-            containers.insert(container.as_str());
+        for enclosing in outer.lines().chain([container.as_str()]).filter(|enclosing| !enclosing.is_empty()) {
+            if !containers.contains(enclosing) {
+                left = left.checked_sub(memmem::find(&text[..start], enclosing.as_bytes())? + enclosing.len())?;
+                containers.insert(enclosing);
+            }
         }
-        if container.len() > LONGEST_NAME || name.is_empty() || name.len() > LONGEST_NAME {
+        if container.len() > LONGEST_NAME || outer.len() > LONGEST_OUTER || name.is_empty() || name.len() > LONGEST_NAME
+        {
             return None;
         }
     }

@@ -183,6 +183,8 @@ impl<'a> Lines<'a> {
             line,
             column: Column { utf8: column, utf16: column, utf32: column },
             container: String::new(),
+            outer: String::new(),
+            is_declaration: false,
         };
         if self.rest().starts_with(b"(") {
             self.parameters()?;
@@ -252,6 +254,7 @@ mod tests {
 
     /// What a grammar finds.
     fn parsed(language: Language, text: &[u8]) -> Vec<Symbol> {
+        let language = language.of_text(text).unwrap();
         Extractor::default().parsed(language, text, &tokio_util::sync::CancellationToken::new()).unwrap()
     }
 

@@ -33,7 +33,7 @@ use super::language::Language;
 use crate::index::docs::ContentHash;
 
 /// The first bytes of a symbol segment; the last of them is the version of the format and of what is found in a text.
-const MAGIC: [u8; 8] = *b"SYNCSYM\x02";
+const MAGIC: [u8; 8] = *b"SYNCSYM\x03";
 /// Names in a block.
 const BLOCK: usize = 64;
 /// The number of symbols of a text that was given up: what it defines isn't known, and isn't to be tried again.

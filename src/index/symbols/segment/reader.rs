@@ -54,6 +54,19 @@ pub struct Occurrence {
     pub column: Column,
     /// What it is in.
     pub container: String,
+    /// What that is in.
+    pub outer: String,
+    /// It is declared there, and defined elsewhere if at all.
+    pub is_declaration: bool,
+}
+
+/// In the byte of a kind: what follows it.
+mod flags {
+    pub(super) const KIND: u8 = 0x0f;
+    pub(super) const OUTER: u8 = 1 << 4;
+    pub(super) const DECLARATION: u8 = 1 << 5;
+    pub(super) const WIDE: u8 = 1 << 6;
+    pub(super) const CONTAINER: u8 = 1 << 7;
 }
 
 /// Names of one block, and where their occurrences are.
@@ -99,47 +112,65 @@ pub struct Location {
 
 impl Occurrence {
     pub(in crate::index::symbols) fn of(symbol: &Symbol, text: u32) -> Occurrence {
-        let Symbol { kind, line, column, container, .. } = symbol.clone();
-        Occurrence { text, kind, line, column, container }
+        let Symbol { kind, line, column, container, outer, is_declaration, name: _ } = symbol.clone();
+        Occurrence { text, kind, line, column, container, outer, is_declaration }
+    }
+
+    /// The symbol of this name that occurs so.
+    pub(in crate::index::symbols) fn symbol(self, name: String) -> Symbol {
+        let Occurrence { kind, line, column, container, outer, is_declaration, text: _ } = self;
+        Symbol { name, kind, line, column, container, outer, is_declaration }
     }
 
     /// Appends it in the form that [`Occurrence::decode`] reads; `before` is the text of the one before it.
     pub(in crate::index::symbols) fn encode(&self, before: u32, out: &mut Vec<u8>) {
         let Column { utf8, utf16, utf32 } = self.column;
         let is_wide = utf16 != utf8 || utf32 != utf8;
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
         varint::write(u64::from(self.text - before), out);
-        out.push(self.kind as u8 | u8::from(is_wide) << 6 | u8::from(!self.container.is_empty()) << 7);
+        out.push(
+            self.kind as u8
+                | flag(!self.outer.is_empty(), flags::OUTER)
+                | flag(self.is_declaration, flags::DECLARATION)
+                | flag(is_wide, flags::WIDE)
+                | flag(!self.container.is_empty(), flags::CONTAINER),
+        );
         varint::write(u64::from(self.line), out);
         varint::write(u64::from(utf8), out);
         if is_wide {
             varint::write(u64::from(utf16), out);
             varint::write(u64::from(utf32), out);
         }
-        if !self.container.is_empty() {
-            varint::write(self.container.len() as u64, out);
-            out.extend_from_slice(self.container.as_bytes());
+        for text in [&self.container, &self.outer].into_iter().filter(|text| !text.is_empty()) {
+            varint::write(text.len() as u64, out);
+            out.extend_from_slice(text.as_bytes());
         }
     }
 
     pub(in crate::index::symbols) fn decode(before: u32, bytes: &mut &[u8]) -> Option<Occurrence> {
         let number = |bytes: &mut &[u8]| u32::try_from(varint::read(bytes)?).ok();
         let text = before.checked_add(number(bytes)?)?;
-        let (&flags, rest) = bytes.split_first()?;
+        let (&found, rest) = bytes.split_first()?;
         *bytes = rest;
-        let kind = SymbolKind::from_number(flags & 0x3f)?;
+        let has = |flag: u8| found & flag != 0;
+        let kind = SymbolKind::from_number(found & flags::KIND)?;
         let (line, utf8) = (number(bytes)?, number(bytes)?);
         let (mut utf16, mut utf32) = (utf8, utf8);
-        if flags & 1 << 6 != 0 {
+        if has(flags::WIDE) {
             (utf16, utf32) = (number(bytes)?, number(bytes)?);
         }
-        let mut container = String::new();
-        if flags & 1 << 7 != 0 {
+        let mut string = |is_there: bool| {
+            if !is_there {
+                return Some(String::new());
+            }
             let length = usize::try_from(varint::read(bytes)?).ok()?;
             let (text, rest) = bytes.split_at_checked(length)?;
             *bytes = rest;
-            container = std::str::from_utf8(text).ok()?.to_owned();
-        }
-        Some(Occurrence { text, kind, line, column: Column { utf8, utf16, utf32 }, container })
+            Some(std::str::from_utf8(text).ok()?.to_owned())
+        };
+        let (container, outer) = (string(has(flags::CONTAINER))?, string(has(flags::OUTER))?);
+        let (column, is_declaration) = (Column { utf8, utf16, utf32 }, has(flags::DECLARATION));
+        Some(Occurrence { text, kind, line, column, container, outer, is_declaration })
     }
 }
 
@@ -488,7 +519,15 @@ mod tests {
 
     fn symbol(name: &str) -> Symbol {
         let column = Column { utf8: 0, utf16: 0, utf32: 0 };
-        Symbol { name: name.to_owned(), kind: SymbolKind::Function, line: 0, column, container: String::new() }
+        Symbol {
+            name: name.to_owned(),
+            kind: SymbolKind::Function,
+            line: 0,
+            column,
+            container: String::new(),
+            outer: String::new(),
+            is_declaration: false,
+        }
     }
 
     proptest! {
