@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Modules, the uppermost first. A module uses only those of later rows; those of one row are siblings, and don't know
 /// each other.
-const LAYERS: [&[&str]; 7] =
-    [&["cli"], &["daemon"], &["lsp"], &["workspace"], &["sync"], &["watch", "index"], &["core"]];
+const LAYERS: [&[&str]; 8] =
+    [&["cli"], &["mcp"], &["daemon"], &["lsp"], &["workspace"], &["sync"], &["watch", "index"], &["core"]];
 /// Lines of code that a file may have: neither empty ones, nor comments, nor tests.
 const LONGEST_FILE: usize = 500;
 

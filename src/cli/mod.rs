@@ -5,6 +5,7 @@ mod daemon;
 mod doctor;
 mod index;
 mod lsp;
+mod mcp;
 mod pause;
 mod presence;
 mod queue;
@@ -65,6 +66,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Speak LSP on standard input and output, as an editor starts it
     Lsp(lsp::Args),
+    /// Speak the Model Context Protocol on standard input and output, as a coding assistant starts it
+    Mcp(mcp::Args),
 }
 
 /// Runs the command that this process was started with.
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Daemon(args) => daemon::run(&common, &args),
         Command::Doctor(args) => doctor::run(&common, &args),
         Command::Lsp(args) => lsp::run(&common, &args),
+        Command::Mcp(args) => mcp::run(&common, &args),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -257,6 +258,17 @@ pub struct Session {
     next: u64,
 }
 
+/// Ends a session from another thread; see [`Session::hang_up`].
+pub struct HangUp(Stream);
+
+impl HangUp {
+    /// Ends it.
+    pub fn end(self) {
+        // It may have ended already.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 /// What the daemon says unasked.
 pub struct Notification {
     /// Its method.
@@ -314,6 +326,14 @@ impl Session {
                 };
             }
         }
+    }
+
+    /// What ends this session from another thread: a request that is waited for breaks off, and the daemon gives its work up.
+    ///
+    /// # Errors
+    /// When the system has no more descriptors.
+    pub fn hang_up(&self) -> io::Result<HangUp> {
+        self.stream.get_ref().try_clone().map(HangUp)
     }
 
     /// Waits for the next thing that the daemon says unasked.

@@ -25,7 +25,7 @@ pub mod socket;
 pub mod start;
 pub mod wire;
 
-pub use client::{AskError, Client, Notification, Reach, ReachError, Session, Silence};
+pub use client::{AskError, Client, HangUp, Notification, Reach, ReachError, Session, Silence};
 #[cfg(any(test, fuzzing))]
 pub(crate) use forwarder::fuzz;
 pub use forwarder::{ForwardOptions, forward};

@@ -108,6 +108,22 @@ impl Stream {
     pub fn set_nonblocking(&self, _: bool) -> io::Result<()> {
         match self.0 {}
     }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn try_clone(&self) -> io::Result<Stream> {
+        match self.0 {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn shutdown(&self, _: std::net::Shutdown) -> io::Result<()> {
+        match self.0 {}
+    }
 }
 
 impl Read for Stream {
