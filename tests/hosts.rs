@@ -74,7 +74,7 @@ async fn an_edit_waits_for_a_slice_of_a_cold_index_and_the_index_goes_on_where_i
     assert_eq!((last.status, last.files, last.returns), (SyncStatus::Synced, FILES, 0));
     assert!(edit.finished_at < last.finished_at, "the edit waited for all of the cold index: {edit:?}, {last:?}");
     assert_eq!(state.index.files, FILES);
-    let seen = seen.lock().unwrap();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
     let progress = seen.iter().filter_map(|state| state.progress).filter(|progress| progress.stage == Stage::Text);
     let progress: Vec<_> = progress.map(|progress| (progress.total, progress.done)).collect();
     assert!(progress.iter().all(|(total, _)| *total == FILES) && progress.is_sorted(), "{progress:?}");

@@ -133,8 +133,9 @@ pub(super) fn cut(text: &str, at: usize, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    let begin = text.floor_char_boundary(at.saturating_sub(most / 3).min(text.len() - most));
-    let end = text.floor_char_boundary(begin + most);
+    let boundary = |at: usize| (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    let begin = boundary(at.saturating_sub(most / 3).min(text.len() - most));
+    let end = boundary(begin + most);
     let (before, after) = (if begin > 0 { "…" } else { "" }, if end < text.len() { "…" } else { "" });
     format!("{before}{}{after}", &text[begin..end])
 }

@@ -75,7 +75,8 @@ pub fn any_flags(seed: u64, count: usize) -> Vec<Case> {
         for _ in 0..random.below(5).saturating_sub(2) {
             arguments.push((*random.pick::<&str>(PATHS)).into());
         }
-        cases.push(Case { below: *random.pick(&["", "", "", "src", "repo"]), arguments });
+        let below: &&str = random.pick(&["", "", "", "src", "repo"]);
+        cases.push(Case { below, arguments });
     }
     cases
 }

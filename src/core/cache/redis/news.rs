@@ -8,6 +8,9 @@ use crate::core::cache::news::{Heard, News, NewsId};
 use crate::core::cache::notifier::QueueKey;
 use crate::core::escape;
 
+/// An entry of a stream: its id, and its fields with their values in turn.
+type Entry = (String, Vec<Vec<u8>>);
+
 /// Pieces of news that a stream keeps, about.
 const KEPT: usize = 1_000;
 /// How long it lives after the last one, ms.
@@ -53,7 +56,7 @@ impl RedisCache {
         };
         command.arg("COUNT").arg(AT_ONCE + 1);
         let mut connection = self.connection().map_err(|_| NewsError::Cut)?;
-        let entries: Result<Vec<(String, Vec<Vec<u8>>)>, _> = connection.ask(&command).await;
+        let entries: Result<Vec<Entry>, _> = connection.ask(&command).await;
         let entries = entries.map_err(|error| self.news_error(key, &error))?;
         Ok(heard(entries, last))
     }
