@@ -252,8 +252,6 @@ impl World {
                 Err(error) => panic!("{error}"),
             };
             assert!(left == 0 || who == 1, "nothing is left unless it gives way");
-            // What is in doubt is looked at.
-            overlay.mark(index.take_rechecks().into_iter().map(|path| (path, Verdict::Read)));
         }
     }
 
