@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 use support::Fixture;
 
-/// A session with a server that has an engine of its own.
+/// A session with a server.
 struct Assistant {
     server: Child,
     to: Option<ChildStdin>,
@@ -18,14 +18,22 @@ struct Assistant {
     next: u64,
 }
 
+/// `syncline` in a fixture's tree, with its index folder for a home.
+fn command(fixture: &Fixture, arguments: &[&str]) -> Command {
+    std::fs::create_dir_all(&fixture.index_dir).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
+    command.env_clear().env("HOME", &fixture.index_dir).env("XDG_RUNTIME_DIR", &fixture.index_dir);
+    command.current_dir(&fixture.root).args(arguments);
+    command
+}
+
 impl Assistant {
+    /// With a server that has an engine of its own.
     fn start(fixture: &Fixture, version: &str) -> Assistant {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"SYNCLINE_")) {
-            command.env_remove(name);
-        }
-        command.env("XDG_CONFIG_HOME", &fixture.index_dir).env("SYNCLINE_INDEX_DIR", &fixture.index_dir);
-        command.current_dir(&fixture.root).args(["mcp", "--standalone"]);
+        Assistant::of(command(fixture, &["mcp", "--standalone"]), version)
+    }
+
+    fn of(mut command: Command, version: &str) -> Assistant {
         let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (to, from) = (server.stdin.take(), BufReader::new(server.stdout.take().unwrap()));
         let mut assistant = Assistant { server, to, from, next: 1 };
@@ -53,6 +61,23 @@ impl Assistant {
                 return message;
             }
         }
+    }
+
+    /// The texts of as many answers as there are calls, which are made all at once.
+    fn found_at_once(&mut self, tool: &str, calls: &[Value]) -> Vec<String> {
+        for arguments in calls {
+            let (id, params) = (self.next, json!({ "name": tool, "arguments": arguments }));
+            self.next += 1;
+            self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params }));
+        }
+        let answer = |_: &Value| {
+            let mut line = String::new();
+            assert!(self.from.read_line(&mut line).unwrap() > 0, "the server has left");
+            let message: Value = serde_json::from_str(&line).unwrap();
+            assert!(message["result"]["isError"] == false, "{message}");
+            message["result"]["content"][0]["text"].as_str().unwrap().to_owned()
+        };
+        calls.iter().map(answer).collect()
     }
 
     /// A tool's answer, and whether it is an error.
@@ -170,4 +195,23 @@ fn what_is_wrong_is_told_to_the_model() {
         assert!(is_error && text.contains(says), "{tool} {arguments}: {text}");
     }
     assistant.leave();
+}
+
+/// Sessions with the shared engine are kept for the next calls. When it ends, all of them are over, not only the one that
+/// notices.
+#[test]
+fn an_engine_that_ends_is_replaced_for_every_session() {
+    let fixture = fixture();
+    let mut assistant = Assistant::of(command(&fixture, &["mcp"]), "2025-11-25");
+    let calls = vec![json!({ "patterns": ["needle"] }); 6];
+    for _ in 0..3 {
+        for text in assistant.found_at_once("search_code", &calls) {
+            assert!(text.contains("3 lines in 2 files"), "{text}");
+        }
+        assert!(command(&fixture, &["daemon", "stop"]).output().unwrap().status.success());
+        let text = assistant.found("search_code", json!({ "patterns": ["needle"] }));
+        assert!(text.contains("3 lines in 2 files"), "{text}");
+    }
+    assistant.leave();
+    assert!(command(&fixture, &["daemon", "stop"]).output().unwrap().status.success());
 }

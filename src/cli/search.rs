@@ -266,7 +266,8 @@ impl Search<'_> {
         let written = written.and_then(|mut output| {
             if format.is_json() {
                 let freshness = json!({
-                    "fresh": true,
+                    // Of what was read nothing is older than the call; what couldn't be read is missing.
+                    "fresh": !outcome.failed,
                     "generation": listing.generation,
                     "asked": listing.is_partial,
                     "walked": listing.walked,

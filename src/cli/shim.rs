@@ -10,6 +10,9 @@ use super::context::fail;
 /// The name of ripgrep's program.
 const RG: &str = if cfg!(windows) { "rg.exe" } else { "rg" };
 
+/// Set for whom a command line was handed over to.
+const HANDED_OVER: &str = "SYNCLINE_HANDED_OVER";
+
 /// Make or remove a link called `rg`, for programs that call ripgrep.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -104,11 +107,15 @@ pub(super) fn is_called_rg(name: Option<&OsStr>) -> bool {
     name.is_some_and(|name| Path::new(name).file_stem() == Some(OsStr::new("rg")))
 }
 
-/// Lets the next real ripgrep in PATH, if there is one, do what `line` says; comes back only if there is none.
+/// Lets the next real ripgrep in PATH, if there is one, do what `line` says; comes back only if there is none. A copy of
+/// this program by another name can't be told from a ripgrep: it hands nothing over once more.
 pub(super) fn hand_over(line: &[OsString]) {
+    if std::env::var_os(HANDED_OVER).is_some() {
+        return;
+    }
     let Some(program) = all_in_path().find(|program| !is_ours(program)) else { return };
     let mut command = Command::new(program);
-    command.args(line);
+    command.args(line).env(HANDED_OVER, "1");
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;

@@ -74,12 +74,15 @@ impl Engine {
         T: DeserializeOwned + Send + 'static,
     {
         let engine = self.clone();
-        let given_up = Arc::new(Mutex::new(None));
-        let _ends = EndsOnDrop(given_up.clone());
+        let call = Arc::new(Mutex::new(Call::Idle));
+        let _ends = EndsOnDrop(call.clone());
         let work = move || {
-            let asked = engine.ask(root, method, &params, &given_up).or_else(|error| match error {
-                // It died, as may happen: another one takes its place.
-                AskError::Broken(_) => engine.ask(root, method, &params, &given_up),
+            let asked = engine.ask(root, method, &params, &call).or_else(|error| match error {
+                // It died, as may happen, and with it all other sessions: another one takes its place.
+                AskError::Broken(_) => {
+                    engine.kept.lock().clear();
+                    engine.ask(root, method, &params, &call)
+                }
                 error => Err(error),
             });
             let value = asked.map_err(|error| error.to_string())?;
@@ -89,13 +92,7 @@ impl Engine {
         tokio::task::spawn_blocking(work).await.map_err(|_| "a call broke off by a fault of syncline".to_owned())?
     }
 
-    fn ask(
-        &self,
-        root: usize,
-        method: &str,
-        params: &Value,
-        given_up: &Mutex<Option<HangUp>>,
-    ) -> Result<Value, AskError> {
+    fn ask(&self, root: usize, method: &str, params: &Value, call: &Mutex<Call>) -> Result<Value, AskError> {
         let kept = {
             let mut kept = self.kept.lock();
             kept.iter().position(|kept| kept.root == root).map(|at| kept.swap_remove(at).session)
@@ -108,9 +105,20 @@ impl Engine {
                 Session::open(stream, &self.roots[root])?
             }
         };
-        *given_up.lock() = Some(session.hang_up()?);
+        {
+            let mut call = call.lock();
+            if matches!(*call, Call::Over) {
+                return Err(AskError::Refused("cancelled".to_owned()));
+            }
+            *call = Call::Asking(session.hang_up()?);
+        }
         let asked = session.request(method, params.clone(), |_| Ok(()));
-        *given_up.lock() = None;
+        {
+            let mut call = call.lock();
+            if matches!(*call, Call::Asking(_)) {
+                *call = Call::Idle;
+            }
+        }
         if matches!(asked, Ok(_) | Err(AskError::Refused(_))) {
             let mut kept = self.kept.lock();
             if kept.len() < MOST_KEPT {
@@ -207,12 +215,22 @@ impl Engine {
     }
 }
 
-/// Ends the work of a call that nobody waits for any more.
-struct EndsOnDrop(Arc<Mutex<Option<HangUp>>>);
+/// How far a call is.
+enum Call {
+    /// Nothing is asked.
+    Idle,
+    /// The engine is asked, which this ends.
+    Asking(HangUp),
+    /// Its answer isn't wanted any more.
+    Over,
+}
+
+/// Ends the work of a call whose answer isn't wanted any more.
+struct EndsOnDrop(Arc<Mutex<Call>>);
 
 impl Drop for EndsOnDrop {
     fn drop(&mut self) {
-        if let Some(hang_up) = self.0.lock().take() {
+        if let Call::Asking(hang_up) = std::mem::replace(&mut *self.0.lock(), Call::Over) {
             hang_up.end();
         }
     }

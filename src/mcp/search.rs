@@ -66,8 +66,8 @@ pub(super) async fn run(engine: &Arc<Engine>, pages: &Pages, arguments: &Argumen
         Some("blocks") => Mode::Blocks,
         Some(other) => return Err(format!("there is no mode `{other}`; there are lines, places, blocks")),
     };
-    let is_regex = arguments.flag("regex")?;
-    let (query, is_regex) = query(&patterns, is_regex);
+    let asks_regex = arguments.flag("regex")?;
+    let (query, is_regex) = query(&patterns, asks_regex);
     let (include, exclude) = (arguments.texts("include")?, arguments.texts("exclude")?);
     let params = json!({
         "query": query, "isRegex": is_regex, "isCaseSensitive": !arguments.flag("ignore_case")?,
@@ -77,7 +77,8 @@ pub(super) async fn run(engine: &Arc<Engine>, pages: &Pages, arguments: &Argumen
     let mut all = Vec::new();
     let (mut is_more, mut end) = (false, String::new());
     for (number, root) in engine.roots().iter().enumerate() {
-        let found: ext::SearchResult = engine.request(number, ext::SEARCH, params.clone()).await.map_err(hint)?;
+        let found = engine.request::<ext::SearchResult>(number, ext::SEARCH, params.clone()).await;
+        let found = found.map_err(|why| if asks_regex { hint(&why) } else { why })?;
         is_more |= found.limit_hit;
         end.push_str(&freshness(engine, number, &found).await);
         all.push(lines_of(number, root, found.matches));
@@ -110,11 +111,9 @@ fn query(patterns: &[String], is_regex: bool) -> (String, bool) {
     }
 }
 
-fn hint(why: String) -> String {
-    match why.contains("regex") || why.contains("pattern") {
-        true => format!("{why}\nTo find the text as it stands, leave `regex` out."),
-        false => why,
-    }
+/// How to go on when a regular expression may be what is wrong.
+fn hint(why: &str) -> String {
+    format!("{why}\nTo find the text as it stands, leave `regex` out.")
 }
 
 /// The word for so many.
@@ -125,13 +124,17 @@ pub(super) fn noun(count: usize, one: &str) -> String {
 /// How fresh an answer is, as its last line.
 async fn freshness(engine: &Arc<Engine>, root: usize, found: &ext::SearchResult) -> String {
     let generation = found.generation;
+    let of = match engine.roots().len() {
+        1 => String::new(),
+        _ => format!(" in {}", engine.roots()[root].as_path().display()),
+    };
     if found.fresh {
-        return format!("fresh: yes (generation {generation})\n");
+        return format!("fresh{of}: yes (generation {generation})\n");
     }
     let states: Result<Vec<ext::QueueState>, _> = engine.request(root, ext::QUEUE, json!({})).await;
     let why = states.ok().and_then(|states| states.into_iter().next()?.message);
     let why = why.unwrap_or_else(|| "not every change on disk could be caught up with in time".to_owned());
-    format!("fresh: no (generation {generation}): {why}\n")
+    format!("fresh{of}: no (generation {generation}): {why}\n")
 }
 
 /// Why nothing may have been found.
@@ -267,7 +270,6 @@ pub(super) fn line_of(folder: &RootFolder, path: &RelPath, number: u32) -> Optio
     Some(cut(String::from_utf8_lossy(line).trim(), 0, LONGEST_LINE))
 }
 
-/// Whatever else is in an answer, for tests of its form.
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

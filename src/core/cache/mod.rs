@@ -142,7 +142,7 @@ pub struct Lease {
 pub enum Renewal {
     /// It is over: nothing may be committed under it any more.
     Lost,
-    /// It is held, and nobody waits for its end.
+    /// It is held, and no other batch waits for its end.
     Held,
     /// It is held, and other owners, or batches of other roots, wait for its end.
     Awaited,

@@ -75,7 +75,10 @@ impl News {
 
     /// What somebody has put into a stream, if it is news: paths lead nowhere but below the root, and nothing is too long.
     pub(super) fn decode(text: &[u8]) -> Option<News> {
-        let news: News = serde_json::from_slice(text).ok().filter(|_| text.len() <= LONGEST)?;
+        if text.len() > LONGEST {
+            return None;
+        }
+        let news: News = serde_json::from_slice(text).ok()?;
         let fits = news.files.as_ref().is_none_or(|files| files.len() <= MOST_FILES);
         (news.version == VERSION && fits).then_some(news)
     }

@@ -404,8 +404,9 @@ pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
     if text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         if LEVELS.iter().any(|level| text.eq_ignore_ascii_case(level)) {
             // `notify` tells of each folder that vanished before it was unwatched, two lines each; that is no trouble.
+            // `rmcp` tells of each session's messages.
             let quiet = ["warn", "info"].iter().any(|level| text.eq_ignore_ascii_case(level));
-            return Ok(EnvFilter::new(if quiet { format!("{text},notify=error") } else { text.to_owned() }));
+            return Ok(EnvFilter::new(if quiet { format!("{text},notify=error,rmcp=warn") } else { text.to_owned() }));
         }
         let hint = nearest(text, LEVELS).map_or_else(String::new, |level| format!("; did you mean {level}?"));
         return Err(format!("{MUST}, not \"{}\"{hint}", shown(text)));

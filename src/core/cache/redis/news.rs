@@ -82,8 +82,8 @@ impl RedisCache {
 }
 
 /// What a stream's entries tell, of which the first is `last`, if that is there still.
-pub(super) fn heard(mut entries: Vec<(String, Vec<Vec<u8>>)>, last: Option<NewsId>) -> Heard {
-    let is_cut = last.is_some() && entries.len() > AT_ONCE;
+pub(super) fn heard(mut entries: Vec<Entry>, last: Option<NewsId>) -> Heard {
+    let is_cut = entries.len() > AT_ONCE;
     if last.is_none() {
         entries.reverse();
     }
@@ -102,4 +102,19 @@ pub(super) fn heard(mut entries: Vec<(String, Vec<Vec<u8>>)>, last: Option<NewsI
 
 fn stream(key: &QueueKey) -> String {
     name(key, "stream")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever has heard nothing yet reads the newest: what came before them mustn't go unnoticed.
+    #[test]
+    fn more_than_is_read_at_once_is_said_whoever_reads() {
+        let entries = |count: usize| (1..=count).map(|number| (format!("{number}-0"), Vec::new())).collect::<Vec<_>>();
+        let reversed = |count| entries(count).into_iter().rev().collect();
+        assert!(!heard(reversed(AT_ONCE), None).is_cut);
+        assert!(heard(reversed(AT_ONCE + 1), None).is_cut);
+        assert!(heard(entries(AT_ONCE + 1), "1-0".parse().ok()).is_cut);
+    }
 }
