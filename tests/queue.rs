@@ -479,6 +479,8 @@ async fn what_a_slice_leaves_joins_what_waits_and_goes_to_the_end(home: Home) {
     let (long, short) = (Long::new(&fixture), Target::idle(&other_fixture));
     let [one, other] = [(); 2].map(|()| SyncManager::new(home.cache(), Owner::new()));
     let first = one.enqueue(long.clone(), ["a", "b"].map(path).into_iter().collect()).await;
+    // What comes before that is merged into it.
+    until("the first syncs", async || long.before.lock().unwrap().len() == 1).await;
     let next = one.enqueue(long.clone(), dirty("c")).await;
     assert_eq!((first.position, next.position), (Some(0), Some(1)));
     // Behind both, and yet it waits for one slice only.
